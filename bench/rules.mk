@@ -1,0 +1,3 @@
+# What `make bench` needs built beside the kernel.
+
+bench: $(BUILD)/user/bench $(BUILD)/user/tests/first

@@ -1,0 +1,108 @@
+/*
+ * The CPU as the kernel's C code sees it: per-CPU data through %gs, vectors, accesses that may fail, timers.
+ * Set up in kern/arch/x86_64/cpu.c; single instructions are in kern/arch/x86_64/hw.h, page tables in
+ * <vm/pmap.h>.
+ */
+#ifndef KERN_CPU_H
+#define KERN_CPU_H
+
+#include <vm/types.h>
+
+/*
+ * What each CPU has for itself. %gs points at it whenever the kernel runs; cpu.c, vectors.asm and
+ * env_impl.h know the offsets of the first fields (asserted in cpu.c). Only its own CPU touches it.
+ */
+struct percpu {
+	struct percpu *self;  /* 0: this structure's own address */
+	vaddr_t kernel_stack; /* 8: top of the stack that system calls start on (the TSS has the same) */
+	uint64_t user_rsp;    /* 16: the user's stack pointer, for the first instructions of a system call */
+	uint32_t number;      /* 24: this CPU's, from 0 */
+	uint32_t lock_owner;  /* 28: number + 1: who holds a spinlock */
+};
+
+static inline struct percpu *this_cpu(void)
+{
+	struct percpu *cpu;
+
+	__asm__("movq %%gs:0, %0" : "=r"(cpu));
+	return cpu;
+}
+
+/* ---- Exception vectors (Intel SDM vol 3, 6.15) --------------------------------------------------- */
+
+enum {
+	VECTOR_DIVIDE = 0,
+	VECTOR_DEBUG = 1,
+	VECTOR_NMI = 2,
+	VECTOR_BREAKPOINT = 3,
+	VECTOR_OVERFLOW = 4,
+	VECTOR_BOUND = 5,
+	VECTOR_INVALID_OPCODE = 6,
+	VECTOR_NO_FPU = 7,
+	VECTOR_DOUBLE_FAULT = 8,
+	VECTOR_INVALID_TSS = 10,
+	VECTOR_NOT_PRESENT = 11,
+	VECTOR_STACK_SEGMENT = 12,
+	VECTOR_PROTECTION = 13,
+	VECTOR_PAGE_FAULT = 14,
+	VECTOR_X87 = 16,
+	VECTOR_ALIGNMENT = 17,
+	VECTOR_MACHINE_CHECK = 18,
+	VECTOR_SIMD = 19,
+	VECTOR_FIRST_INTERRUPT = 32, /* those below are the CPU's own */
+};
+
+/* ---- Probing memory (kern/arch/x86_64/usercopy.c) ------------------------------------------------ */
+
+#define PROBE_WORKS (-1l)
+
+/*
+ * Tries a one-byte access of the kernel at `address`: VM_READ, VM_WRITE (writes back what it read), or VM_EXEC
+ * (calls it: a RET must be there). PROBE_WORKS, or the page fault's error code (bits: PF_...). For tests.
+ */
+long cpu_probe(vaddr_t address, vm_prot_t access);
+
+/* Reads kernel memory that may not be there. False: some of it is not. Takes no locks; may be called in a panic. */
+bool kernel_read_safely(void *to, vaddr_t from, size_t bytes);
+
+/*
+ * Lets kernel code that runs without a process copy from and to the user memory of `map`, whose pmap is active; NULL
+ * ends it. For self-tests, before the first process.
+ */
+struct map;
+void usercopy_borrow_map(struct map *map);
+
+/* Error code of a page fault (Intel SDM vol 3, 4.7). */
+#define PF_PRESENT  1u /* the translation exists, and forbids the access */
+#define PF_WRITE    2u
+#define PF_USER     4u /* by code in ring 3 */
+#define PF_RESERVED 8u /* a reserved bit is set in a page table */
+#define PF_FETCH    16u
+
+/* ---- The local APIC (kern/arch/x86_64/apic.c) ---------------------------------------------------- */
+
+/* Vectors above the 32 of the CPU's own. The 8259s are masked; what they still raise is spurious. */
+#define VECTOR_PIC_MASTER 0x20
+#define VECTOR_PIC_SLAVE  0x28
+#define VECTOR_PIC_LINES  8
+#define VECTOR_TIMER      0x40
+#define VECTOR_SPURIOUS   0xff
+
+void apic_init(void); /* masks the 8259s as well */
+bool apic_present(void);
+void apic_end_of_interrupt(void);
+/* The timer counts down from `count` once and interrupts (or not); 0 stops it. */
+void apic_timer_start(uint32_t count, bool interrupt);
+uint32_t apic_timer_remaining(void);
+
+/* ---- The clock (kern/arch/x86_64/clock.c) -------------------------------------------------------- */
+
+/* Hertz of the TSC, and of the APIC's timer (0: none), measured against the PIT. */
+void clock_calibrate(uint64_t *tsc_hz, uint64_t *timer_hz);
+/* Seconds since 1970 by the battery clock, taken as UTC; 0 if it makes no sense. */
+int64_t clock_read_rtc(void);
+
+/* Turns the machine off through ACPI; returns if that does not work (kern/dev/acpi.c). */
+void acpi_power_off(void);
+
+#endif

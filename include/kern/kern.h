@@ -1,0 +1,108 @@
+/*
+ * The kernel around the VM: console, command line, time, CPU set-up, copying from and to users.
+ */
+#ifndef KERN_KERN_H
+#define KERN_KERN_H
+
+#include <kern/trap.h>
+#include <vm/env.h>
+
+/* ---- Console (kern/core/console.c), panic (kern/core/panic.c) ------------------------------ */
+
+/* To the kernel's console; '\n' becomes CR LF there. env_log() is kprintf with a newline. */
+void kprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Panics with the registers of `frame` rather than the caller's. */
+_Noreturn void panic_trap(const struct trapframe *frame, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* The port that the console is on, 1 to 4: from the command line's "console=comN". */
+void console_choose(const char *name); /* NULL: COM1 stays; a name that is no port is logged */
+unsigned console_port(void);
+
+/* Prints "function+offset" of the addresses on the stack that starts at frame pointer `rbp`. */
+void backtrace(uint64_t rip, uint64_t rbp);
+
+/* The name of the function that contains a kernel text address, and the offset in it; NULL: none. */
+const char *symbol_name(uint64_t address, uint64_t *offset);
+
+/* The console's line "phoenix: power off, status N", then the machine off. */
+_Noreturn void power_off(int status);
+
+/* ---- Serial ports (kern/dev/serial.c) -------------------------------------------------------- */
+
+/* Ports are numbered 1 to 4, as COM1 to COM4. Present ones work; writes to others are lost. */
+void serial_init(void);
+bool serial_present(unsigned port);
+void serial_write(unsigned port, const void *bytes, size_t count); /* raw */
+int serial_read_byte(unsigned port);                               /* -1: nothing there now */
+
+/* ---- Command line (kern/core/cmdline.c) ------------------------------------------------------ */
+
+/* Words "name=value" and "name", split at spaces; double quotes keep spaces in a value. */
+void cmdline_init(const char *line);
+/* The value of the last "name=..." (an empty string for a plain "name"), or NULL. */
+const char *cmdline_get(const char *name);
+/* Unsigned number with optional K, M or G; `otherwise` if absent or malformed (which is logged). */
+uint64_t cmdline_number(const char *name, uint64_t otherwise);
+/* Visits each value of a name that may be repeated, in order: cmdline_nth("env", 0), ... NULL after the last. */
+const char *cmdline_nth(const char *name, unsigned n);
+
+/* ---- Time (kern/core/time.c over kern/arch/x86_64/clock.c) -------------------------------------- */
+
+/* Time begins. Before time_init, nanoseconds are only roughly so. */
+void time_start(void);
+/* Calibrates the time-stamp counter and reads the battery clock. After apic_init. */
+void time_init(void);
+uint64_t time_nanoseconds(void);    /* since boot, monotonic */
+int64_t time_realtime_offset(void); /* nanoseconds to add for the time since 1970 (from the RTC) */
+/* Halts until the time is reached; interrupts are on while waiting. */
+void time_sleep_until(uint64_t nanoseconds);
+
+/* ---- CPU (kern/arch/x86_64/cpu.c) ------------------------------------------------------------ */
+
+/* GDT, TSS, IDT, control registers, system-call entry of this CPU. */
+void cpu_init(void);
+/* The stack that traps and system calls from ring 3 start on: its top. */
+void cpu_set_kernel_stack(vaddr_t top);
+/* The user's thread pointer (FS base). */
+void cpu_set_fs_base(vaddr_t base);
+vaddr_t cpu_fs_base(void);
+/* Enters ring 3 with all registers zero but these. */
+_Noreturn void cpu_enter_user(vaddr_t rip, vaddr_t rsp);
+
+/* ---- Copying from and to user memory (kern/arch/x86_64/usercopy.c) ------------------------------ */
+
+/*
+ * 0, or -EFAULT if any part is not the user's to read or write (bytes before it may have been
+ * copied). They take page faults: no locks held.
+ */
+int copy_from_user(void *to, vaddr_t from, size_t bytes);
+int copy_to_user(vaddr_t to, const void *from, size_t bytes);
+/* Copies a string with its terminator. Its length, or -EFAULT, or -ENAMETOOLONG if it does not end within `bytes`. */
+long copy_string_from_user(char *to, vaddr_t from, size_t bytes);
+
+/* ---- Processes (kern/proc) ---------------------------------------------------------------------- */
+
+struct process;
+
+/* The process that runs on this CPU; NULL before the first one. Read once, at the trap's or call's entry. */
+struct process *process_current(void);
+struct map *process_map(struct process *process);
+
+/* Ends the process that trapped, with a console line: signal `signo`, why, and the address where there is one. */
+_Noreturn void process_fault(struct process *process, const struct trapframe *frame, int signo,
+			     const char *why);
+
+/* Called by vectors.asm with interrupts on: does the system call and sets frame->rax. */
+void syscall_handle(struct trapframe *frame);
+
+/* Starts the first process as the command line says, and never returns. */
+_Noreturn void process_start_first(void);
+
+/* ---- Self-tests (kern/core/test.c) -------------------------------------------------------------- */
+
+/* Runs the suites that `names` lists ("all", or names with commas), as TAP. The number that failed. */
+int tests_run(const char *names);
+
+#endif

@@ -1,0 +1,69 @@
+/*
+ * What Phoenix and its programs agree on beyond the Linux ABI: system calls of its own, and how
+ * the boot archive says what to run. Kernel and user programs include this same file; it needs
+ * nothing but fixed-width integers. tools/phoenix-run writes the archive that is described here.
+ *
+ * The boot archive is a cpio "newc" archive, the loader's first module. Names have no leading "./";
+ * a file's name field is padded with NULs so that its contents begin at a multiple of 4096 bytes
+ * in the archive: the kernel lends those pages to the program. Two files in it are for the kernel:
+ *
+ *   .phoenix/args   the first program's argv, argv[0] included: each string ends with a NUL
+ *   .phoenix/env    its environment, the same way: "NAME=VALUE"
+ *
+ * and the command line's init=/bin/NAME says which file is the first program.
+ */
+#ifndef KERN_PHOENIX_ABI_H
+#define KERN_PHOENIX_ABI_H
+
+#include <stdint.h>
+
+#define PHOENIX_ARGS_FILE "/.phoenix/args"
+#define PHOENIX_ENV_FILE  "/.phoenix/env"
+
+/*
+ * Phoenix's own system calls: numbers from 0x5000, where Linux has none, and the same registers
+ * and error convention as Linux's.
+ */
+#define PHOENIX_SYS_MAP_LIST 0x5000
+#define PHOENIX_SYS_VM_STATS 0x5001
+
+/*
+ * long map_list(char *buffer, size_t bytes)
+ *
+ * Writes the calling process's map tree as text: a line for each entry, in address order, a submap
+ * before what is in it. Each line is
+ *
+ *   START-END PROT KIND RESIDENT NAME
+ *
+ * START and END (exclusive) in 12 hexadecimal digits; PROT "rwx" with '-' for a missing right; KIND
+ * "reserved", "blob", "entity" or "submap", padded to 8 characters; RESIDENT the pages of a blob entry that
+ * are in memory, in decimal, padded to 7 ("-" for other kinds); NAME after two spaces for each level of depth.
+ * Returns the length of the whole text, which is cut at `bytes` where it is longer (no NUL is added):
+ * a second call with a larger buffer then has it all. -EFAULT: bad buffer.
+ */
+
+/* Index of phoenix_vm_stats.faults; the same order as enum fault_case. */
+#define PHOENIX_FAULT_ZERO_FILL  0
+#define PHOENIX_FAULT_RESIDENT   1
+#define PHOENIX_FAULT_PAGE_IN    2
+#define PHOENIX_FAULT_COPY       3
+#define PHOENIX_FAULT_UPGRADE    4
+#define PHOENIX_FAULT_RESERVED   5
+#define PHOENIX_FAULT_PROTECTION 6
+#define PHOENIX_FAULT_NO_ENTRY   7
+#define PHOENIX_FAULT_CASES      8
+
+/*
+ * long vm_stats(struct phoenix_vm_stats *out, size_t bytes)
+ *
+ * Writes the first `bytes` of the structure. 0; -EINVAL: `bytes` is more than the kernel's structure has; -EFAULT.
+ */
+struct phoenix_vm_stats {
+	uint64_t faults[PHOENIX_FAULT_CASES]; /* in the whole system since boot */
+	uint64_t ram_pages;                   /* frames that are RAM */
+	uint64_t free_pages;                  /* of them, free now */
+	uint64_t resident_pages;              /* translations in the caller's page tables, user space */
+	uint64_t table_pages;                 /* page-table pages of the caller, the top level included */
+};
+
+#endif

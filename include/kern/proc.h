@@ -1,0 +1,145 @@
+/*
+ * Processes: what kern/proc shares between its files.
+ *
+ * The rest of the kernel needs only the few calls in <kern/kern.h>. How a program gets into memory is in
+ * kern/proc/exec.c, what it may ask for in syscall.c and the sys_*.c, how it ends in process.c.
+ */
+#ifndef KERN_PROC_H
+#define KERN_PROC_H
+
+#include <kern/kern.h>
+#include <linux/resource.h>
+#include <vm/vm.h>
+
+/* ---- Strings for a new program --------------------------------------------------------------- */
+
+/* Strings one after another, each ended by a NUL; at the end of the last one it may be missing. */
+struct string_pack {
+	const char *bytes;
+	size_t size;
+};
+
+/* How many strings are in a pack. */
+size_t string_pack_count(const struct string_pack *pack);
+
+/* ---- ELF (kern/proc/elf.c) ------------------------------------------------------------------- */
+
+/* One line of text that says why a program cannot be run. */
+#define REASON_BYTES 192
+struct reason {
+	char text[REASON_BYTES];
+};
+
+/* An executable, ready to be mapped. Addresses are as linked: add (where it is) - start. */
+struct program_image {
+	struct entity *entity;
+	vaddr_t start;   /* where the entity was linked to be */
+	uint64_t align;  /* what its place must be a multiple of */
+	bool relocates;  /* may be anywhere: position independent */
+	vaddr_t entry;   /* the first instruction */
+	vaddr_t headers; /* the program headers in memory; 0: not in memory */
+	uint16_t header_count;
+};
+
+/*
+ * Makes an entity of the executable that fills the first `bytes` of `file`; checks all of it before it makes
+ * anything. The caller owns image->entity. -ENOEXEC with the reason, -ENOMEM, or -EIO.
+ */
+int elf_load(struct blob *file, uint64_t bytes, const char *name, struct program_image *image,
+	     struct reason *reason);
+
+/* Prepares the slab cache of elf.c; once. */
+void elf_init(void);
+
+/* ---- A program's memory (kern/proc/exec.c) ------------------------------------------------------ */
+
+/* Where things are in an arena, from its start: the heap, then mappings, a guard, and the stack at its end. */
+#define HEAP_MAX_BYTES      ((uint64_t)16 << 30)
+#define STACK_BYTES         ((uint64_t)8 << 20)
+#define STACK_GUARD_BYTES   ((uint64_t)64 << 10)
+#define ADDED_ARENAS        32
+#define ARGUMENTS_MAX_BYTES ((size_t)128 << 10) /* strings of argv and envp, and the pointers to them */
+
+/* Locks: (t) only the process's one thread; (-) set once. */
+struct user_space {
+	struct map *root;  /* (-) */
+	struct map *arena; /* (-) a submap of root, which owns it */
+	struct map
+		*added[ADDED_ARENAS]; /* (t) more arenas, for what has no room in the first; the rest NULL */
+	vaddr_t heap_start;           /* (-) */
+	vaddr_t heap_end;             /* (t) what brk(2) says: any alignment */
+	vaddr_t mmap_low, mmap_high;  /* (-) where mappings go that have no wish */
+	vaddr_t entry, stack;         /* (-) the registers that the program starts with */
+};
+
+/*
+ * Makes a user space and puts the program of the boot file `path` in it, with its stack filled. 0; or a negative errno and the
+ * reason, and nothing is left of it.
+ */
+int user_space_create(const char *path, const struct string_pack *arguments,
+		      const struct string_pack *environment, struct user_space *out, struct reason *reason);
+
+/* Frees all of it; not active on any CPU. */
+void user_space_destroy(struct user_space *space);
+
+/* ---- Processes (kern/proc/process.c) ------------------------------------------------------------- */
+
+#define PROCESS_NAME_BYTES   16
+#define PROCESS_STACK_BYTES  ((size_t)16 << 10)
+#define STANDARD_DESCRIPTORS 3
+
+/* Locks: (t) only the process's one thread; (-) set once. */
+struct process {
+	int pid, parent;                      /* (-) */
+	char name[PROCESS_NAME_BYTES];        /* (-) */
+	struct user_space space;              /* (t) */
+	void *kernel_stack;                   /* (-) */
+	uint64_t start_time;                  /* (-) nanoseconds since boot */
+	vaddr_t clear_tid;                    /* (t) set_tid_address's; unused until there are threads */
+	bool open[STANDARD_DESCRIPTORS];      /* (t) descriptors that are not closed */
+	struct rlimit64 limits[RLIM_NLIMITS]; /* (t) kept, not enforced */
+};
+
+/* Status of a program that cannot be run; 128 + n when signal n ended it. */
+#define STATUS_NOT_EXECUTABLE 126
+#define STATUS_SIGNAL         128
+
+/*
+ * Makes the first process out of the boot file `path` and runs it. Returns only when it cannot be run, with the
+ * reason; then nothing is left of it.
+ */
+void process_run_first(const char *path, const struct string_pack *arguments,
+		       const struct string_pack *environment, struct reason *reason);
+
+/* Ends the process with `status`; with the first one, the system. */
+_Noreturn void process_exit(struct process *process, int status);
+
+/* ---- Statistics (kern/proc/stats.c) --------------------------------------------------------------- */
+
+/* Formats one entry as map_list() in <kern/phoenix_abi.h> says, without a newline. As env_format. */
+int stats_format_entry(char *line, size_t bytes, const struct entry_info *entry);
+
+/* Prints the process's map tree, faults by case, pages by state and page-table sizes on the console. */
+void stats_print(struct process *process);
+
+/* What was in use before a program started, to tell afterwards whether all of it came back. */
+struct usage {
+	uint64_t free_pages, slab_pages;
+	uint64_t slab_objects;
+};
+struct usage usage_now(void);
+
+/* Logs what is missing since `before`, if anything is. */
+void usage_check(const struct usage *before);
+
+/* ---- Random bytes (kern/proc/random.c) --------------------------------------------------------------- */
+
+/* Fills `to` from the CPU's generator, or, where it has none, from its time stamps: not for secrets then. */
+void random_bytes(void *to, size_t bytes);
+
+/* ---- Program input and output (kern/proc/sys_io.c) ------------------------------------------------------ */
+
+/* Reads from the command line which serial ports carry the descriptors 0 to 2; once. */
+void program_io_init(void);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * The boundary between the VM core and the machine: one address space's hardware page tables.
+ *
+ * A pmap is a cache of what map entries and blobs say. Any translation in it may be thrown away
+ * at any time, and a fault rebuilds it; the core never reads one to learn a truth. No bit of a
+ * page-table entry is known outside kern/arch.
+ *
+ * Locks: every function takes the pmap's own lock (RANK_PMAP, innermost of the map side) and none
+ * may be called with a lock of higher rank. None sleeps. Addresses and lengths are page aligned;
+ * ranges are [start, end) and lie in one region of the layout (user space, or one kernel window).
+ *
+ * Invalidation: when pmap_remove, pmap_protect or a pmap_enter that replaces a translation
+ * returns, no CPU can use the old translation any more. Adding a right needs no invalidation on
+ * other CPUs: they fault once, find it, and go on.
+ */
+#ifndef VM_PMAP_H
+#define VM_PMAP_H
+
+#include <vm/types.h>
+
+struct page;
+struct pmap;
+
+/* What pmap_query found. */
+struct pmap_query {
+	struct page *page; /* NULL: no translation */
+	vm_prot_t prot;    /* effective rights, VM_USER included */
+	bool accessed;
+	bool dirty;
+};
+
+/* A pmap's size, for statistics. */
+struct pmap_stats {
+	uint64_t resident_pages; /* translations to pages, in user space */
+	uint64_t table_pages;    /* page-table pages owned by this pmap, the top level included */
+};
+
+/* The pmap of the windows that all address spaces share. Never destroyed. */
+extern struct pmap kernel_pmap;
+
+/* Makes an empty user pmap that shares the kernel's windows. 0, or -ENOMEM. */
+int pmap_create(struct pmap **out);
+
+/* Frees the pmap and its tables; not active on any CPU, and whatever it still maps is forgotten. */
+void pmap_destroy(struct pmap *pmap);
+
+/* Makes this CPU use the pmap (kernel_pmap: no user space at all). */
+void pmap_activate(struct pmap *pmap);
+
+/*
+ * Translates `va` to `page` with the rights `prot` (VM_USER where ring 3 may use it), replacing
+ * whatever was there. The accessed bit is set, and the dirty bit if VM_WRITE is in `prot`.
+ * Without VM_READ nothing is entered, and what was there is removed: the machine cannot withhold it.
+ * 0, or -ENOMEM for want of a page-table page: then nothing changed.
+ */
+int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot, enum vm_cache cache);
+
+/* Forgets every translation in [start, end). Cost: tables present, not pages spanned. */
+void pmap_remove(struct pmap *pmap, vaddr_t start, vaddr_t end);
+
+/*
+ * Takes away the rights not in `prot` from every translation in [start, end); adds none. Taking
+ * only VM_WRITE costs a constant for each aligned block, however many pages are in it: the right
+ * is withdrawn at the highest table that covers the block, and pmap_enter hands it down again.
+ * `prot` without VM_READ is the same as pmap_remove; VM_USER in it means nothing, and stays as it is.
+ */
+void pmap_protect(struct pmap *pmap, vaddr_t start, vaddr_t end, vm_prot_t prot);
+
+/* Says what the hardware would do at `va`. For tests, statistics and explanations only. */
+struct pmap_query pmap_query(struct pmap *pmap, vaddr_t va);
+
+/* Reads and clears the accessed bit at `va`, and reports the dirty bit. False: no translation. */
+bool pmap_harvest(struct pmap *pmap, vaddr_t va, bool *accessed, bool *dirty);
+
+struct pmap_stats pmap_stats(struct pmap *pmap);
+
+/* Clears a page; copies one. Through the physical map, so neither can fail. */
+void pmap_zero_page(struct page *page);
+void pmap_copy_page(struct page *to, const struct page *from);
+
+#endif

@@ -1,0 +1,310 @@
+/*
+ * The VM's public face: blobs, entities, maps, and the page fault.
+ *
+ * A blob is data; an entity says how blobs lie together in memory; a map is a range of address
+ * space, divided into map entries; maps nest as submaps, and a root map owns page tables. How
+ * they work is in docs/design.md; what each call promises is here.
+ *
+ * Functions return 0 or a negative errno; what cannot fail returns void. After an error everything
+ * is as it was before. Unless a comment says otherwise a call may wait for a map's lock, and takes
+ * locks of rank RANK_MAP_ROOT and above itself: the caller holds none of those.
+ */
+#ifndef VM_VM_H
+#define VM_VM_H
+
+#include <vm/page.h>
+#include <vm/types.h>
+
+struct blob;
+struct entity;
+struct map;
+struct pager;
+
+/* ---- Pagers: where a blob's absent pages come from -------------------------------------- */
+
+struct pager_ops {
+	const char *name; /* for messages: "boot module", "device" */
+
+	/*
+	 * Provides the page at tree index `index`: the pager's own page, lent (one more reference, which
+	 * the caller gives back), or a new PAGE_BLOB page filled by the pager (its one reference is
+	 * the caller's). Contents never change: a writer copies. Called without locks; may sleep.
+	 * 0, -ENOMEM, or -EIO where the contents cannot be had.
+	 */
+	int (*get_page)(struct pager *pager, pgoff_t index, struct page **out);
+
+	/* The last reference to the pager is gone. */
+	void (*destroy)(struct pager *pager);
+};
+
+/* Embedded at the start of whatever the pager needs to know. */
+struct pager {
+	const struct pager_ops *ops;
+	_Atomic uint32_t refs; /* atomic */
+};
+
+/* ---- Blobs ------------------------------------------------------------------------------ */
+
+#define BLOB_MAX_BYTES ((uint64_t)1 << 47)
+
+/* Flags of blob_create. */
+#define BLOB_UNZEROED 1u /* the kernel overwrites new pages before anyone can map them */
+
+/*
+ * Makes an anonymous blob of `size_bytes` (a multiple of the page size, 1 page to BLOB_MAX_BYTES).
+ * Costs no page until one is touched. -EINVAL for the size or flags, -ENOMEM.
+ */
+int blob_create(uint64_t size_bytes, unsigned flags, struct blob **out);
+
+/* Makes a blob whose absent pages come from `pager`; takes over the caller's reference to it. */
+int blob_create_paged(uint64_t size_bytes, struct pager *pager, struct blob **out);
+
+/*
+ * Makes a blob of a physical range that is not RAM: device registers or memory. Page aligned.
+ * Never paged, zeroed or freed. -EINVAL for a bad range or one that is RAM; -ENOMEM.
+ */
+int blob_create_device(paddr_t start, uint64_t size_bytes, enum vm_cache cache, struct blob **out);
+
+/*
+ * Makes a blob with the contents that [offset, offset + pages) of `source` has now, and from then on
+ * its own: copy on write, on both sides alike. Costs O(height of the tree), not O(pages).
+ * -EINVAL if the window is empty or not inside `source`, or `source` is a device blob; -ENOMEM.
+ */
+int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out);
+
+/* One more reference; one less, the last of which destroys the blob. */
+void blob_ref(struct blob *blob);
+void blob_unref(struct blob *blob);
+
+uint64_t blob_size(const struct blob *blob); /* in bytes */
+
+/*
+ * Copies bytes between a blob and kernel memory, without mapping it. -EINVAL when [offset,
+ * offset + bytes) is not inside the blob; -ENOMEM or -EIO when a page cannot be had, and then
+ * blob_write may have written the bytes of earlier pages.
+ */
+int blob_read(struct blob *blob, uint64_t offset, void *to, size_t bytes);
+int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t bytes);
+
+/* Makes every page of [offset, offset + pages) resident and this blob's own, so that writes cannot fail. */
+int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages);
+
+/* Forgets pages: they are absent again, as if never touched, in all mappings of the blob. */
+int blob_decommit(struct blob *blob, pgoff_t offset, pgoff_t pages);
+
+/* Resident pages in the window, shared with clones or not. */
+pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages);
+
+/* ---- Entities --------------------------------------------------------------------------- */
+
+enum segment_sharing { SEGMENT_SHARED, SEGMENT_PRIVATE };
+
+/* One piece of an entity: a window of a blob at a place in it. */
+struct segment {
+	struct blob *blob;
+	pgoff_t blob_offset; /* in pages */
+	pgoff_t place;       /* in pages from the entity's start */
+	pgoff_t pages;
+	vm_prot_t prot;
+	enum segment_sharing sharing;
+	const char *name; /* for listings: "text"; a string that is never freed */
+};
+
+#define ENTITY_MAX_SEGMENTS 64
+
+/*
+ * Makes an entity of `pages` pages in all, which takes a reference to each blob. Segments
+ * may be in any order, and leave holes. -EINVAL: no segment, too many, one that is empty, outside
+ * the entity or outside its blob, or overlaps another; -ENOMEM. `name` is copied (up to 31 bytes).
+ */
+int entity_create(const char *name, pgoff_t pages, const struct segment *segments, size_t count,
+		  struct entity **out);
+void entity_ref(struct entity *entity);
+void entity_unref(struct entity *entity);
+pgoff_t entity_pages(const struct entity *entity);
+
+/* ---- Maps ------------------------------------------------------------------------------- */
+
+#define MAP_MAX_DEPTH 12 /* a root is at depth 0 */
+
+enum map_inherit { INHERIT_COPY, INHERIT_SHARE, INHERIT_NONE };
+
+/* Where a new entry may go. Addresses in bytes, page aligned; 0 in a field means "no wish". */
+struct placement {
+	vaddr_t address;   /* with PLACE_FIXED: exactly here; else a hint, taken if it is free */
+	vaddr_t low, high; /* anywhere in [low, high) of the map; high 0: to the map's end */
+	uint64_t align;    /* a power of two of at least PAGE_SIZE */
+	unsigned flags;
+};
+#define PLACE_FIXED   1u /* at `address`, or fail with -EEXIST if anything is there */
+#define PLACE_REPLACE 2u /* with PLACE_FIXED: unmap what is there first */
+
+/* How a new entry behaves. */
+struct mapping {
+	vm_prot_t prot;
+	vm_prot_t max_prot; /* mprotect may not go beyond; 0 means VM_ALL, cut by the map's ceiling */
+	enum map_inherit inherit;
+	const char *name; /* for listings; a string that is never freed */
+};
+
+/*
+ * Every call below that takes a range descends from the map it is given into the submap that
+ * contains the range; map_unmap, map_protect and map_decommit work on every entry in the range.
+ * Errors that all of them share: -EINVAL for an unaligned, empty or wrapping range; -ENOMEM for want of
+ * memory, and for a range that is not inside the map, or for which there is no room.
+ */
+
+/* Makes a process's root map: page tables, the shared kernel regions, and private space. */
+int map_create_root(const char *name, struct map **out);
+
+/* A map for kernel use that can be a shared submap of roots: own lock, kernel page tables. */
+int map_create_shared(const char *name, vaddr_t start, vaddr_t end, vm_prot_t ceiling, struct map **out);
+
+/* One more holder; one less, the last of which removes all that is in the map and frees it. */
+void map_ref(struct map *map);
+void map_unref(struct map *map);
+
+/*
+ * Makes a submap of `size_bytes` in `parent`, which takes the only reference to it: map_unmap of
+ * its whole range destroys it. Nothing in it can have rights outside `ceiling`. -EMFILE when it would be deeper
+ * than MAP_MAX_DEPTH.
+ */
+int map_create_submap(struct map *parent, const struct placement *place, uint64_t size_bytes,
+		      vm_prot_t ceiling, const char *name, struct map **out);
+
+/* Reserves space: nothing is placed there unless it replaces it, and an access fails. */
+int map_reserve(struct map *map, const struct placement *place, uint64_t size_bytes, const char *name,
+		vaddr_t *out);
+
+/* Maps [offset, offset + pages) of a blob; takes its own reference. -EINVAL: window not inside the blob; -EACCES: rights beyond the ceiling. */
+int map_blob(struct map *map, const struct placement *place, struct blob *blob, pgoff_t offset, pgoff_t pages,
+	     const struct mapping *how, vaddr_t *out);
+
+/* Maps a clone of the window instead: writes stay private. Errors as map_blob and blob_clone. */
+int map_blob_private(struct map *map, const struct placement *place, struct blob *blob, pgoff_t offset,
+		     pgoff_t pages, const struct mapping *how, vaddr_t *out);
+
+/* Maps all of an entity, or changes nothing: one entry, which names it, with a part for each segment. */
+int map_entity(struct map *map, const struct placement *place, struct entity *entity, vaddr_t *out);
+
+/* Removes whatever is in the range, parts of entries and of entities included. Holes are no error. */
+int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes);
+
+/* Sets the rights of everything in the range. -ENOMEM if part of it is not mapped; -EACCES beyond a ceiling. */
+int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot);
+
+/* Forgets the contents of the range (blob_decommit) where mapped; -ENOMEM if part of it is not mapped. */
+int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes);
+
+/* What map_resize is to do: the mapping's range, its new length, and where it may go. */
+struct resize_request {
+	vaddr_t start;
+	uint64_t old_bytes, new_bytes;
+	bool may_move;          /* if it cannot grow where it is */
+	struct placement place; /* PLACE_FIXED: moves in any case */
+};
+
+/*
+ * Changes the length of a mapping, one entry or a part of one; what it gains shows the pages of the blob that follow.
+ * If it moves, then to a place in `target`, a map of the same tree. *out is where it is now. -EFAULT: not mapped, or not by one entry;
+ * -EINVAL: the blob ends before, or the old and the new place overlap; -ENOMEM: no room, or the blob's pages that follow are mapped elsewhere.
+ */
+int map_resize(struct map *map, struct map *target, const struct resize_request *want, vaddr_t *out);
+
+/* What is mapped at an address: a reference to the blob, which is the caller's, and how it is mapped. */
+struct lookup {
+	struct blob *blob;
+	pgoff_t offset; /* of the address in the blob, in pages */
+	vaddr_t end;    /* of the entry */
+	struct mapping how;
+};
+
+/* -EFAULT: no blob is mapped there. */
+int map_lookup(struct map *map, vaddr_t address, struct lookup *out);
+
+/* Writes 1 or 0 to `vector` for each page: contents resident or not. -ENOMEM if part of it is not mapped. */
+int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned char *vector);
+
+struct pmap *map_pmap(struct map *map);
+
+/* The range [map_start, map_end) that a map covers: set when it is made. */
+vaddr_t map_start(const struct map *map);
+vaddr_t map_end(const struct map *map);
+
+/* What map_walk tells of an entry; in address order, a submap before what is in it. */
+enum entry_kind { ENTRY_RESERVED, ENTRY_BLOB, ENTRY_ENTITY, ENTRY_SUBMAP };
+struct entry_info {
+	unsigned depth; /* 0: an entry of the map that was walked */
+	enum entry_kind kind;
+	vaddr_t start, end;
+	vm_prot_t prot, max_prot;
+	enum map_inherit inherit;
+	const char *name;   /* the entry's, or the submap's */
+	pgoff_t offset;     /* ENTRY_BLOB: in the blob */
+	pgoff_t resident;   /* ENTRY_BLOB: pages of the window that are in memory */
+	uint64_t faults[8]; /* ENTRY_BLOB: by enum fault_case */
+};
+
+/* Calls `visit` for every entry, the map locked for reading; stops at its first nonzero, which it returns. */
+int map_walk(struct map *map, int (*visit)(const struct entry_info *info, void *context), void *context);
+
+/* ---- The page fault --------------------------------------------------------------------- */
+
+enum fault_case {
+	FAULT_ZERO_FILL,  /* absent, anonymous: a zeroed page */
+	FAULT_RESIDENT,   /* in memory: only the translation was missing */
+	FAULT_PAGE_IN,    /* absent, and the pager has it */
+	FAULT_COPY,       /* write to a page that a clone shares */
+	FAULT_UPGRADE,    /* write to a page that is ours alone, entered read-only */
+	FAULT_RESERVED,   /* refused: reserved space */
+	FAULT_PROTECTION, /* refused: the entry does not allow it */
+	FAULT_NO_ENTRY,   /* refused: nothing is mapped there */
+	FAULT_CASES
+};
+
+struct fault_result {
+	enum fault_case outcome;
+	const char *region; /* the name of the innermost entry or map that contains the address */
+	vm_prot_t allowed;  /* FAULT_PROTECTION: what the entry allows */
+};
+
+/*
+ * Serves a page fault: makes `access` (VM_READ, VM_WRITE, VM_EXEC) at `address` possible. 0, or why not:
+ * -EFAULT (no entry, or reserved space), -EACCES (the entry does not allow it), -ENOMEM (no page to be
+ * had), -EIO (the pager failed). `result` is always filled in. May sleep; no locks held.
+ */
+int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_result *result);
+
+/* How often each case happened since boot. */
+void vm_fault_counts(uint64_t counts[FAULT_CASES]);
+const char *fault_case_name(enum fault_case outcome);
+
+/*
+ * May user code name [start, start + bytes)? False for any range that touches a region of the kernel, wraps or ends
+ * above user space; says nothing about whether anything is mapped there.
+ */
+bool user_range(vaddr_t start, uint64_t bytes);
+
+/* ---- Kernel memory ---------------------------------------------------------------------- */
+
+/* Starts the VM: slab caches, the regions that all roots share. After page_init. */
+void vm_init(void);
+
+/* The shared regions: system data space (device registers) and kernel dynamic memory. */
+extern struct map *system_map;
+extern struct map *dynamic_map;
+
+/* Makes a root's new arena, a submap of global data space at addresses no other process's has. */
+int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out);
+
+/* Maps a device's registers for the kernel, for ever. Unaligned `start` is fine. NULL: no memory. */
+volatile void *kernel_map_device(paddr_t start, uint64_t bytes, enum vm_cache cache);
+
+/*
+ * Allocates `bytes` (rounded up to pages) of mapped, wired, zeroed kernel memory with an unmapped page
+ * below and above it. NULL: no memory. Frees it, given what kernel_alloc returned.
+ */
+void *kernel_alloc(size_t bytes, const char *name);
+void kernel_free(void *memory);
+
+#endif

@@ -1,0 +1,714 @@
+/*
+ * pmap: an address space's hardware page tables, behind the contract of include/vm/pmap.h.
+ *
+ * Real 4-level tables: enter, remove, protect, query, harvest, and the invalidations they owe. Why
+ * a page is mapped is map.c's and fault.c's business; the kernel's own tables are made by memory_init.c; an
+ * entry's bits are in pte.h. Reading order: pmap_enter, then withdrawal below, then pmap_remove.
+ *
+ * Sharing. A process owns its PML4, the PDPT of the lowest 512 GiB, and in that the directory of
+ * the second GiB, which holds 64 entries of the kernel window beside its own. Everything else of the
+ * kernel's is reached by entries copied from kernel_pmap's tables (see pmap_internal.h). Tables of the
+ * kernel's are never freed, so a walk through them needs no lock.
+ *
+ * Accounting. page->in_use of a table's page is the number of present entries in it, shared ones included. A
+ * table of a process whose count falls to 0 is unlinked at once, and freed when no CPU can be walking it.
+ * The three permanent ones never get there, as each holds something of the kernel's.
+ *
+ * Withdrawal. The CPU and's the W bits of all levels (SDM 3, 4.6.1). So pmap_protect takes the right to write from
+ * an aligned block by clearing W in the one entry that covers it, and leaves the W bits below, which then
+ * mean nothing, as they are. An entry above a leaf with W clear says "nobody may write below". To let one page be
+ * written, pmap_enter hands the withdrawal down: clears W in all entries of the table below, and only then sets W
+ * above; and so on down to the page table. The kernel's entries are never withdrawn this way: they are copied.
+ */
+#include "pmap_internal.h"
+
+#include <asm-generic/errno-base.h>
+#include <hw.h>
+#include <vm/page.h>
+#include <vm/slab.h>
+
+/* Bits of every entry that leads to a table; the leaf decides, so all rights are on. */
+#define TABLE_BITS (PTE_PRESENT | PTE_WRITE | PTE_ACCESSED)
+
+/* Tables that a user pmap has from its creation to its end. */
+#define PERMANENT_TABLES 3
+
+#define likely(condition)   __builtin_expect((condition), 1)
+#define unlikely(condition) __builtin_expect((condition), 0)
+
+#define PRIVATE_PML4 pte_index(LAYOUT_PRIVATE_START, 4)
+#define KERNEL_PDPT  pte_index(LAYOUT_KERNEL_START, 3)
+#define KERNEL_PDE   pte_index(LAYOUT_KERNEL_START, 2)
+#define SYSTEM_PDPT  pte_index(LAYOUT_SYSTEM_START, 3)
+#define ARENAS_PDPT  pte_index(LAYOUT_ARENAS_START, 3)
+#define PAGES_PML4   pte_index(LAYOUT_PAGES_START, 4)
+#define SHARED_PML4S (pte_index(LAYOUT_PHYSICAL_END - 1, 4) + 1)
+
+/* Where a pmap may have translations of its own. */
+struct region {
+	vaddr_t start;
+	uint64_t bytes;
+};
+static const struct region user_regions[PMAP_REGIONS] = {
+	{LAYOUT_ARENAS_START, LAYOUT_ARENAS_END - LAYOUT_ARENAS_START},
+	{LAYOUT_PRIVATE_START, LAYOUT_PRIVATE_END - LAYOUT_PRIVATE_START},
+};
+static const struct region kernel_regions[PMAP_REGIONS] = {
+	{LAYOUT_DYNAMIC_START, LAYOUT_DYNAMIC_END - LAYOUT_DYNAMIC_START},
+	{LAYOUT_KERNEL_START, LAYOUT_SYSTEM_END - LAYOUT_KERNEL_START},
+};
+
+struct pmap kernel_pmap = {
+	.lock = ENV_SPINLOCK_INIT(RANK_PMAP, "kernel pmap"),
+	.regions = kernel_regions,
+	.leaf_bits = PTE_GLOBAL,
+};
+
+paddr_t kernel_pml4;
+void (*pmap_shootdown)(uint64_t cpus, const struct flush *flush);
+
+static struct slab_cache pmap_cache;
+
+/* What each CPU runs on; NULL before its first activation. Only the CPU itself uses its place. */
+static struct pmap *running[ENV_MAX_CPUS];
+
+/* Leaf bits by vm_prot_t and by enum vm_cache. */
+static pte_t prot_bits[(VM_ALL | VM_USER) + 1];
+static const pte_t cache_bits[] = {
+	[CACHE_WRITE_BACK] = PTE_CACHE_WB,
+	[CACHE_WRITE_COMBINING] = PTE_CACHE_WC,
+	[CACHE_UNCACHED] = PTE_CACHE_UC,
+};
+
+/* ---- Entries ---------------------------------------------------------------------------------- */
+
+/*
+ * Page walks of other CPUs read entries, and set bits in present ones, at any moment; so whatever changes
+ * a present entry is one locked instruction, which also orders it before the reading of pmap->active.
+ */
+static inline pte_t pte_load(const pte_t *slot)
+{
+	return __atomic_load_n(slot, __ATOMIC_RELAXED);
+}
+
+static inline void pte_fill(pte_t *slot, pte_t pte)
+{
+	__atomic_store_n(slot, pte, __ATOMIC_RELEASE);
+}
+
+static inline pte_t pte_exchange(pte_t *slot, pte_t pte)
+{
+	return __atomic_exchange_n(slot, pte, __ATOMIC_SEQ_CST);
+}
+
+static inline pte_t pte_clear(pte_t *slot, pte_t bits)
+{
+	return __atomic_fetch_and(slot, ~bits, __ATOMIC_SEQ_CST);
+}
+
+static inline void pte_set(pte_t *slot, pte_t bits)
+{
+	__atomic_fetch_or(slot, bits, __ATOMIC_SEQ_CST);
+}
+
+static inline pte_t *table_entries(paddr_t table)
+{
+	return env_phys_to_virt(table);
+}
+
+static inline bool is_kernel(const struct pmap *pmap)
+{
+	return pmap == &kernel_pmap;
+}
+
+/* May the pmap translate the page at `va`? */
+static inline bool owns_page(const struct pmap *pmap, vaddr_t va)
+{
+	const struct region *r = pmap->regions;
+
+	return likely(va - r[0].start < r[0].bytes) || va - r[1].start < r[1].bytes;
+}
+
+/* Is [start, end) in one region of the pmap's? */
+static bool owns_range(const struct pmap *pmap, vaddr_t start, vaddr_t end)
+{
+	for (unsigned i = 0; i < PMAP_REGIONS; i++) {
+		vaddr_t low = pmap->regions[i].start, high = low + pmap->regions[i].bytes;
+
+		if (low <= start && start <= end && end <= high)
+			return true;
+	}
+	return false;
+}
+
+/* The end of the block of `level` that contains `va`, or `end` if that is nearer. */
+static inline vaddr_t block_end(vaddr_t va, vaddr_t end, unsigned level)
+{
+	vaddr_t next = (va | (pte_span(level) - 1)) + 1;
+
+	return next < end ? next : end;
+}
+
+/* ---- Invalidation ----------------------------------------------------------------------------- */
+
+static void flush_add(struct flush *flush, vaddr_t va)
+{
+	if (flush->count < FLUSH_MAX)
+		flush->va[flush->count++] = va;
+	else
+		flush->full = true;
+}
+
+/*
+ * Either way, the paging-structure caches are emptied too, whatever the address: there are no
+ * PCIDs (SDM 3, 4.10.4.1). That is what makes it safe to free tables after a flush of their last leaf.
+ */
+void pmap_flush_local(const struct flush *flush)
+{
+	if (!flush->full) {
+		for (unsigned i = 0; i < flush->count; i++)
+			invlpg(flush->va[i]);
+	} else if (flush->global) {
+		uint64_t cr4 = read_cr4();
+
+		write_cr4(cr4 ^ X86_CR4_PGE);
+		write_cr4(cr4);
+	} else {
+		write_cr3(read_cr3());
+	}
+}
+
+/* Returns when no CPU can use what was taken from the tables and noted in `flush`. Pmap locked. */
+static void flush_run(struct pmap *pmap, struct flush *flush)
+{
+	uint64_t cpus, self = (uint64_t)1 << env_cpu();
+
+	if (!flush->full && flush->count == 0)
+		return;
+	flush->global = is_kernel(pmap);
+	cpus = pmap->active;
+	if (cpus & self)
+		pmap_flush_local(flush);
+	if (cpus & ~self) {
+		ASSERT(pmap_shootdown != NULL);
+		pmap_shootdown(cpus & ~self, flush);
+	}
+}
+
+/* ---- Life ------------------------------------------------------------------------------------- */
+
+/* Counts what is in a boot-time table and those below, so that they are kept like later ones. */
+static void adopt_table(paddr_t table, unsigned level)
+{
+	struct page *page = page_from_paddr(table);
+	const pte_t *entries = table_entries(table);
+
+	page->owner = &kernel_pmap;
+	page->in_use = 0;
+	kernel_pmap.tables++;
+	for (unsigned i = 0; i < PTE_ENTRIES; i++) {
+		if (!(entries[i] & PTE_PRESENT))
+			continue;
+		page->in_use++;
+		if (!pte_is_leaf(entries[i], level))
+			adopt_table(pte_frame(entries[i]), level - 1);
+	}
+}
+
+void pmap_init(void)
+{
+	bool have_nx = (rdmsr(MSR_EFER) & EFER_NXE) != 0;
+
+	for (unsigned prot = 0; prot <= (VM_ALL | VM_USER); prot++) {
+		pte_t bits = PTE_PRESENT | PTE_ACCESSED;
+
+		if (prot & VM_WRITE)
+			bits |= PTE_WRITE | PTE_DIRTY;
+		if (prot & VM_USER)
+			bits |= PTE_USER;
+		if (!(prot & VM_EXEC) && have_nx)
+			bits |= PTE_NX;
+		prot_bits[prot] = bits;
+	}
+	kernel_pmap.top_paddr = kernel_pml4;
+	kernel_pmap.top = table_entries(kernel_pml4);
+	adopt_table(kernel_pml4, PTE_LEVELS);
+	kernel_pmap.active = (uint64_t)1 << env_cpu();
+	running[env_cpu()] = &kernel_pmap;
+	slab_cache_init(&pmap_cache, "pmap", sizeof(struct pmap));
+}
+
+static void free_tables(struct page *list)
+{
+	while (list) {
+		struct page *next = list->next;
+
+		page_free(list);
+		list = next;
+	}
+}
+
+/* Allocates `count` zeroed tables as a list through page->next, or none. False: no memory. */
+static bool alloc_tables(struct pmap *pmap, unsigned count, struct page **list)
+{
+	*list = NULL;
+	while (count-- > 0) {
+		struct page *page = page_alloc(PAGE_TABLE, PAGE_ALLOC_ZERO);
+
+		if (!page) {
+			free_tables(*list);
+			return false;
+		}
+		page->owner = pmap;
+		page->next = *list;
+		*list = page;
+	}
+	return true;
+}
+
+static struct page *take_table(struct page **list)
+{
+	struct page *page = *list;
+
+	*list = page->next;
+	page->next = NULL;
+	return page;
+}
+
+static void put_entry(struct page *table, unsigned index, pte_t pte)
+{
+	pte_t *entries = page_data(table);
+
+	if (pte & PTE_PRESENT) {
+		pte_fill(&entries[index], pte);
+		table->in_use++;
+	}
+}
+
+int pmap_create(struct pmap **out)
+{
+	struct pmap *pmap = slab_alloc(&pmap_cache);
+	struct page *list, *pml4, *pdpt, *directory;
+	pte_t *kernel_top = kernel_pmap.top, *kernel_pdpt, *kernel_directory;
+
+	if (!pmap)
+		return -ENOMEM;
+	if (!alloc_tables(pmap, PERMANENT_TABLES, &list)) {
+		slab_free(&pmap_cache, pmap);
+		return -ENOMEM;
+	}
+	pml4 = take_table(&list);
+	pdpt = take_table(&list);
+	directory = take_table(&list);
+	kernel_pdpt = table_entries(pte_frame(kernel_top[PRIVATE_PML4]));
+	kernel_directory = table_entries(pte_frame(kernel_pdpt[KERNEL_PDPT]));
+
+	for (unsigned i = KERNEL_PDE; i < PTE_ENTRIES; i++)
+		put_entry(directory, i, kernel_directory[i]);
+	put_entry(pdpt, KERNEL_PDPT, page_paddr(directory) | TABLE_BITS | PTE_USER);
+	for (unsigned i = SYSTEM_PDPT; i < ARENAS_PDPT; i++)
+		put_entry(pdpt, i, kernel_pdpt[i]);
+	put_entry(pml4, PRIVATE_PML4, page_paddr(pdpt) | TABLE_BITS | PTE_USER);
+	for (unsigned i = PAGES_PML4; i < SHARED_PML4S; i++)
+		put_entry(pml4, i, kernel_top[i]);
+
+	*pmap = (struct pmap){
+		.regions = user_regions,
+		.top = page_data(pml4),
+		.top_paddr = page_paddr(pml4),
+		.tables = PERMANENT_TABLES,
+	};
+	spin_init(&pmap->lock, RANK_PMAP, "pmap");
+	*out = pmap;
+	return 0;
+}
+
+void pmap_activate(struct pmap *pmap)
+{
+	unsigned cpu = env_cpu();
+	struct pmap *before = running[cpu];
+
+	if (before == pmap)
+		return;
+	ASSERT(before || is_kernel(pmap));
+
+	/* In the mask before the first walk, and until after the last; in the kernel's mask for ever. */
+	pmap->active |= (uint64_t)1 << cpu;
+	running[cpu] = pmap;
+	write_cr3(pmap->top_paddr);
+	if (before && !is_kernel(before))
+		before->active &= ~((uint64_t)1 << cpu);
+}
+
+/* ---- Enter ------------------------------------------------------------------------------------ */
+
+/*
+ * Hands a withdrawn right to write down from `slot`, an entry above the leaves, to the entries of the table below.
+ *
+ * No effective right changes, and nothing has to be invalidated: a CPU that cached an entry of the
+ * table below since the withdrawal cached it with the and of W on the way to it, which is 0 (SDM 3, 4.10.3.1;
+ * what was cached before was flushed by the withdrawal), and a walk under way that finds W set in `slot`
+ * reads the table after that, when W is clear in it. A cached W=0 that outlives this costs its CPU one
+ * spurious fault, which drops it (4.10.4.1).
+ */
+static void hand_down(pte_t *slot)
+{
+	struct page *below = page_from_paddr(pte_frame(*slot));
+	pte_t *entries = page_data(below);
+
+	for (unsigned i = 0, live = below->in_use; live > 0; i++) {
+		pte_t pte = pte_load(&entries[i]);
+
+		if (!(pte & PTE_PRESENT))
+			continue;
+		live--;
+		if (pte & PTE_WRITE)
+			pte_clear(&entries[i], PTE_WRITE);
+	}
+	pte_set(slot, PTE_WRITE);
+}
+
+/*
+ * Makes the way down to the page table of `va`, and with `write` a way with W set at each level. All memory is
+ * allocated before anything changes. The table, or 0: no memory.
+ */
+static __attribute__((noinline)) paddr_t make_way(struct pmap *pmap, vaddr_t va, bool write)
+{
+	pte_t link = is_kernel(pmap) ? TABLE_BITS : TABLE_BITS | PTE_USER;
+	paddr_t table = pmap->top_paddr;
+	struct page *spare;
+	unsigned level;
+
+	for (level = PTE_LEVELS; level > 1; level--) {
+		pte_t pte = table_entries(table)[pte_index(va, level)];
+
+		if (!(pte & PTE_PRESENT))
+			break;
+		ASSERT(!pte_is_leaf(pte, level));
+		table = pte_frame(pte);
+	}
+	if (!alloc_tables(pmap, level - 1, &spare))
+		return 0;
+	pmap->tables += level - 1;
+
+	table = pmap->top_paddr;
+	for (level = PTE_LEVELS; level > 1; level--) {
+		pte_t *slot = &table_entries(table)[pte_index(va, level)];
+
+		if (!(*slot & PTE_PRESENT))
+			put_entry(page_from_paddr(table), pte_index(va, level),
+				  page_paddr(take_table(&spare)) | link);
+		else if (write && !(*slot & PTE_WRITE))
+			hand_down(slot);
+		table = pte_frame(*slot);
+	}
+	return table;
+}
+
+/*
+ * Replaces a present leaf. Other CPUs are told only if something is taken away; the first use of a
+ * right that is added faults at most once where the old translation is cached, and the fault drops it
+ * (SDM 3, 4.10.4.1 and 4.10.4.3).
+ */
+static __attribute__((noinline)) void replace_leaf(struct pmap *pmap, vaddr_t va, pte_t *slot, pte_t leaf)
+{
+	const pte_t identity = PTE_FRAME | PTE_PWT | PTE_PCD;
+	struct flush flush = {0};
+	pte_t old = pte_load(slot);
+
+	if (((old ^ leaf) & PTE_FRAME) == 0)
+		leaf |= old & PTE_DIRTY;
+	old = pte_exchange(slot, leaf);
+	if (((old ^ leaf) & identity) || (old & ~leaf & (PTE_WRITE | PTE_USER)) || (leaf & ~old & PTE_NX)) {
+		flush_add(&flush, va);
+		flush_run(pmap, &flush);
+	}
+}
+
+/*
+ * The page table of `va` if every entry on the way there has the bits `need`; 0 if one has not.
+ * Unrolled, as the heart of the commonest fault.
+ */
+static inline paddr_t find_way(const struct pmap *pmap, vaddr_t va, pte_t need)
+{
+	pte_t pte = pte_load(&pmap->top[pte_index(va, 4)]);
+
+	if (unlikely(need & ~pte))
+		return 0;
+	pte = pte_load(&table_entries(pte_frame(pte))[pte_index(va, 3)]);
+	if (unlikely(need & ~pte))
+		return 0;
+	pte = pte_load(&table_entries(pte_frame(pte))[pte_index(va, 2)]);
+	if (unlikely(need & ~pte))
+		return 0;
+	return pte_frame(pte);
+}
+
+/* Without VM_READ nothing can be entered, as x86 has no such right to withhold: the place is then empty. */
+int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot, enum vm_cache cache)
+{
+	pte_t leaf = page_paddr(page) | prot_bits[prot] | cache_bits[cache] | pmap->leaf_bits;
+	paddr_t table;
+	pte_t *slot;
+
+	ASSERT(owns_page(pmap, va));
+	if (unlikely(!(prot & VM_READ))) {
+		pmap_remove(pmap, va, va + PAGE_SIZE);
+		return 0;
+	}
+	spin_lock(&pmap->lock);
+	table = find_way(pmap, va, leaf & (PTE_PRESENT | PTE_WRITE));
+	if (unlikely(!table)) {
+		table = make_way(pmap, va, prot & VM_WRITE);
+		if (!table) {
+			spin_unlock(&pmap->lock);
+			return -ENOMEM;
+		}
+	}
+	slot = &table_entries(table)[pte_index(va, 1)];
+	if (likely(!(pte_load(slot) & PTE_PRESENT))) {
+		pte_fill(slot, leaf);
+		page_from_paddr(table)->in_use++;
+		pmap->resident++;
+	} else {
+		replace_leaf(pmap, va, slot, leaf);
+	}
+	spin_unlock(&pmap->lock);
+	return 0;
+}
+
+/* ---- Remove ----------------------------------------------------------------------------------- */
+
+/* What a removal leaves to be done: translations to be forgotten, and then tables to be freed. */
+struct removal {
+	struct flush flush;
+	struct page *tables;
+};
+
+/* Empties a whole page table in one go, where naming its pages to the TLB would be too much. */
+static bool drop_contents(struct pmap *pmap, struct page *table, struct removal *gone)
+{
+	if (gone->flush.count + table->in_use <= FLUSH_MAX)
+		return false;
+	pmap->resident -= table->in_use;
+	table->in_use = 0;
+	gone->flush.full = true;
+	return true;
+}
+
+/* Empties [start, end) of a table at `level`, and unlinks the tables below that are then empty. */
+static void remove_range(struct pmap *pmap, struct page *table, unsigned level, vaddr_t start, vaddr_t end,
+			 struct removal *gone)
+{
+	pte_t *entries = page_data(table);
+	vaddr_t next;
+
+	for (vaddr_t va = start; va < end && table->in_use > 0; va = next) {
+		pte_t *slot = &entries[pte_index(va, level)];
+		struct page *below;
+
+		next = block_end(va, end, level);
+		if (!(pte_load(slot) & PTE_PRESENT))
+			continue;
+		if (level == 1) {
+			pte_exchange(slot, 0);
+			table->in_use--;
+			pmap->resident--;
+			flush_add(&gone->flush, va);
+			continue;
+		}
+		ASSERT(!pte_is_leaf(*slot, level));
+		below = page_from_paddr(pte_frame(*slot));
+		if (level != 2 || is_kernel(pmap) || next - va != pte_span(level) ||
+		    !drop_contents(pmap, below, gone))
+			remove_range(pmap, below, level - 1, va, next, gone);
+		if (below->in_use == 0 && !is_kernel(pmap)) {
+			pte_exchange(slot, 0);
+			table->in_use--;
+			pmap->tables--;
+			below->next = gone->tables;
+			gone->tables = below;
+		}
+	}
+}
+
+void pmap_remove(struct pmap *pmap, vaddr_t start, vaddr_t end)
+{
+	struct removal gone;
+
+	ASSERT(owns_range(pmap, start, end));
+	gone.flush.full = false;
+	gone.flush.count = 0;
+	gone.tables = NULL;
+	spin_lock(&pmap->lock);
+	remove_range(pmap, page_from_paddr(pmap->top_paddr), PTE_LEVELS, start, end, &gone);
+	flush_run(pmap, &gone.flush);
+	spin_unlock(&pmap->lock);
+	free_tables(gone.tables);
+}
+
+void pmap_destroy(struct pmap *pmap)
+{
+	pte_t *pdpt = table_entries(pte_frame(pmap->top[PRIVATE_PML4]));
+
+	ASSERT(!is_kernel(pmap) && pmap->active == 0);
+	for (unsigned i = 0; i < PMAP_REGIONS; i++) {
+		const struct region *region = &pmap->regions[i];
+
+		pmap_remove(pmap, region->start, region->start + region->bytes);
+	}
+	ASSERT(pmap->resident == 0 && pmap->tables == PERMANENT_TABLES);
+	page_free(page_from_paddr(pte_frame(pdpt[KERNEL_PDPT])));
+	page_free(page_from_paddr(pte_frame(pmap->top[PRIVATE_PML4])));
+	page_free(page_from_paddr(pmap->top_paddr));
+	slab_free(&pmap_cache, pmap);
+}
+
+/* ---- Protect ---------------------------------------------------------------------------------- */
+
+/* Clears the bits `clear` and sets `set` in the leaves of [start, end) of a table at `level`. */
+static void protect_range(struct pmap *pmap, struct page *table, unsigned level, vaddr_t start, vaddr_t end,
+			  pte_t clear, pte_t set, struct flush *flush)
+{
+	bool only_write = clear == PTE_WRITE && set == 0;
+	pte_t *entries = page_data(table);
+	vaddr_t next;
+
+	for (vaddr_t va = start; va < end; va = next) {
+		pte_t *slot = &entries[pte_index(va, level)], pte = pte_load(slot);
+
+		next = block_end(va, end, level);
+		if (!(pte & PTE_PRESENT) || (only_write && !(pte & PTE_WRITE)))
+			continue;
+		if (level == 1) {
+			if (!(pte & clear) && !(set & ~pte))
+				continue;
+			pte_set(slot, set);
+			pte_clear(slot, clear);
+			flush_add(flush, va);
+		} else if (only_write && next - va == pte_span(level) && !is_kernel(pmap)) {
+			pte_clear(slot, PTE_WRITE);
+			flush->full = true;
+		} else {
+			ASSERT(!pte_is_leaf(pte, level));
+			protect_range(pmap, page_from_paddr(pte_frame(pte)), level - 1, va, next, clear, set,
+				      flush);
+		}
+	}
+}
+
+void pmap_protect(struct pmap *pmap, vaddr_t start, vaddr_t end, vm_prot_t prot)
+{
+	pte_t clear = 0, set = prot_bits[prot] & PTE_NX;
+	struct flush flush;
+
+	if (!(prot & VM_READ)) {
+		pmap_remove(pmap, start, end);
+		return;
+	}
+	ASSERT(owns_range(pmap, start, end));
+	if (!(prot & VM_WRITE))
+		clear |= PTE_WRITE;
+	flush.full = false;
+	flush.count = 0;
+	spin_lock(&pmap->lock);
+	protect_range(pmap, page_from_paddr(pmap->top_paddr), PTE_LEVELS, start, end, clear, set, &flush);
+	flush_run(pmap, &flush);
+	spin_unlock(&pmap->lock);
+}
+
+/* ---- Look ------------------------------------------------------------------------------------- */
+
+/* The leaf that translates `va`, its level, and the rights of the way there; NULL: none. Pmap locked. */
+static pte_t *find_leaf(struct pmap *pmap, vaddr_t va, unsigned *level, vm_prot_t *prot)
+{
+	paddr_t table = pmap->top_paddr;
+
+	*prot = VM_ALL | VM_USER;
+	for (*level = PTE_LEVELS;; (*level)--) {
+		pte_t *slot = &table_entries(table)[pte_index(va, *level)], pte = pte_load(slot);
+
+		if (!(pte & PTE_PRESENT))
+			return NULL;
+		if (!(pte & PTE_WRITE))
+			*prot &= ~VM_WRITE;
+		if (!(pte & PTE_USER))
+			*prot &= ~VM_USER;
+		if (pte & PTE_NX)
+			*prot &= ~VM_EXEC;
+		if (pte_is_leaf(pte, *level))
+			return slot;
+		table = pte_frame(pte);
+	}
+}
+
+struct pmap_query pmap_query(struct pmap *pmap, vaddr_t va)
+{
+	struct pmap_query found = {0};
+	unsigned level;
+	vm_prot_t prot;
+	pte_t *slot;
+
+	spin_lock(&pmap->lock);
+	slot = find_leaf(pmap, va, &level, &prot);
+	if (slot) {
+		pte_t pte = pte_load(slot);
+		uint64_t inside = va & (pte_span(level) - 1);
+
+		/* In a large page the lowest frame bit is the PAT's: cut the frame to the page's size. */
+		found.page = page_from_paddr((pte_frame(pte) & ~(pte_span(level) - 1)) + inside);
+		found.prot = prot;
+		found.accessed = (pte & PTE_ACCESSED) != 0;
+		found.dirty = (pte & PTE_DIRTY) != 0;
+	}
+	spin_unlock(&pmap->lock);
+	return found;
+}
+
+/*
+ * A CPU that has the translation cached does not set the bit again until it forgets it (SDM 3,
+ * 4.8). This CPU is made to forget; the others are not worth an interrupt, as the bit is only a hint.
+ */
+bool pmap_harvest(struct pmap *pmap, vaddr_t va, bool *accessed, bool *dirty)
+{
+	unsigned level;
+	vm_prot_t prot;
+	pte_t *slot;
+
+	ASSERT(owns_page(pmap, va));
+	spin_lock(&pmap->lock);
+	slot = find_leaf(pmap, va, &level, &prot);
+	if (slot) {
+		pte_t pte = pte_clear(slot, PTE_ACCESSED);
+
+		*accessed = (pte & PTE_ACCESSED) != 0;
+		*dirty = (pte & PTE_DIRTY) != 0;
+		if (*accessed && (pmap->active & (uint64_t)1 << env_cpu()))
+			invlpg(va);
+	}
+	spin_unlock(&pmap->lock);
+	return slot != NULL;
+}
+
+struct pmap_stats pmap_stats(struct pmap *pmap)
+{
+	struct pmap_stats stats;
+
+	spin_lock(&pmap->lock);
+	stats.resident_pages = pmap->resident;
+	stats.table_pages = pmap->tables;
+	spin_unlock(&pmap->lock);
+	return stats;
+}
+
+/* ---- Contents --------------------------------------------------------------------------------- */
+
+void pmap_zero_page(struct page *page)
+{
+	fill_words(page_data(page), 0, PAGE_SIZE / sizeof(uint64_t));
+}
+
+void pmap_copy_page(struct page *to, const struct page *from)
+{
+	copy_words(page_data(to), page_data(from), PAGE_SIZE / sizeof(uint64_t));
+}

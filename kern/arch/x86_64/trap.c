@@ -1,0 +1,289 @@
+/*
+ * What becomes of exceptions and interrupts, and nothing else does: the page fault goes to the VM, a
+ * fault in a user copy to its fix-up; a program's mistake ends the program, the kernel's own ends the system.
+ *
+ * Comes from vectors.asm; goes on in kern/vm/fault.c (vm_fault), kern/proc (process_fault) and
+ * kern/core/panic.c.
+ */
+#include <asm/signal.h>
+#include <asm/errno.h>
+#include <hw.h>
+#include <kern/cpu.h>
+#include <kern/kern.h>
+#include <vm/layout.h>
+#include <vm/vm.h>
+
+#define WHY_BYTES 160
+
+/* ---- Page faults --------------------------------------------------------------------------------- */
+
+static vm_prot_t fault_access(uint64_t error)
+{
+	if (error & PF_FETCH)
+		return VM_EXEC;
+	return error & PF_WRITE ? VM_WRITE : VM_READ;
+}
+
+static const char *access_name(vm_prot_t access)
+{
+	if (access == VM_EXEC)
+		return "jump to";
+	return access == VM_WRITE ? "write to" : "read of";
+}
+
+/* The region of the layout that keeps users out of `address`; NULL: none does. */
+static const char *forbidden_region(vaddr_t address)
+{
+	if (address < LAYOUT_GUARD_END)
+		return "the guard page";
+	if (address >= LAYOUT_KERNEL_START && address < LAYOUT_KERNEL_END)
+		return "the kernel window";
+	if (address >= LAYOUT_SYSTEM_START && address < LAYOUT_SYSTEM_END)
+		return "system data space";
+	if (address >= LAYOUT_PAGES_START && address < LAYOUT_PAGES_END)
+		return "the page descriptors";
+	if (address >= LAYOUT_DYNAMIC_START && address < LAYOUT_DYNAMIC_END)
+		return "kernel dynamic memory";
+	if (address >= LAYOUT_PHYSICAL_START)
+		return "the physical map";
+	return NULL;
+}
+
+/* Says in `why` what was tried and why vm_fault refused it with `status`. */
+static void explain(char why[WHY_BYTES], vaddr_t address, vm_prot_t access, int status,
+		    const struct fault_result *result)
+{
+	int length = env_format(why, WHY_BYTES, "%s 0x%llx refused: ", access_name(access),
+				(unsigned long long)address);
+	char *rest = why + length;
+	size_t room = WHY_BYTES - (size_t)length;
+	const char *region = forbidden_region(address);
+	vm_prot_t allowed = result->allowed;
+
+	if (region)
+		env_format(rest, room, "%s", region);
+	else if (status == -ENOMEM)
+		env_format(rest, room, "out of memory");
+	else if (status == -EIO)
+		env_format(rest, room, "the contents of \"%s\" cannot be read", result->region);
+	else if (result->outcome == FAULT_PROTECTION)
+		env_format(rest, room, "\"%s\" allows %c%c%c", result->region, allowed & VM_READ ? 'r' : '-',
+			   allowed & VM_WRITE ? 'w' : '-', allowed & VM_EXEC ? 'x' : '-');
+	else if (result->outcome == FAULT_RESERVED)
+		env_format(rest, room, "\"%s\" is reserved", result->region);
+	else
+		env_format(rest, room, "no map entry");
+}
+
+/* Ends the program that could not have its access. */
+_Noreturn static void refuse(const struct trapframe *frame, vaddr_t address, int status,
+			     const struct fault_result *result)
+{
+	char why[WHY_BYTES];
+	int signal = SIGSEGV;
+
+	if (status == -ENOMEM)
+		signal = SIGKILL;
+	else if (status == -EIO)
+		signal = SIGBUS;
+	explain(why, address, fault_access(frame->error), status, result);
+	process_fault(process_current(), frame, signal, why);
+}
+
+/* A program needs a page: the VM makes it possible, or the program ends. */
+static void user_page_fault(const struct trapframe *frame, vaddr_t address)
+{
+	struct fault_result result;
+	int status;
+
+	if (__builtin_expect(!user_range(address, 1), 0)) {
+		result = (struct fault_result){FAULT_NO_ENTRY, "", 0};
+		refuse(frame, address, -EFAULT, &result);
+	}
+	status = vm_fault(process_map(process_current()), address, fault_access(frame->error), &result);
+	if (__builtin_expect(status != 0, 0))
+		refuse(frame, address, status, &result);
+}
+
+/*
+ * A place in copy.asm where faults are foreseen. The numbers are 32 bits wide because the kernel is in the low
+ * 2 GB; the layout is copy.asm's copy_window.
+ */
+struct copy_window {
+	uint32_t start, end;
+	uint32_t fix_up;
+	uint32_t for_user; /* it touches user memory: the VM is asked first */
+};
+
+extern const struct copy_window copy_windows[], copy_windows_end[];
+extern const uint8_t probe_execute_return[], probe_execute_failed[];
+
+/* User memory that the kernel works on while no process runs. Self-tests only, before the first process. */
+static struct map *borrowed_map;
+
+void usercopy_borrow_map(struct map *map)
+{
+	borrowed_map = map;
+}
+
+static struct map *user_map(void)
+{
+	struct process *process = process_current();
+
+	return process ? process_map(process) : borrowed_map;
+}
+
+/* Was this fault of the kernel foreseen? Then serves it or goes to its fix-up, and is true. */
+static bool foreseen_fault(struct trapframe *frame, vaddr_t address)
+{
+	bool page_fault = frame->vector == VECTOR_PAGE_FAULT; /* else there is no address */
+	struct fault_result result;
+
+	for (const struct copy_window *window = copy_windows; window < copy_windows_end; window++) {
+		if (frame->rip < window->start || frame->rip >= window->end)
+			continue;
+		if (window->for_user && page_fault) {
+			struct map *map = user_map();
+
+			if (!user_range(address, 1))
+				return false; /* the kernel's side of the copy */
+			if (map && vm_fault(map, address, fault_access(frame->error), &result) == 0)
+				return true;
+		}
+		frame->rax = frame->error;
+		frame->rip = window->fix_up;
+		return true;
+	}
+	if (page_fault && (frame->error & PF_FETCH) && frame->rip == address &&
+	    *(const uint64_t *)frame->rsp == (uint64_t)probe_execute_return) {
+		frame->rax = frame->error;
+		frame->rip = (uint64_t)probe_execute_failed;
+		frame->rsp += sizeof(uint64_t);
+		return true;
+	}
+	return false;
+}
+
+/* Is `address` where the stack that the frame was pushed on, or is meant to be on, runs out? */
+static bool is_stack_overflow(const struct trapframe *frame, vaddr_t address)
+{
+	return address >= LAYOUT_DYNAMIC_START && address < LAYOUT_DYNAMIC_END &&
+	       address + PAGE_SIZE > frame->rsp && address < frame->rsp + PAGE_SIZE;
+}
+
+_Noreturn static void kernel_page_fault_fatal(const struct trapframe *frame, vaddr_t address)
+{
+	const char *access = access_name(fault_access(frame->error));
+	unsigned long long at = address;
+
+	if (is_stack_overflow(frame, address))
+		panic_trap(frame, "kernel stack overflow: %s 0x%llx", access, at);
+	if (frame->error & PF_RESERVED)
+		panic_trap(frame, "a page table is damaged: %s 0x%llx met a reserved bit", access, at);
+	if (user_range(address, 1))
+		panic_trap(frame, "kernel %s user memory at 0x%llx", access, at);
+	panic_trap(frame, "kernel %s 0x%llx (%s): %s", access, at,
+		   forbidden_region(address) ? forbidden_region(address) : "no region",
+		   frame->error & PF_PRESENT ? "not allowed" : "not mapped");
+}
+
+/*
+ * Interrupts are off at entry, so that CR2 is still this fault's; they go on again if they were on.
+ */
+void trap_page_fault(struct trapframe *frame)
+{
+	vaddr_t address = read_cr2();
+
+	if (frame->rflags & X86_EFLAGS_IF)
+		interrupts_enable();
+	if (__builtin_expect(trap_from_user(frame) && !(frame->error & PF_RESERVED), 1))
+		user_page_fault(frame, address);
+	else if (trap_from_user(frame) || !foreseen_fault(frame, address))
+		kernel_page_fault_fatal(frame, address);
+}
+
+/* ---- Other exceptions ---------------------------------------------------------------------------- */
+
+struct exception {
+	const char *name;
+	int signal; /* for a program that causes it; 0: only broken hardware or a broken kernel does */
+};
+
+static const struct exception exceptions[VECTOR_FIRST_INTERRUPT] = {
+	[VECTOR_DIVIDE] = {"division by zero or overflow", SIGFPE},
+	[VECTOR_DEBUG] = {"debug exception", SIGTRAP},
+	[VECTOR_NMI] = {"non-maskable interrupt", 0},
+	[VECTOR_BREAKPOINT] = {"breakpoint", SIGTRAP},
+	[VECTOR_OVERFLOW] = {"overflow", SIGSEGV},
+	[VECTOR_BOUND] = {"bound range exceeded", SIGSEGV},
+	[VECTOR_INVALID_OPCODE] = {"illegal instruction", SIGILL},
+	[VECTOR_NO_FPU] = {"FPU not available", 0},
+	[VECTOR_DOUBLE_FAULT] = {"double fault", 0},
+	[VECTOR_INVALID_TSS] = {"invalid task state segment", SIGSEGV},
+	[VECTOR_NOT_PRESENT] = {"segment not present", SIGBUS},
+	[VECTOR_STACK_SEGMENT] = {"stack fault: non-canonical address", SIGSEGV},
+	[VECTOR_PROTECTION] = {"general protection: privileged instruction or non-canonical address",
+			       SIGSEGV},
+	[VECTOR_X87] = {"floating-point exception", SIGFPE},
+	[VECTOR_ALIGNMENT] = {"unaligned access", SIGBUS},
+	[VECTOR_MACHINE_CHECK] = {"machine check", 0},
+	[VECTOR_SIMD] = {"SIMD floating-point exception", SIGFPE},
+};
+
+static void exception(struct trapframe *frame)
+{
+	const struct exception *what = &exceptions[frame->vector];
+	const char *name = what->name ? what->name : "unknown exception";
+	uint64_t cr2 = read_cr2();
+
+	if (frame->vector == VECTOR_DOUBLE_FAULT && is_stack_overflow(frame, cr2))
+		panic_trap(frame, "kernel stack overflow: 0x%llx cannot be written (double fault)",
+			   (unsigned long long)cr2);
+	if (trap_from_user(frame) && what->signal) {
+		if (frame->rflags & X86_EFLAGS_IF)
+			interrupts_enable();
+		process_fault(process_current(), frame, what->signal, name);
+	}
+	if (frame->vector == VECTOR_PROTECTION && foreseen_fault(frame, 0))
+		return;
+	panic_trap(frame, "%s in %s mode, error code 0x%llx", name, trap_from_user(frame) ? "user" : "kernel",
+		   (unsigned long long)frame->error);
+}
+
+/* ---- Interrupts ---------------------------------------------------------------------------------- */
+
+/* How many came, for a debugger's eyes. Each CPU's own would be needed with more than one started. */
+static struct {
+	uint64_t timer;
+	uint64_t spurious;
+	uint64_t unexpected;
+	uint64_t last_unexpected; /* its vector */
+} interrupts;
+
+/*
+ * All lines but the APIC's timer are masked. What the 8259s raise all the same is spurious, has no in-service bit
+ * there and must not be acknowledged (Intel 8259A data sheet, "spurious interrupt"); nor must the APIC's own
+ * (SDM vol 3, 10.9). The timer has nothing to do: its interrupt ends a halt.
+ */
+static void interrupt(uint64_t vector)
+{
+	if (vector == VECTOR_TIMER) {
+		interrupts.timer++;
+		apic_end_of_interrupt();
+	} else if (vector == VECTOR_SPURIOUS ||
+		   (vector >= VECTOR_PIC_MASTER && vector < VECTOR_PIC_SLAVE + VECTOR_PIC_LINES)) {
+		interrupts.spurious++;
+	} else {
+		interrupts.unexpected++;
+		interrupts.last_unexpected = vector;
+		apic_end_of_interrupt();
+	}
+}
+
+void trap_handle(struct trapframe *frame)
+{
+	if (frame->vector < VECTOR_FIRST_INTERRUPT)
+		exception(frame);
+	else
+		interrupt(frame->vector);
+}

@@ -1,0 +1,44 @@
+/*
+ * kernel_main: everything is started here, in order, and then the first process or the self-tests
+ * have the machine.
+ *
+ * Before: boot/boot.asm. After: kern/proc/first.c.
+ */
+#include <kern/boot.h>
+#include <kern/cpu.h>
+#include <kern/kern.h>
+#include <kern/test.h>
+#include <vm/vm.h>
+
+#define NANOSECONDS_PER_MICROSECOND 1000u
+
+_Noreturn void kernel_main(uint32_t magic, paddr_t info);
+
+/*
+ * Called by boot.asm on the boot stack, interrupts off; the arguments are bootinfo_read()'s. Nothing may be printed or
+ * locked before cpu_init has set up per-CPU data.
+ */
+void kernel_main(uint32_t magic, paddr_t info)
+{
+	const char *tests;
+
+	time_start();
+	cpu_init();
+	serial_init();
+	bootinfo_read(magic, info);
+	cmdline_init(bootinfo.command_line);
+	console_choose(cmdline_get("console"));
+	kprintf("phoenix: Phoenix VM, loaded through %s\n", bootinfo.loader);
+	memory_init();
+	vm_init();
+	apic_init();
+	time_init();
+
+	if (cmdline_get("verbose"))
+		kprintf("phoenix: started in %llu us\n",
+			(unsigned long long)(time_nanoseconds() / NANOSECONDS_PER_MICROSECOND));
+	tests = cmdline_get("test");
+	if (tests)
+		power_off(tests_run(tests) ? 1 : 0);
+	process_start_first();
+}

@@ -1,0 +1,116 @@
+/*
+ * Statistics about a process and the VM: the `stats` option's tables, the listing that map_list()
+ * gives to programs, and the check that a process gave everything back.
+ */
+#include <kern/proc.h>
+#include <vm/pmap.h>
+#include <vm/slab.h>
+
+#define LINE_BYTES   128
+#define RIGHTS_BYTES 4
+
+static const char *const state_names[PAGE_STATES] = {
+	[PAGE_RESERVED] = "reserved",      [PAGE_FREE] = "free",     [PAGE_CACHED] = "free, in CPU caches",
+	[PAGE_ZEROED] = "free and zeroed", [PAGE_KERNEL] = "kernel", [PAGE_TABLE] = "page tables",
+	[PAGE_SLAB] = "small objects",     [PAGE_BLOB] = "blobs",    [PAGE_MODULE] = "boot modules",
+	[PAGE_DEVICE] = "devices",
+};
+
+static const char *const kind_names[] = {
+	[ENTRY_RESERVED] = "reserved",
+	[ENTRY_BLOB] = "blob",
+	[ENTRY_ENTITY] = "entity",
+	[ENTRY_SUBMAP] = "submap",
+};
+
+static void format_rights(char rights[RIGHTS_BYTES], vm_prot_t prot)
+{
+	rights[0] = prot & VM_READ ? 'r' : '-';
+	rights[1] = prot & VM_WRITE ? 'w' : '-';
+	rights[2] = prot & VM_EXEC ? 'x' : '-';
+	rights[3] = '\0';
+}
+
+int stats_format_entry(char *line, size_t bytes, const struct entry_info *entry)
+{
+	char rights[RIGHTS_BYTES], resident[24] = "-";
+	const char *name = entry->name ? entry->name : "";
+
+	format_rights(rights, entry->prot);
+	if (entry->kind == ENTRY_BLOB)
+		env_format(resident, sizeof(resident), "%llu", (unsigned long long)entry->resident);
+	return env_format(line, bytes, "%012llx-%012llx %s %-8s %7s %*s%s", (unsigned long long)entry->start,
+			  (unsigned long long)entry->end, rights, kind_names[entry->kind], resident,
+			  (int)(2 * entry->depth), "", name);
+}
+
+static int print_entry(const struct entry_info *entry, void *context)
+{
+	char line[LINE_BYTES];
+	bool faulted = false;
+
+	(void)context;
+	stats_format_entry(line, sizeof(line), entry);
+	kprintf("%s", line);
+	for (int i = 0; i < FAULT_CASES; i++) {
+		if (entry->kind != ENTRY_BLOB || entry->faults[i] == 0)
+			continue;
+		kprintf("%s%s %llu", faulted ? ", " : "  (", fault_case_name((enum fault_case)i),
+			(unsigned long long)entry->faults[i]);
+		faulted = true;
+	}
+	kprintf(faulted ? ")\n" : "\n");
+	return 0;
+}
+
+void stats_print(struct process *process)
+{
+	uint64_t faults[FAULT_CASES];
+	struct page_stats pages = page_stats();
+	struct pmap_stats tables = pmap_stats(map_pmap(process->space.root));
+
+	kprintf("phoenix: stats begin\n");
+	kprintf("map tree of %s[%d]\n", process->name, process->pid);
+	map_walk(process->space.root, print_entry, NULL);
+	vm_fault_counts(faults);
+	kprintf("faults by case\n");
+	for (int i = 0; i < FAULT_CASES; i++)
+		kprintf("%12llu  %s\n", (unsigned long long)faults[i], fault_case_name((enum fault_case)i));
+	kprintf("pages by state\n");
+	for (int i = 0; i < PAGE_STATES; i++)
+		kprintf("%12llu  %s\n", (unsigned long long)pages.by_state[i], state_names[i]);
+	kprintf("%12llu  RAM in all\n%12llu  of it free\n", (unsigned long long)pages.ram_pages,
+		(unsigned long long)pages.free_pages);
+	kprintf("zeroed pages: %llu from the pool, %llu cleared on demand\n",
+		(unsigned long long)pages.zero_hits, (unsigned long long)pages.zero_misses);
+	kprintf("page tables of %s[%d]: %llu pages, which map %llu\n", process->name, process->pid,
+		(unsigned long long)tables.table_pages, (unsigned long long)tables.resident_pages);
+	kprintf("phoenix: stats end\n");
+}
+
+struct usage usage_now(void)
+{
+	struct usage usage = {.free_pages = page_stats().free_pages};
+
+	for (struct slab_cache *cache = slab_caches(); cache; cache = cache->next) {
+		spin_lock(&cache->lock);
+		usage.slab_pages += cache->pages;
+		usage.slab_objects += cache->objects;
+		spin_unlock(&cache->lock);
+	}
+	return usage;
+}
+
+void usage_check(const struct usage *before)
+{
+	struct usage now = usage_now();
+	/* A cache of small objects may keep an empty page that it did not have before. */
+	int64_t pages = (int64_t)(before->free_pages - now.free_pages) -
+			(int64_t)(now.slab_pages - before->slab_pages);
+
+	if (pages != 0)
+		env_log("phoenix: %lld pages leaked", (long long)pages);
+	if (now.slab_objects != before->slab_objects)
+		env_log("phoenix: %lld small objects leaked",
+			(long long)(now.slab_objects - before->slab_objects));
+}

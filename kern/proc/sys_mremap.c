@@ -1,0 +1,144 @@
+/*
+ * The system call mremap: grows, shrinks and moves mappings. What else programs ask of memory is in sys_memory.c.
+ */
+#include <asm/errno.h>
+#include <linux/mman.h>
+#include <vm/layout.h>
+
+#include "syscall.h"
+
+#define KNOWN_FLAGS (MREMAP_MAYMOVE | MREMAP_FIXED) /* MREMAP_DONTUNMAP is not here */
+
+/* A mapping that is to be of another size, or at another place. */
+struct remap {
+	struct map *root;
+	struct resize_request want;
+	vaddr_t at; /* where it has come to be */
+};
+
+/* Copies what is in memory of a blob's window to the start of another blob, a page at a time. */
+static int copy_resident(struct blob *from, pgoff_t offset, struct blob *to, pgoff_t pages)
+{
+	struct page *buffer = page_alloc(PAGE_KERNEL, 0);
+	int error = buffer ? 0 : -ENOMEM;
+
+	for (pgoff_t i = 0; i < pages && !error; i++) {
+		if (blob_resident(from, offset + i, 1) == 0)
+			continue;
+		error = blob_read(from, pages_to_bytes(offset + i), page_data(buffer), PAGE_SIZE);
+		if (!error)
+			error = blob_write(to, pages_to_bytes(i), page_data(buffer), PAGE_SIZE);
+	}
+	if (buffer)
+		page_free(buffer);
+	return error;
+}
+
+/* Puts a copy of the old mapping, in a blob of its own, into `target`, and removes the old one. */
+static int replace_by_copy(struct remap *remap, struct map *target, const struct lookup *old)
+{
+	const struct resize_request *want = &remap->want;
+	struct blob *blob;
+	int error = blob_create(BLOB_MAX_BYTES, 0, &blob);
+
+	if (error)
+		return error;
+	error = map_blob(target, &want->place, blob, 0, bytes_to_pages(want->new_bytes), &old->how,
+			 &remap->at);
+	if (!error) {
+		error = copy_resident(old->blob, old->offset, blob, bytes_to_pages(want->old_bytes));
+		if (!error)
+			error = map_unmap(remap->root, want->start, want->old_bytes);
+		if (error)
+			map_unmap(remap->root, remap->at, want->new_bytes);
+	}
+	blob_unref(blob);
+	return error;
+}
+
+/*
+ * Where the program has cut a mapping up, what follows a piece in the blob is another piece's: it cannot grow by
+ * showing more. A private anonymous one, which nobody else can see, is copied then. -ENOMEM for others.
+ */
+static int grow_by_copying(struct remap *remap, struct map *target)
+{
+	const struct resize_request *want = &remap->want;
+	struct lookup old;
+	int error = map_lookup(remap->root, want->start, &old);
+
+	if (error)
+		return error;
+	if (blob_size(old.blob) == BLOB_MAX_BYTES && old.how.inherit == INHERIT_COPY &&
+	    old.end - want->start >= want->old_bytes)
+		error = replace_by_copy(remap, target, &old);
+	else
+		error = -ENOMEM;
+	blob_unref(old.blob);
+	return error;
+}
+
+/* As arena_attempt. */
+static int remap_in_arena(struct map *arena, const struct placement *place, void *context)
+{
+	struct remap *remap = context;
+	int error;
+
+	remap->want.place = *place;
+	error = map_resize(remap->root, arena, &remap->want, &remap->at);
+	if (error == -ENOMEM && remap->want.may_move && remap->want.new_bytes > remap->want.old_bytes)
+		error = grow_by_copying(remap, arena);
+	return error;
+}
+
+/* MREMAP_FIXED: what is at the new place is replaced. */
+static int remap_fixed(struct remap *remap, vaddr_t address)
+{
+	const struct resize_request *want = &remap->want;
+
+	if (!page_aligned(address) || !user_range(address, want->new_bytes))
+		return -EINVAL;
+	if (address < want->start + want->old_bytes && want->start < address + want->new_bytes)
+		return -EINVAL;
+	remap->want.place = (struct placement){.address = address, .flags = PLACE_FIXED | PLACE_REPLACE};
+	return map_resize(remap->root, remap->root, want, &remap->at);
+}
+
+static int remap_anywhere(struct user_space *space, struct remap *remap)
+{
+	uint64_t bytes = remap->want.new_bytes;
+
+	if (!remap->want.may_move)
+		return map_resize(space->root, space->root, &remap->want, &remap->at);
+	return arenas_try(space, bytes, bytes > space->mmap_high - space->mmap_low, remap_in_arena, remap);
+}
+
+int64_t sys_mremap(struct process *process, const struct trapframe *frame)
+{
+	struct remap remap = {
+		.root = process->space.root,
+		.want = {.start = frame->rdi,
+			 .old_bytes = whole_pages(frame->rsi),
+			 .new_bytes = whole_pages(frame->rdx),
+			 .may_move = frame->r10 & MREMAP_MAYMOVE},
+	};
+	uint64_t flags = frame->r10;
+	int error;
+
+	if ((flags & ~(uint64_t)KNOWN_FLAGS) || (flags & (MREMAP_MAYMOVE | MREMAP_FIXED)) == MREMAP_FIXED)
+		return -EINVAL;
+	/* An old size of 0, which duplicates a shared mapping on Linux, is not here. */
+	if (!page_aligned(remap.want.start) || remap.want.old_bytes == 0 || remap.want.new_bytes == 0)
+		return -EINVAL;
+	if (!user_range(remap.want.start, remap.want.old_bytes))
+		return -EFAULT;
+	if (remap.want.new_bytes > BLOB_MAX_BYTES)
+		return -ENOMEM;
+	if (flags & MREMAP_FIXED)
+		error = remap_fixed(&remap, frame->r8);
+	else
+		error = remap_anywhere(&process->space, &remap);
+	/* The blob ends: there is nothing that the mapping could be grown by. */
+	if (error == -EINVAL && !(flags & MREMAP_FIXED))
+		return -ENOMEM;
+	return error ? error : (int64_t)remap.at;
+}

@@ -1,0 +1,80 @@
+/*
+ * System calls of our own, described in <kern/phoenix_abi.h>: a program may look at its map tree, and at
+ * what the VM has counted.
+ */
+#include <asm/errno.h>
+#include <kern/phoenix_abi.h>
+#include <vm/pmap.h>
+
+#include "syscall.h"
+
+#define LINE_BYTES 128
+
+_Static_assert(PHOENIX_FAULT_CASES == FAULT_CASES && PHOENIX_FAULT_COPY == FAULT_COPY &&
+		       PHOENIX_FAULT_RESERVED == FAULT_RESERVED,
+	       "one order of fault cases");
+
+/* A listing in the making; with no buffer, only its length. */
+struct listing {
+	char *buffer;
+	size_t room, length;
+};
+
+static int list_entry(const struct entry_info *entry, void *context)
+{
+	struct listing *listing = context;
+	char line[LINE_BYTES];
+	size_t length;
+
+	stats_format_entry(line, sizeof(line) - 1, entry);
+	length = strlen(line);
+	line[length++] = '\n';
+	if (listing->length < listing->room) {
+		size_t room = listing->room - listing->length;
+
+		memcpy(listing->buffer + listing->length, line, length < room ? length : room);
+	}
+	listing->length += length;
+	return 0;
+}
+
+/* The text is made in kernel memory: the map is locked meanwhile, and copying to the program may fault. */
+int64_t sys_map_list(struct process *process, const struct trapframe *frame)
+{
+	struct listing listing = {.buffer = NULL};
+	size_t bytes;
+	int error = 0;
+
+	map_walk(process->space.root, list_entry, &listing);
+	bytes = frame->rsi < listing.length ? frame->rsi : listing.length;
+	if (bytes == 0)
+		return (int64_t)listing.length;
+	listing.buffer = kernel_alloc(bytes, "map listing");
+	if (!listing.buffer)
+		return -ENOMEM;
+	listing.room = bytes;
+	listing.length = 0;
+	map_walk(process->space.root, list_entry, &listing);
+	if (listing.length < bytes)
+		bytes = listing.length;
+	error = copy_to_user(frame->rdi, listing.buffer, bytes);
+	kernel_free(listing.buffer);
+	return error ? error : (int64_t)listing.length;
+}
+
+int64_t sys_vm_stats(struct process *process, const struct trapframe *frame)
+{
+	const struct page_stats pages = page_stats();
+	const struct pmap_stats tables = pmap_stats(map_pmap(process->space.root));
+	struct phoenix_vm_stats stats = {
+		.ram_pages = pages.ram_pages,
+		.free_pages = pages.free_pages,
+		.resident_pages = tables.resident_pages,
+		.table_pages = tables.table_pages,
+	};
+
+	if (frame->rsi > sizeof(stats))
+		return -EINVAL;
+	vm_fault_counts(stats.faults);
+	return copy_to_user(frame->rdi, &stats, frame->rsi);
+}

@@ -1,0 +1,98 @@
+/*
+ * System calls: from the number to the handler.
+ *
+ * Numbers and conventions are Linux's for x86-64 (<asm/unistd_64.h>), and our own from 0x5000
+ * (<kern/phoenix_abi.h>). vectors.asm builds the frame; the calls themselves are in the sys_*.c.
+ */
+#include <asm/errno.h>
+#include <asm/unistd_64.h>
+#include <kern/phoenix_abi.h>
+#include <stdatomic.h>
+
+#include "syscall.h"
+
+#define LINUX_CALLS 512 /* more than Linux has */
+#define WORD_BITS   64
+
+static syscall_handler *const linux_calls[LINUX_CALLS] = {
+	[__NR_read] = sys_read,
+	[__NR_write] = sys_write,
+	[__NR_readv] = sys_readv,
+	[__NR_writev] = sys_writev,
+	[__NR_close] = sys_close,
+	[__NR_lseek] = sys_lseek,
+	[__NR_fstat] = sys_fstat,
+	[__NR_ioctl] = sys_ioctl,
+	[__NR_fcntl] = sys_fcntl,
+	[__NR_open] = sys_open,
+	[__NR_openat] = sys_openat,
+	[__NR_stat] = sys_path_first,
+	[__NR_lstat] = sys_path_first,
+	[__NR_newfstatat] = sys_newfstatat,
+	[__NR_access] = sys_path_first,
+	[__NR_faccessat] = sys_path_second,
+	[__NR_readlink] = sys_path_first,
+	[__NR_readlinkat] = sys_path_second,
+
+	[__NR_mmap] = sys_mmap,
+	[__NR_munmap] = sys_munmap,
+	[__NR_mprotect] = sys_mprotect,
+	[__NR_brk] = sys_brk,
+	[__NR_madvise] = sys_madvise,
+	[__NR_mincore] = sys_mincore,
+	[__NR_mremap] = sys_mremap,
+
+	[__NR_getpid] = sys_getpid,
+	[__NR_getppid] = sys_getppid,
+	[__NR_gettid] = sys_gettid,
+	[__NR_getuid] = sys_get_user,
+	[__NR_geteuid] = sys_get_user,
+	[__NR_getgid] = sys_get_user,
+	[__NR_getegid] = sys_get_user,
+	[__NR_uname] = sys_uname,
+	[__NR_exit] = sys_exit,
+	[__NR_exit_group] = sys_exit,
+	[__NR_arch_prctl] = sys_arch_prctl,
+	[__NR_set_tid_address] = sys_set_tid_address,
+	[__NR_set_robust_list] = sys_set_robust_list,
+	[__NR_sched_yield] = sys_sched_yield,
+	[__NR_getrlimit] = sys_getrlimit,
+	[__NR_setrlimit] = sys_setrlimit,
+	[__NR_prlimit64] = sys_prlimit64,
+	[__NR_getrandom] = sys_getrandom,
+	[__NR_sysinfo] = sys_sysinfo,
+
+	[__NR_clock_gettime] = sys_clock_gettime,
+	[__NR_clock_getres] = sys_clock_getres,
+	[__NR_gettimeofday] = sys_gettimeofday,
+	[__NR_time] = sys_time,
+	[__NR_nanosleep] = sys_nanosleep,
+	[__NR_clock_nanosleep] = sys_clock_nanosleep,
+};
+
+/* Says it on the console, the first time for each number that Linux might have. */
+static int64_t unknown_call(const struct process *process, uint64_t number)
+{
+	static _Atomic uint64_t named[LINUX_CALLS / WORD_BITS];
+	uint64_t bit = (uint64_t)1 << number % WORD_BITS;
+
+	if (number < LINUX_CALLS && !(atomic_fetch_or(&named[number / WORD_BITS], bit) & bit))
+		env_log("phoenix: %s[%d] asked for system call %llu, which is not here: -ENOSYS",
+			process->name, process->pid, (unsigned long long)number);
+	return -ENOSYS;
+}
+
+void syscall_handle(struct trapframe *frame)
+{
+	struct process *process = process_current();
+	uint64_t number = frame->error;
+	syscall_handler *handler = NULL;
+
+	if (number < LINUX_CALLS)
+		handler = linux_calls[number];
+	else if (number == PHOENIX_SYS_MAP_LIST)
+		handler = sys_map_list;
+	else if (number == PHOENIX_SYS_VM_STATS)
+		handler = sys_vm_stats;
+	frame->rax = (uint64_t)(handler ? handler(process, frame) : unknown_call(process, number));
+}

@@ -1,0 +1,57 @@
+/*
+ * System calls: the form of a handler, and all of them, by the file they are in.
+ *
+ * A handler gets the caller and its registers (arguments in rdi, rsi, rdx, r10, r8, r9) and returns
+ * what goes into rax. What each does is in its manual page, section 2; its comment, if it has one,
+ * says where Phoenix differs. Handlers run without locks and may sleep.
+ */
+#ifndef PROC_SYSCALL_H
+#define PROC_SYSCALL_H
+
+#include <kern/proc.h>
+
+typedef int64_t syscall_handler(struct process *process, const struct trapframe *frame);
+
+/* sys_memory.c */
+syscall_handler sys_mmap, sys_munmap, sys_mprotect, sys_brk, sys_madvise, sys_mincore;
+
+/* sys_mremap.c */
+syscall_handler sys_mremap;
+
+/* sys_io.c */
+syscall_handler sys_read, sys_write, sys_readv, sys_writev, sys_close, sys_lseek, sys_fstat, sys_ioctl,
+	sys_fcntl;
+syscall_handler sys_path_first, sys_path_second, sys_open, sys_openat, sys_newfstatat;
+
+/* sys_process.c */
+syscall_handler sys_getpid, sys_getppid, sys_gettid, sys_get_user, sys_uname, sys_exit, sys_arch_prctl;
+syscall_handler sys_set_tid_address, sys_set_robust_list, sys_sched_yield, sys_getrlimit, sys_setrlimit;
+syscall_handler sys_prlimit64, sys_getrandom, sys_sysinfo;
+
+/* sys_time.c */
+syscall_handler sys_clock_gettime, sys_clock_getres, sys_gettimeofday, sys_time, sys_nanosleep,
+	sys_clock_nanosleep;
+
+/* sys_phoenix.c */
+syscall_handler sys_map_list, sys_vm_stats;
+
+/* ---- For the calls on memory --------------------------------------------------------------------- */
+
+/* Rounds a length up to pages; 0 where that wraps, or for 0. */
+static inline uint64_t whole_pages(uint64_t bytes)
+{
+	return page_round_up(bytes) >= bytes ? page_round_up(bytes) : 0;
+}
+
+/* ---- Arenas (arenas.c) -------------------------------------------------------------------------- */
+
+/* Tries to place something in an arena. 0, -ENOMEM if another arena should be tried, or another error. */
+typedef int arena_attempt(struct map *arena, const struct placement *place, void *context);
+
+/*
+ * Makes the attempt in each arena until it succeeds; then, if `add`, in a new arena that has room for `bytes`.
+ * 0, or what the last attempt returned.
+ */
+int arenas_try(struct user_space *space, uint64_t bytes, bool add, arena_attempt *attempt, void *context);
+
+#endif

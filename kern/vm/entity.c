@@ -1,0 +1,96 @@
+/*
+ * Entities: recipes for mapping several blobs as one thing.
+ *
+ * An entity holds references to blobs and nothing else: no pages, no locks. It never changes after
+ * entity_create(), so that any number of maps may use it at once. map_entity() in map.c carries it out.
+ */
+#include <asm/errno.h>
+
+#include "vm_internal.h"
+
+static bool segment_is_valid(const struct segment *segment, pgoff_t entity_pages)
+{
+	pgoff_t blob_pages;
+
+	if (!segment->blob || segment->pages == 0 || (segment->prot & ~VM_ALL))
+		return false;
+	blob_pages = segment->blob->pages;
+	if (segment->place >= entity_pages || segment->pages > entity_pages - segment->place)
+		return false;
+	if (segment->blob_offset >= blob_pages || segment->pages > blob_pages - segment->blob_offset)
+		return false;
+	return segment->sharing == SEGMENT_SHARED || !segment->blob->device;
+}
+
+static bool segments_overlap(const struct segment *a, const struct segment *b)
+{
+	return a->place < b->place + b->pages && b->place < a->place + a->pages;
+}
+
+static bool segments_are_valid(pgoff_t pages, const struct segment *segments, size_t count)
+{
+	if (count == 0 || count > ENTITY_MAX_SEGMENTS)
+		return false;
+	for (size_t i = 0; i < count; i++) {
+		if (!segment_is_valid(&segments[i], pages))
+			return false;
+		for (size_t j = 0; j < i; j++) {
+			if (segments_overlap(&segments[i], &segments[j]))
+				return false;
+		}
+	}
+	return true;
+}
+
+/* Copies a string, cut to what fits. */
+static void copy_name(char to[MAP_NAME_BYTES], const char *from)
+{
+	size_t length = strlen(from);
+
+	if (length >= MAP_NAME_BYTES)
+		length = MAP_NAME_BYTES - 1;
+	memcpy(to, from, length);
+	to[length] = 0;
+}
+
+int entity_create(const char *name, pgoff_t pages, const struct segment *segments, size_t count,
+		  struct entity **out)
+{
+	struct entity *entity;
+	struct page *page;
+
+	if (!segments_are_valid(pages, segments, count))
+		return -EINVAL;
+	page = page_alloc(PAGE_KERNEL, 0);
+	if (!page)
+		return -ENOMEM;
+	entity = page_data(page);
+	entity->refs = 1;
+	entity->pages = pages;
+	entity->count = count;
+	copy_name(entity->name, name);
+	memcpy(entity->segments, segments, count * sizeof(*segments));
+	for (size_t i = 0; i < count; i++)
+		blob_ref(segments[i].blob);
+	*out = entity;
+	return 0;
+}
+
+void entity_ref(struct entity *entity)
+{
+	entity->refs++;
+}
+
+void entity_unref(struct entity *entity)
+{
+	if (--entity->refs > 0)
+		return;
+	for (size_t i = 0; i < entity->count; i++)
+		blob_unref(entity->segments[i].blob);
+	page_free(page_from_paddr(env_virt_to_phys(entity)));
+}
+
+pgoff_t entity_pages(const struct entity *entity)
+{
+	return entity->pages;
+}

@@ -1,0 +1,232 @@
+/*
+ * The page fault: from an address to a page that is there.
+ *
+ * vm_fault() finds the map entry, obtains the page of its blob, and enters it into the page tables. Read it first;
+ * then map_find() in map.c, tree_place() in tree.c, page_alloc() in page.c and pmap_enter() in
+ * kern/arch. Trap handlers call it, and decide what a refusal means; nothing here ends a program.
+ *
+ *   case         the page is                            and the access   what happens
+ *   ----------   ------------------------------------   --------------   ------------------------------
+ *   zero fill    absent, and the blob has no pager      any              a zeroed page is stored
+ *   page in      absent, and the blob has a pager       any              the pager's page is stored; again
+ *   resident     there                                  read             it is entered, read-only if shared
+ *   upgrade      there, and the blob's alone            write            it is entered writable
+ *   copy         there, and others see it too           write            the blob gets a copy of its own
+ *   reserved     reserved space                         any              refused, -EFAULT
+ *   protection   -                                      not allowed      refused, -EACCES
+ *   no entry     nothing is mapped                      any              refused, -EFAULT
+ *
+ * Locks: the map's to read, so that the entry stays; then the blob family's, so that the page stays until its
+ * translation is entered. A pager is asked with neither held: afterwards all is looked up anew.
+ */
+#include <asm/errno.h>
+
+#include "vm_internal.h"
+
+static _Atomic uint64_t fault_counts[FAULT_CASES];
+
+/* ---- Obtaining a page of a blob -------------------------------------------------------------------- */
+
+/* A page of RAM that is about to be the blob's at `index` says so. A lent page stays its owner's. */
+static void label_page(struct page *page, const struct blob *blob, pgoff_t index)
+{
+	if (page->state != PAGE_BLOB)
+		return;
+	page->owner = blob->family;
+	page->index = index;
+}
+
+static enum obtain zero_fill(struct blob *blob, pgoff_t index, bool write, struct obtained *out)
+{
+	unsigned flags = blob->flags & BLOB_UNZEROED ? 0 : PAGE_ALLOC_ZERO;
+	struct page *page = page_alloc(PAGE_BLOB, flags);
+	slot_t *place;
+	bool shared;
+
+	if (!page)
+		return OBTAIN_NO_MEMORY;
+	if (tree_place(&blob->tree, index, write, &place)) {
+		page_free(page);
+		return OBTAIN_NO_MEMORY;
+	}
+	label_page(page, blob, index);
+	tree_fill(&blob->tree, index, place, page);
+	out->page = page;
+	out->how = FAULT_ZERO_FILL;
+	out->writable = write;
+	/* Read first and written later, as a fresh page often is: spare it the second fault. */
+	if (!write) {
+		tree_lookup(&blob->tree, index, &shared);
+		out->writable = !shared;
+	}
+	return OBTAIN_DONE;
+}
+
+/* Replaces a page that others see too by a copy that is the blob's alone. */
+static enum obtain copy_on_write(struct blob *blob, pgoff_t index, struct page *original,
+				 const struct map_entry *entry, struct obtained *out)
+{
+	struct page *copy = page_alloc(PAGE_BLOB, 0);
+	slot_t *place;
+
+	if (!copy)
+		return OBTAIN_NO_MEMORY;
+	if (tree_place(&blob->tree, index, true, &place)) {
+		page_free(copy);
+		return OBTAIN_NO_MEMORY;
+	}
+	pmap_copy_page(copy, original);
+	label_page(copy, blob, index);
+	/* The faulting entry's own translation is replaced when the copy is entered. */
+	blob_forget_translations(blob, index - blob->base, index - blob->base + 1, entry);
+	*place = slot_of_page(copy);
+	page_unref(original);
+	out->page = copy;
+	out->how = FAULT_COPY;
+	out->writable = true;
+	return OBTAIN_DONE;
+}
+
+enum obtain obtain_page(struct blob *blob, pgoff_t offset, bool write, const struct map_entry *entry,
+			struct obtained *out)
+{
+	pgoff_t index = blob->base + offset;
+	bool shared;
+	slot_t slot;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	if (blob->device) {
+		out->page = page_from_paddr(blob->device_start + pages_to_bytes(offset));
+		out->writable = true;
+		out->how = FAULT_RESIDENT;
+		return OBTAIN_DONE;
+	}
+	slot = tree_lookup(&blob->tree, index, &shared);
+	if (slot == SLOT_EMPTY)
+		return blob->pager ? OBTAIN_FROM_PAGER : zero_fill(blob, index, write, out);
+	out->page = slot_page(slot);
+	out->writable = !shared && out->page->refs == 1;
+	if (write && !out->writable)
+		return copy_on_write(blob, index, out->page, entry, out);
+	out->how = write ? FAULT_UPGRADE : FAULT_RESIDENT;
+	return OBTAIN_DONE;
+}
+
+int page_in(struct blob *blob, pgoff_t offset)
+{
+	pgoff_t index = blob->base + offset;
+	struct page *page;
+	slot_t *place;
+	int error = blob->pager->ops->get_page(blob->pager, index, &page);
+
+	if (error)
+		return error;
+	spin_lock(&blob->family->lock);
+	/* In place, for all who share the node: the pager's page is what they all have there. */
+	error = tree_place(&blob->tree, index, false, &place);
+	if (!error && *place == SLOT_EMPTY) {
+		label_page(page, blob, index);
+		tree_fill(&blob->tree, index, place, page);
+		page = NULL;
+	}
+	spin_unlock(&blob->family->lock);
+	if (page)
+		page_unref(page);
+	return error;
+}
+
+/* ---- The fault ------------------------------------------------------------------------------------------ */
+
+/* Why there is no entry for the access, or why it does not allow it. */
+static int refuse(struct map *root, vaddr_t address, const struct map_entry *entry,
+		  struct fault_result *result)
+{
+	result->region = map_region(root, address);
+	result->allowed = entry ? entry->prot : 0;
+	if (!entry)
+		result->outcome = FAULT_NO_ENTRY;
+	else
+		result->outcome = entry->kind == ENTRY_BLOB ? FAULT_PROTECTION : FAULT_RESERVED;
+	return result->outcome == FAULT_PROTECTION ? -EACCES : -EFAULT;
+}
+
+/* Enters the page with the entry's rights, but without write where others see the page. */
+static int enter_page(struct map_entry *entry, vaddr_t address, const struct obtained *found)
+{
+	vm_prot_t prot = entry->prot;
+
+	if (!found->writable)
+		prot &= ~VM_WRITE;
+	if (entry->map->user)
+		prot |= VM_USER;
+	return pmap_enter(entry->map->pmap, page_round_down(address), found->page, prot, entry->blob->cache);
+}
+
+int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_result *result)
+{
+	for (;;) {
+		struct map_entry *entry;
+		struct obtained found;
+		struct blob *blob;
+		enum obtain step;
+		pgoff_t offset;
+		int error;
+
+		rw_read_lock(root->lock);
+		entry = map_find(root, address);
+		if (!entry || entry->kind != ENTRY_BLOB || (access & ~entry->prot)) {
+			error = refuse(root, address, entry, result);
+			rw_read_unlock(root->lock);
+			fault_counts[result->outcome]++;
+			return error;
+		}
+		blob = entry->blob;
+		offset = entry->offset + ((address - entry->start) >> PAGE_SHIFT);
+		result->region = entry->name;
+
+		spin_lock(&blob->family->lock);
+		step = obtain_page(blob, offset, access & VM_WRITE, entry, &found);
+		if (step == OBTAIN_DONE) {
+			error = enter_page(entry, address, &found);
+			entry->faults[found.how]++;
+			spin_unlock(&blob->family->lock);
+			rw_read_unlock(root->lock);
+			fault_counts[found.how]++;
+			result->outcome = found.how;
+			return error;
+		}
+		spin_unlock(&blob->family->lock);
+		result->outcome = FAULT_ZERO_FILL;
+		if (step == OBTAIN_NO_MEMORY) {
+			rw_read_unlock(root->lock);
+			return -ENOMEM;
+		}
+		entry->faults[FAULT_PAGE_IN]++;
+		fault_counts[FAULT_PAGE_IN]++;
+		result->outcome = FAULT_PAGE_IN;
+		blob_ref(blob);
+		rw_read_unlock(root->lock);
+		error = page_in(blob, offset);
+		blob_unref(blob);
+		if (error)
+			return error;
+	}
+}
+
+void vm_fault_counts(uint64_t counts[FAULT_CASES])
+{
+	for (unsigned i = 0; i < FAULT_CASES; i++)
+		counts[i] = fault_counts[i];
+}
+
+const char *fault_case_name(enum fault_case outcome)
+{
+	static const char *const names[FAULT_CASES] = {
+		[FAULT_ZERO_FILL] = "zero fill",   [FAULT_RESIDENT] = "resident",
+		[FAULT_PAGE_IN] = "page in",       [FAULT_COPY] = "copy on write",
+		[FAULT_UPGRADE] = "upgrade",       [FAULT_RESERVED] = "reserved",
+		[FAULT_PROTECTION] = "protection", [FAULT_NO_ENTRY] = "no entry",
+	};
+
+	return names[outcome];
+}

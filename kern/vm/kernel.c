@@ -1,0 +1,110 @@
+/*
+ * The kernel's own use of the VM: start-up, device registers, and mapped kernel memory.
+ *
+ * Both kinds of mapping are entered when they are made and never fault. Their page tables hang below tables
+ * that every address space shares from its beginning, so that no address space has to be told.
+ */
+#include <asm/errno.h>
+
+#include "vm_internal.h"
+
+void vm_init(void)
+{
+	tree_init();
+	blob_init();
+	map_init();
+}
+
+/* Enters every page of an entry's window, which the blob has. */
+static int enter_all(vaddr_t start, struct blob *blob, pgoff_t pages)
+{
+	for (pgoff_t i = 0; i < pages; i++) {
+		struct obtained found;
+		int error;
+
+		spin_lock(&blob->family->lock);
+		if (obtain_page(blob, i, true, NULL, &found) == OBTAIN_DONE)
+			error = pmap_enter(&kernel_pmap, start + pages_to_bytes(i), found.page,
+					   VM_READ | VM_WRITE, blob->cache);
+		else
+			error = -ENOMEM;
+		spin_unlock(&blob->family->lock);
+		if (error)
+			return error;
+	}
+	return 0;
+}
+
+/* Maps all of a blob into a kernel map, for good or until map_unmap; takes over the caller's reference. */
+static int map_wired(struct map *map, const struct placement *place, struct blob *blob, const char *name,
+		     vaddr_t *out)
+{
+	struct mapping how = {.prot = VM_READ | VM_WRITE, .inherit = INHERIT_SHARE, .name = name};
+	int error = map_blob(map, place, blob, 0, blob->pages, &how, out);
+
+	if (!error) {
+		error = enter_all(*out, blob, blob->pages);
+		if (error)
+			map_unmap(map, *out, blob_size(blob));
+	}
+	blob_unref(blob);
+	return error;
+}
+
+volatile void *kernel_map_device(paddr_t start, uint64_t bytes, enum vm_cache cache)
+{
+	static const struct placement anywhere;
+	paddr_t first = page_round_down(start);
+	struct blob *blob;
+	vaddr_t address;
+
+	if (blob_create_device(first, page_round_up(start + bytes) - first, cache, &blob))
+		return NULL;
+	if (map_wired(system_map, &anywhere, blob, "device registers", &address))
+		return NULL;
+	return (volatile void *)(address + (start - first));
+}
+
+/*
+ * The entry keeps a free page before it, inside the gap it was put in; nothing but this function places entries
+ * in dynamic memory, so the page after it is free too, before the next one or at the end.
+ */
+void *kernel_alloc(size_t bytes, const char *name)
+{
+	struct placement place = {.flags = PLACE_FIXED};
+	struct blob *blob;
+	vaddr_t address;
+	int error;
+
+	bytes = page_round_up(bytes);
+	if (blob_create(bytes, 0, &blob))
+		return NULL;
+	do {
+		rw_read_lock(dynamic_map->lock);
+		error = map_choose(dynamic_map, &(struct placement){0}, bytes + 2 * PAGE_SIZE, &address);
+		rw_read_unlock(dynamic_map->lock);
+		if (error)
+			break;
+		place.address = address + PAGE_SIZE;
+		blob_ref(blob);
+		error = map_wired(dynamic_map, &place, blob, name, &address);
+		/* Somebody else was quicker with the same gap. */
+	} while (error == -EEXIST);
+	blob_unref(blob);
+	return error ? NULL : (void *)address;
+}
+
+void kernel_free(void *memory)
+{
+	vaddr_t start = (vaddr_t)memory;
+	struct map_entry *entry;
+	uint64_t bytes = 0;
+
+	rw_read_lock(dynamic_map->lock);
+	entry = map_find(dynamic_map, start);
+	if (entry && entry->start == start)
+		bytes = entry->end - entry->start;
+	rw_read_unlock(dynamic_map->lock);
+	ASSERT(bytes > 0);
+	map_unmap(dynamic_map, start, bytes);
+}

@@ -1,0 +1,633 @@
+/*
+ * Maps and their entries: the sorted tree of entries, the search for free space, and the life of maps.
+ *
+ * A root map, and all submaps that are its alone, have one lock; the submaps that all roots have
+ * (system_map, dynamic_map) have their own. What is done to ranges of a map (map, unmap, protect, ...) is in
+ * range.c, the page fault in fault.c.
+ */
+#include <asm/errno.h>
+#include <vm/layout.h>
+
+#include "vm_internal.h"
+
+static struct slab_cache map_cache;
+static struct slab_cache entry_cache;
+
+/* All arenas of all processes: address space only, so that no two are given the same. */
+static struct map *arenas;
+
+struct map *system_map;
+struct map *dynamic_map;
+
+/* ---- The tree of entries --------------------------------------------------------------------- */
+
+static bool entry_update(struct avl_node *node)
+{
+	struct map_entry *entry = entry_of(node);
+	uint64_t widest = entry->gap;
+	bool changed;
+
+	if (node->left && entry_of(node->left)->widest > widest)
+		widest = entry_of(node->left)->widest;
+	if (node->right && entry_of(node->right)->widest > widest)
+		widest = entry_of(node->right)->widest;
+	changed = widest != entry->widest;
+	entry->widest = widest;
+	return changed;
+}
+
+/* After an entry's start, or the end of the one before it, has moved. `entry` may be NULL. */
+static void update_gap(struct map *map, struct map_entry *entry)
+{
+	if (!entry)
+		return;
+	entry->gap = entry->start - (entry->previous ? entry->previous->end : map->start);
+	avl_repair(&map->entries, &entry->by_address, entry_update);
+}
+
+struct map_entry *map_find(struct map *map, vaddr_t address)
+{
+	MAP_ASSERT_LOCKED(map);
+	for (;;) {
+		struct avl_node *node = map->entries;
+		struct map_entry *entry = NULL;
+
+		while (node) {
+			entry = entry_of(node);
+			if (address < entry->start)
+				node = node->left;
+			else if (address >= entry->end)
+				node = node->right;
+			else
+				break;
+		}
+		if (!node)
+			return NULL;
+		if (!entry->submap || entry->submap->lock != map->lock)
+			return entry;
+		map = entry->submap;
+	}
+}
+
+const char *map_region(struct map *map, vaddr_t address)
+{
+	for (;;) {
+		struct map_entry *entry = map_first_above(map, address);
+
+		if (!entry || address < entry->start)
+			return map->name;
+		if (!entry->submap || entry->submap->lock != map->lock)
+			return entry->name;
+		map = entry->submap;
+	}
+}
+
+struct map_entry *map_first_above(struct map *map, vaddr_t address)
+{
+	struct avl_node *node = map->entries;
+	struct map_entry *found = NULL;
+
+	MAP_ASSERT_LOCKED(map);
+	while (node) {
+		struct map_entry *entry = entry_of(node);
+
+		if (entry->end > address) {
+			found = entry;
+			node = node->left;
+		} else {
+			node = node->right;
+		}
+	}
+	return found;
+}
+
+struct map *map_containing(struct map *map, vaddr_t start, vaddr_t end)
+{
+	for (;;) {
+		struct map_entry *entry = map_first_above(map, start);
+
+		if (!entry || !entry->submap || entry->submap->lock != map->lock)
+			return map;
+		if (start < entry->start || end > entry->end)
+			return map;
+		/* All of an entity or of a passing submap: that is about the thing, not about its inside. */
+		if (!entry->permanent && start == entry->start && end == entry->end)
+			return map;
+		map = entry->submap;
+	}
+}
+
+static void link_entry(struct map *map, struct map_entry *entry)
+{
+	struct avl_node **link = &map->entries;
+	struct avl_node *parent = NULL;
+	struct map_entry *previous = NULL;
+	struct map_entry *next = NULL;
+
+	while (*link) {
+		parent = *link;
+		if (entry->start < entry_of(parent)->start) {
+			next = entry_of(parent);
+			link = &parent->left;
+		} else {
+			previous = entry_of(parent);
+			link = &parent->right;
+		}
+	}
+	ASSERT(!previous || previous->end <= entry->start);
+	ASSERT(!next || entry->end <= next->start);
+	entry->map = map;
+	entry->previous = previous;
+	entry->next = next;
+	*(previous ? &previous->next : &map->first) = entry;
+	*(next ? &next->previous : &map->last) = entry;
+	entry->gap = entry->start - (previous ? previous->end : map->start);
+	avl_insert(&map->entries, parent, link, &entry->by_address, entry_update);
+	update_gap(map, next);
+	map->entry_count++;
+}
+
+static void unlink_entry(struct map_entry *entry)
+{
+	struct map *map = entry->map;
+	struct map_entry *next = entry->next;
+
+	*(entry->previous ? &entry->previous->next : &map->first) = next;
+	*(next ? &next->previous : &map->last) = entry->previous;
+	avl_remove(&map->entries, &entry->by_address, entry_update);
+	update_gap(map, next);
+	map->entry_count--;
+}
+
+/* ---- Free space ---------------------------------------------------------------------------------- */
+
+/* What a search for free space is after: `bytes` at a multiple of `align` within [low, high). */
+struct search {
+	vaddr_t low, high;
+	uint64_t bytes, align;
+	vaddr_t found;
+};
+
+static bool search_takes(struct search *search, vaddr_t gap_start, vaddr_t gap_end)
+{
+	vaddr_t start = gap_start > search->low ? gap_start : search->low;
+	vaddr_t end = gap_end < search->high ? gap_end : search->high;
+
+	start = (start + search->align - 1) & ~(search->align - 1);
+	if (start < gap_start || start >= end || end - start < search->bytes)
+		return false;
+	search->found = start;
+	return true;
+}
+
+/* The lowest gap that does, among those before the entries below `node`. */
+static bool search_subtree(struct search *search, struct avl_node *node)
+{
+	while (node && entry_of(node)->widest >= search->bytes) {
+		struct map_entry *entry = entry_of(node);
+
+		if (entry->start > search->low) {
+			if (search_subtree(search, node->left))
+				return true;
+			if (search_takes(search, entry->start - entry->gap, entry->start))
+				return true;
+			if (entry->start >= search->high)
+				return false;
+		}
+		node = node->right;
+	}
+	return false;
+}
+
+static bool search_map(struct map *map, struct search *search)
+{
+	return search_subtree(search, map->entries) ||
+	       search_takes(search, map->last ? map->last->end : map->start, map->end);
+}
+
+/*
+ * The lowest place. A gap that is larger by the alignment always does, so that looking for one takes O(log n);
+ * only if there is none are gaps tried that may turn out to lie badly.
+ */
+static bool search_aligned(struct map *map, struct search *search)
+{
+	struct search generous = *search;
+
+	generous.bytes += search->align - PAGE_SIZE;
+	if (generous.bytes >= search->bytes && search_map(map, &generous)) {
+		search->found = generous.found;
+		return true;
+	}
+	return search->align > PAGE_SIZE && search_map(map, search);
+}
+
+static bool is_free(struct map *map, vaddr_t start, uint64_t bytes)
+{
+	struct map_entry *entry = map_first_above(map, start);
+
+	return !entry || entry->start >= start + bytes;
+}
+
+static bool is_inside(const struct map *map, vaddr_t start, uint64_t bytes)
+{
+	return start >= map->start && start < map->end && bytes <= map->end - start;
+}
+
+int map_choose(struct map *map, const struct placement *place, uint64_t bytes, vaddr_t *out)
+{
+	uint64_t align = place->align ? place->align : PAGE_SIZE;
+	struct search search = {place->low, place->high, bytes, align, 0};
+
+	MAP_ASSERT_LOCKED(map);
+	if (bytes == 0 || !page_aligned(bytes) || (align & (align - 1)) || align < PAGE_SIZE)
+		return -EINVAL;
+	if (place->flags & PLACE_FIXED) {
+		if (place->address & (align - 1))
+			return -EINVAL;
+		if (!is_inside(map, place->address, bytes))
+			return -ENOMEM;
+		*out = place->address;
+		return is_free(map, place->address, bytes) ? 0 : -EEXIST;
+	}
+	if (search.low < map->start)
+		search.low = map->start;
+	if (search.high == 0 || search.high > map->end)
+		search.high = map->end;
+	if (place->address && !(place->address & (align - 1)) && is_inside(map, place->address, bytes) &&
+	    place->address >= search.low && place->address < search.high &&
+	    bytes <= search.high - place->address && is_free(map, place->address, bytes)) {
+		*out = place->address;
+		return 0;
+	}
+	if (!search_aligned(map, &search))
+		return -ENOMEM;
+	*out = search.found;
+	return 0;
+}
+
+/* ---- Entries ------------------------------------------------------------------------------------------ */
+
+struct map_entry *entry_create(enum entry_kind kind, const char *name)
+{
+	struct map_entry *entry = slab_alloc(&entry_cache);
+
+	if (!entry)
+		return NULL;
+	memset(entry, 0, sizeof(*entry));
+	entry->kind = kind;
+	entry->name = name;
+	return entry;
+}
+
+void entry_destroy(struct map_entry *entry)
+{
+	if (entry->blob)
+		blob_unref(entry->blob);
+	if (entry->submap)
+		map_unref(entry->submap);
+	if (entry->entity)
+		entity_unref(entry->entity);
+	slab_free(&entry_cache, entry);
+}
+
+void entry_insert(struct map *map, struct map_entry *entry)
+{
+	MAP_ASSERT_WRITING(map);
+	link_entry(map, entry);
+	if (entry->blob) {
+		spin_lock(&entry->blob->family->lock);
+		blob_add_mapping(entry);
+		spin_unlock(&entry->blob->family->lock);
+	}
+}
+
+void entry_remove(struct map_entry *entry)
+{
+	MAP_ASSERT_WRITING(entry->map);
+	if (entry->blob) {
+		struct blob *blob = entry->blob;
+
+		spin_lock(&blob->family->lock);
+		pmap_remove(entry->map->pmap, entry->start, entry->end);
+		blob_remove_mapping(entry);
+		blob_trim(blob, entry->offset, entry->offset + entry_pages(entry));
+		spin_unlock(&blob->family->lock);
+	}
+	unlink_entry(entry);
+	entry_destroy(entry);
+}
+
+/* The family's lock, where the entry has a blob. */
+static void lock_family(const struct map_entry *entry)
+{
+	if (entry->blob)
+		spin_lock(&entry->blob->family->lock);
+}
+
+static void unlock_family(const struct map_entry *entry)
+{
+	if (entry->blob)
+		spin_unlock(&entry->blob->family->lock);
+}
+
+/* Changes the range within one section of the family's lock, so that the reverse map never misses a page. */
+static void move_bounds(struct map_entry *entry, vaddr_t start, vaddr_t end)
+{
+	if (entry->blob)
+		blob_remove_mapping(entry);
+	entry->offset += ((int64_t)(start - entry->start)) >> PAGE_SHIFT;
+	entry->start = start;
+	entry->end = end;
+	if (entry->blob)
+		blob_add_mapping(entry);
+}
+
+void entry_set_range(struct map_entry *entry, vaddr_t start, vaddr_t end)
+{
+	MAP_ASSERT_WRITING(entry->map);
+	lock_family(entry);
+	move_bounds(entry, start, end);
+	unlock_family(entry);
+	update_gap(entry->map, entry);
+	update_gap(entry->map, entry->next);
+}
+
+void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upper)
+{
+	MAP_ASSERT_WRITING(entry->map);
+	ASSERT(!entry->submap && entry->start < address && address < entry->end);
+	upper->map = entry->map;
+	upper->kind = entry->kind;
+	upper->inherit = entry->inherit;
+	upper->prot = entry->prot;
+	upper->max_prot = entry->max_prot;
+	upper->name = entry->name;
+	upper->blob = entry->blob;
+	upper->offset = entry->offset + ((address - entry->start) >> PAGE_SHIFT);
+	upper->start = address;
+	upper->end = entry->end;
+	if (upper->blob)
+		blob_ref(upper->blob);
+	lock_family(entry);
+	move_bounds(entry, entry->start, address);
+	if (upper->blob)
+		blob_add_mapping(upper);
+	unlock_family(entry);
+	link_entry(upper->map, upper);
+}
+
+static bool entries_are_alike(const struct map_entry *lower, const struct map_entry *upper)
+{
+	return lower->kind == upper->kind && !lower->submap && !lower->permanent && !upper->permanent &&
+	       lower->end == upper->start && lower->blob == upper->blob && lower->prot == upper->prot &&
+	       lower->max_prot == upper->max_prot && lower->inherit == upper->inherit &&
+	       lower->name == upper->name &&
+	       (!lower->blob || lower->offset + entry_pages(lower) == upper->offset);
+}
+
+struct map_entry *entry_merge(struct map_entry *entry)
+{
+	struct map_entry *lower = entry->previous;
+
+	MAP_ASSERT_WRITING(entry->map);
+	if (!lower || !entries_are_alike(lower, entry))
+		return entry;
+	lock_family(entry);
+	if (entry->blob)
+		blob_remove_mapping(entry);
+	move_bounds(lower, lower->start, entry->end);
+	for (unsigned i = 0; i < FAULT_CASES; i++)
+		lower->faults[i] += entry->faults[i];
+	unlock_family(entry);
+	unlink_entry(entry);
+	entry_destroy(entry);
+	return lower;
+}
+
+/* ---- Maps ---------------------------------------------------------------------------------------------- */
+
+static struct map *map_allocate(const char *name, vaddr_t start, vaddr_t end)
+{
+	struct map *map = slab_alloc(&map_cache);
+	size_t length = strlen(name);
+
+	if (!map)
+		return NULL;
+	memset(map, 0, sizeof(*map));
+	map->refs = 1;
+	map->start = start;
+	map->end = end;
+	map->ceiling = VM_ALL;
+	map->lock = &map->own_lock;
+	memcpy(map->name, name, length < MAP_NAME_BYTES ? length : MAP_NAME_BYTES - 1);
+	return map;
+}
+
+struct map *map_allocate_submap(struct map *parent, const char *name, vm_prot_t ceiling)
+{
+	struct map *map = map_allocate(name, 0, 0);
+
+	if (!map)
+		return NULL;
+	map->lock = parent->lock;
+	map->pmap = parent->pmap;
+	map->user = parent->user;
+	map->ceiling = ceiling & parent->ceiling;
+	map->depth = parent->depth + 1;
+	return map;
+}
+
+int map_create_shared(const char *name, vaddr_t start, vaddr_t end, vm_prot_t ceiling, struct map **out)
+{
+	struct map *map = map_allocate(name, start, end);
+
+	if (!map)
+		return -ENOMEM;
+	rw_init(&map->own_lock, RANK_MAP_SHARED, "shared submap");
+	map->pmap = &kernel_pmap;
+	map->ceiling = ceiling;
+	*out = map;
+	return 0;
+}
+
+void map_set_bounds(struct map *map, vaddr_t start, vaddr_t end)
+{
+	MAP_ASSERT_WRITING(map);
+	map->start = start;
+	map->end = end;
+	update_gap(map, map->first);
+}
+
+void map_ref(struct map *map)
+{
+	map->refs++;
+}
+
+/* Takes apart a map that nobody can reach any more; a root's translations go with its pmap, later. */
+static void destroy_entries(struct map *map)
+{
+	while (map->first) {
+		struct map_entry *entry = map->first;
+
+		if (entry->blob) {
+			spin_lock(&entry->blob->family->lock);
+			blob_remove_mapping(entry);
+			spin_unlock(&entry->blob->family->lock);
+		}
+		map->first = entry->next;
+		entry_destroy(entry);
+	}
+}
+
+void map_unref(struct map *map)
+{
+	bool owns_pmap = map->lock == &map->own_lock && map->user;
+
+	if (--map->refs > 0)
+		return;
+	/*
+	 * Pages are freed while the dead page tables still name them: no CPU has the pmap active, so none can
+	 * use them. The entries have left the reverse map before, so nobody comes to change the tables.
+	 */
+	destroy_entries(map);
+	if (owns_pmap)
+		pmap_destroy(map->pmap);
+	if (map->arena)
+		map_unmap(arenas, map->start, map->end - map->start);
+	slab_free(&map_cache, map);
+}
+
+struct pmap *map_pmap(struct map *map)
+{
+	return map->pmap;
+}
+
+vaddr_t map_start(const struct map *map)
+{
+	return map->start;
+}
+
+vaddr_t map_end(const struct map *map)
+{
+	return map->end;
+}
+
+/* ---- The layout that every root has ------------------------------------------------------------------ */
+
+/* A region of the layout. Without a shared map it is reserved, or the process's own if `own` says so. */
+struct region {
+	const char *name;
+	vaddr_t start, end;
+	struct map **shared;
+	bool own;
+};
+
+static const struct region regions[] = {
+	{"guard page", 0, LAYOUT_GUARD_END, NULL, false},
+	{"private space", LAYOUT_PRIVATE_START, LAYOUT_PRIVATE_END, NULL, true},
+	{"kernel linkage space", LAYOUT_KERNEL_START, LAYOUT_GATE_START, NULL, false},
+	{"gate area", LAYOUT_GATE_START, LAYOUT_GATE_END, NULL, false},
+	{"system data space", LAYOUT_SYSTEM_START, LAYOUT_SYSTEM_END, &system_map, false},
+	{"page descriptors", LAYOUT_PAGES_START, LAYOUT_PAGES_END, NULL, false},
+	{"kernel dynamic memory", LAYOUT_DYNAMIC_START, LAYOUT_DYNAMIC_END, &dynamic_map, false},
+	{"physical memory map", LAYOUT_PHYSICAL_START, LAYOUT_PHYSICAL_END, NULL, false},
+};
+
+static int insert_region(struct map *root, const struct region *region)
+{
+	bool is_submap = region->shared || region->own;
+	struct map_entry *entry = entry_create(is_submap ? ENTRY_SUBMAP : ENTRY_RESERVED, region->name);
+
+	if (!entry)
+		return -ENOMEM;
+	entry->start = region->start;
+	entry->end = region->end;
+	entry->permanent = true;
+	if (region->shared) {
+		entry->submap = *region->shared;
+		map_ref(entry->submap);
+	} else if (region->own) {
+		entry->submap = map_allocate_submap(root, region->name, VM_ALL);
+		if (!entry->submap) {
+			entry_destroy(entry);
+			return -ENOMEM;
+		}
+		entry->submap->start = region->start;
+		entry->submap->end = region->end;
+	}
+	link_entry(root, entry);
+	return 0;
+}
+
+int map_create_root(const char *name, struct map **out)
+{
+	struct map *root = map_allocate(name, 0, LAYOUT_PHYSICAL_END);
+	int error;
+
+	if (!root)
+		return -ENOMEM;
+	rw_init(&root->own_lock, RANK_MAP_ROOT, "root map");
+	error = pmap_create(&root->pmap);
+	if (error) {
+		slab_free(&map_cache, root);
+		return error;
+	}
+	root->user = true;
+	for (size_t i = 0; i < sizeof(regions) / sizeof(regions[0]) && !error; i++)
+		error = insert_region(root, &regions[i]);
+	if (error)
+		map_unref(root);
+	else
+		*out = root;
+	return error;
+}
+
+int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
+{
+	struct placement anywhere = {.align = LAYOUT_ARENA_ALIGN};
+	struct placement fixed = {.flags = PLACE_FIXED};
+	int error;
+
+	error = map_reserve(arenas, &anywhere, size_bytes, "arena", &fixed.address);
+	if (error)
+		return error;
+	error = map_create_submap(root, &fixed, size_bytes, VM_ALL, "arena", out);
+	if (error) {
+		map_unmap(arenas, fixed.address, size_bytes);
+		return error;
+	}
+	rw_write_lock(root->lock);
+	(*out)->arena = true;
+	map_first_above(root, fixed.address)->permanent = true;
+	rw_write_unlock(root->lock);
+	return 0;
+}
+
+/* Is the range in one of the parts of the layout that user code may use? */
+bool user_range(vaddr_t start, uint64_t bytes)
+{
+	vaddr_t end = start + bytes;
+
+	if (end < start)
+		return false;
+	if (start >= LAYOUT_ARENAS_START)
+		return end <= LAYOUT_ARENAS_END;
+	return start >= LAYOUT_PRIVATE_START && end <= LAYOUT_PRIVATE_END;
+}
+
+void map_init(void)
+{
+	struct map *maps[3];
+
+	slab_cache_init(&map_cache, "map", sizeof(struct map));
+	slab_cache_init(&entry_cache, "map entry", sizeof(struct map_entry));
+	if (map_create_shared("system data space", LAYOUT_SYSTEM_START, LAYOUT_SYSTEM_END, VM_READ | VM_WRITE,
+			      &maps[0]) ||
+	    map_create_shared("kernel dynamic memory", LAYOUT_DYNAMIC_START, LAYOUT_DYNAMIC_END,
+			      VM_READ | VM_WRITE, &maps[1]) ||
+	    map_create_shared("global data space", LAYOUT_ARENAS_START, LAYOUT_ARENAS_END, 0, &maps[2]))
+		panic("no memory for the kernel's own maps");
+	system_map = maps[0];
+	dynamic_map = maps[1];
+	arenas = maps[2];
+}

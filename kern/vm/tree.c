@@ -1,0 +1,392 @@
+/*
+ * Trees of pages: radix trees of 64 slots a node, whose nodes several trees may share.
+ *
+ * This is what copy on write rests on (docs/design.md, "Copy on write without chains"). A clone's tree
+ * starts out as one more reference to the source's nodes. A node with more than one reference, or
+ * below one, is shared. Two kinds of change are told apart:
+ *
+ *  - a change of contents (a write, a decommit) concerns one blob: shared nodes on the way are copied first;
+ *  - a change that keeps contents (an absent page becomes the page that its pager has) is true
+ *    for all who share the node, and is made in place.
+ *
+ * All trees of a family are guarded by the family's lock, so neither kind can be seen half done. What pages mean to
+ * a blob, and who maps them, is blob.c's business.
+ */
+#include <asm/errno.h>
+
+#include "vm_internal.h"
+
+static struct slab_cache node_cache;
+
+void tree_init(void)
+{
+	slab_cache_init(&node_cache, "tree node", sizeof(struct node));
+}
+
+static struct node *slot_node(slot_t slot)
+{
+	return (struct node *)slot;
+}
+
+/* How many indexes a subtree of `height` covers. */
+static pgoff_t span(unsigned height)
+{
+	return (pgoff_t)1 << (TREE_BITS * height);
+}
+
+static unsigned slot_index(pgoff_t index, unsigned height)
+{
+	return (index >> (TREE_BITS * (height - 1))) & (TREE_FANOUT - 1);
+}
+
+static bool tree_covers(const struct tree *tree, pgoff_t index)
+{
+	return index >> (TREE_BITS * tree->height) == 0;
+}
+
+slot_t tree_lookup(const struct tree *tree, pgoff_t index, bool *shared)
+{
+	slot_t slot = tree->root;
+
+	*shared = false;
+	if (!tree_covers(tree, index))
+		return SLOT_EMPTY;
+	for (unsigned height = tree->height; height > 0 && slot != SLOT_EMPTY; height--) {
+		const struct node *node = slot_node(slot);
+
+		*shared |= node->refs > 1;
+		slot = node->slots[slot_index(index, height)];
+	}
+	return slot;
+}
+
+static void slot_ref(slot_t slot)
+{
+	if (slot_is_page(slot))
+		page_ref(slot_page(slot));
+	else if (slot != SLOT_EMPTY)
+		slot_node(slot)->refs++;
+}
+
+/* Drops a reference to what is in a slot, and with the last one all that is below. */
+static void slot_unref(slot_t slot)
+{
+	struct node *node;
+
+	if (slot == SLOT_EMPTY)
+		return;
+	if (slot_is_page(slot)) {
+		page_unref(slot_page(slot));
+		return;
+	}
+	node = slot_node(slot);
+	ASSERT(node->refs > 0);
+	if (--node->refs > 0)
+		return;
+	for (unsigned i = 0; i < TREE_FANOUT && node->used > 0; i++) {
+		if (node->slots[i] == SLOT_EMPTY)
+			continue;
+		slot_unref(node->slots[i]);
+		node->used--;
+	}
+	slab_free(&node_cache, node);
+}
+
+/* ---- Nodes set aside before a change, so that the change cannot fail --------------------- */
+
+struct node_reserve {
+	struct node *nodes[2 * TREE_MAX_HEIGHT];
+	unsigned count;
+};
+
+static void reserve_drain(struct node_reserve *reserve)
+{
+	while (reserve->count > 0)
+		slab_free(&node_cache, reserve->nodes[--reserve->count]);
+}
+
+static int reserve_fill(struct node_reserve *reserve, unsigned count)
+{
+	ASSERT(count <= 2 * TREE_MAX_HEIGHT);
+	for (reserve->count = 0; reserve->count < count; reserve->count++) {
+		struct node *node = slab_alloc(&node_cache);
+
+		if (!node) {
+			reserve_drain(reserve);
+			return -ENOMEM;
+		}
+		reserve->nodes[reserve->count] = node;
+	}
+	return 0;
+}
+
+/* An empty node with one reference. */
+static struct node *reserve_take_empty(struct node_reserve *reserve)
+{
+	struct node *node = reserve->nodes[--reserve->count];
+
+	memset(node, 0, sizeof(*node));
+	node->refs = 1;
+	return node;
+}
+
+/* A copy of `shared` with one reference, which is taken from the original's. */
+static struct node *reserve_take_copy(struct node_reserve *reserve, struct node *shared)
+{
+	struct node *node = reserve->nodes[--reserve->count];
+
+	memcpy(node, shared, sizeof(*node));
+	node->refs = 1;
+	for (unsigned i = 0; i < TREE_FANOUT; i++)
+		slot_ref(node->slots[i]);
+	shared->refs--;
+	return node;
+}
+
+/* ---- Finding a place --------------------------------------------------------------------- */
+
+/* The levels that the tree must grow by to cover `index`. */
+static unsigned levels_missing(const struct tree *tree, pgoff_t index)
+{
+	unsigned levels = 0;
+
+	while (index >> (TREE_BITS * (tree->height + levels)) != 0)
+		levels++;
+	return levels;
+}
+
+/* How many nodes tree_place() has to make: for growing, for what is missing, for what it copies. */
+static unsigned nodes_missing(const struct tree *tree, pgoff_t index, bool own)
+{
+	unsigned growth = levels_missing(tree, index);
+	slot_t slot = tree->root;
+
+	if (slot == SLOT_EMPTY)
+		return tree->height + growth;
+	if (growth > 0)
+		return growth + tree->height + growth - 1;
+	for (unsigned height = tree->height; height > 0; height--) {
+		if (slot == SLOT_EMPTY || (own && slot_node(slot)->refs > 1))
+			return height;
+		slot = slot_node(slot)->slots[slot_index(index, height)];
+	}
+	return 0;
+}
+
+static void tree_grow(struct tree *tree, pgoff_t index, struct node_reserve *reserve)
+{
+	while (!tree_covers(tree, index)) {
+		if (tree->root != SLOT_EMPTY) {
+			struct node *node = reserve_take_empty(reserve);
+
+			node->slots[0] = tree->root;
+			node->used = 1;
+			tree->root = (slot_t)node;
+		}
+		tree->height++;
+	}
+}
+
+static int tree_build(struct tree *tree, pgoff_t index, bool own, slot_t **out)
+{
+	struct node_reserve reserve;
+	struct node *above = NULL;
+	slot_t *place;
+
+	if (reserve_fill(&reserve, nodes_missing(tree, index, own)))
+		return -ENOMEM;
+	tree_grow(tree, index, &reserve);
+	place = &tree->root;
+	for (unsigned height = tree->height; height > 0; height--) {
+		struct node *node = slot_node(*place);
+
+		if (!node) {
+			node = reserve_take_empty(&reserve);
+			if (above)
+				above->used++;
+			*place = (slot_t)node;
+		} else if (own && node->refs > 1) {
+			node = reserve_take_copy(&reserve, node);
+			*place = (slot_t)node;
+		}
+		above = node;
+		place = &node->slots[slot_index(index, height)];
+	}
+	reserve_drain(&reserve);
+	*out = place;
+	return 0;
+}
+
+int tree_place(struct tree *tree, pgoff_t index, bool own, slot_t **out)
+{
+	slot_t *place = &tree->root;
+
+	if (!tree_covers(tree, index))
+		return tree_build(tree, index, own, out);
+	for (unsigned height = tree->height; height > 0; height--) {
+		struct node *node = slot_node(*place);
+
+		if (!node || (own && node->refs > 1))
+			return tree_build(tree, index, own, out);
+		place = &node->slots[slot_index(index, height)];
+	}
+	*out = place;
+	return 0;
+}
+
+void tree_fill(const struct tree *tree, pgoff_t index, slot_t *place, struct page *page)
+{
+	ASSERT(*place == SLOT_EMPTY);
+	*place = slot_of_page(page);
+	if (tree->height > 0) {
+		slot_t *first = place - slot_index(index, 1);
+		struct node *leaf = (struct node *)((char *)first - offsetof(struct node, slots));
+
+		leaf->used++;
+	}
+}
+
+/* ---- Clearing ------------------------------------------------------------------------------ */
+
+/* A subtree at work: its height, and the index where it starts. */
+struct subtree {
+	unsigned height;
+	pgoff_t start;
+};
+
+static bool subtree_inside(struct subtree sub, pgoff_t first, pgoff_t end)
+{
+	return first <= sub.start && sub.start + span(sub.height) <= end;
+}
+
+static struct subtree subtree_child(struct subtree sub, unsigned i)
+{
+	return (struct subtree){sub.height - 1, sub.start + i * span(sub.height - 1)};
+}
+
+/* The slots of a node that meet [first, end), which meets the subtree. */
+static unsigned first_slot(struct subtree sub, pgoff_t first)
+{
+	return first <= sub.start ? 0 : (first - sub.start) >> (TREE_BITS * (sub.height - 1));
+}
+
+static unsigned last_slot(struct subtree sub, pgoff_t end)
+{
+	pgoff_t last = end - sub.start - 1;
+
+	return last >= span(sub.height) ? TREE_FANOUT - 1 : last >> (TREE_BITS * (sub.height - 1));
+}
+
+/* Shared nodes that clearing [first, end) has to copy: those at its ends, which it clears only in part. */
+static unsigned nodes_to_copy(slot_t slot, struct subtree sub, pgoff_t first, pgoff_t end, bool shared)
+{
+	unsigned left, right, count;
+
+	if (slot == SLOT_EMPTY || subtree_inside(sub, first, end))
+		return 0;
+	shared |= slot_node(slot)->refs > 1;
+	left = first_slot(sub, first);
+	right = last_slot(sub, end);
+	count = shared;
+	count += nodes_to_copy(slot_node(slot)->slots[left], subtree_child(sub, left), first, end, shared);
+	if (right != left)
+		count += nodes_to_copy(slot_node(slot)->slots[right], subtree_child(sub, right), first, end,
+				       shared);
+	return count;
+}
+
+static void subtree_clear(slot_t *place, struct subtree sub, pgoff_t first, pgoff_t end,
+			  struct node_reserve *reserve)
+{
+	struct node *node;
+	unsigned last;
+
+	if (*place == SLOT_EMPTY)
+		return;
+	if (subtree_inside(sub, first, end)) {
+		slot_unref(*place);
+		*place = SLOT_EMPTY;
+		return;
+	}
+	node = slot_node(*place);
+	if (node->refs > 1) {
+		node = reserve_take_copy(reserve, node);
+		*place = (slot_t)node;
+	}
+	last = last_slot(sub, end);
+	for (unsigned i = first_slot(sub, first); i <= last && node->used > 0; i++) {
+		if (node->slots[i] == SLOT_EMPTY)
+			continue;
+		subtree_clear(&node->slots[i], subtree_child(sub, i), first, end, reserve);
+		node->used -= node->slots[i] == SLOT_EMPTY;
+	}
+	if (node->used == 0) {
+		slab_free(&node_cache, node);
+		*place = SLOT_EMPTY;
+	}
+}
+
+int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end)
+{
+	struct subtree all = {tree->height, 0};
+	struct node_reserve reserve;
+
+	if (end > span(tree->height))
+		end = span(tree->height);
+	if (first >= end)
+		return 0;
+	if (reserve_fill(&reserve, nodes_to_copy(tree->root, all, first, end, false)))
+		return -ENOMEM;
+	subtree_clear(&tree->root, all, first, end, &reserve);
+	reserve_drain(&reserve);
+	if (tree->root == SLOT_EMPTY)
+		tree->height = 0;
+	return 0;
+}
+
+int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t end)
+{
+	struct tree shared = *from;
+	int error;
+
+	slot_ref(shared.root);
+	error = tree_clear(&shared, 0, first);
+	if (!error)
+		error = tree_clear(&shared, end, span(TREE_MAX_HEIGHT));
+	if (error) {
+		slot_unref(shared.root);
+		return error;
+	}
+	*to = shared;
+	return 0;
+}
+
+/* ---- Counting ------------------------------------------------------------------------------ */
+
+static pgoff_t subtree_count(slot_t slot, struct subtree sub, pgoff_t first, pgoff_t end)
+{
+	pgoff_t count = 0;
+	unsigned last;
+
+	if (slot == SLOT_EMPTY)
+		return 0;
+	if (sub.height == 0)
+		return 1;
+	if (sub.height == 1 && subtree_inside(sub, first, end))
+		return slot_node(slot)->used;
+	last = last_slot(sub, end);
+	for (unsigned i = first_slot(sub, first); i <= last; i++)
+		count += subtree_count(slot_node(slot)->slots[i], subtree_child(sub, i), first, end);
+	return count;
+}
+
+pgoff_t tree_count(const struct tree *tree, pgoff_t first, pgoff_t end)
+{
+	struct subtree all = {tree->height, 0};
+
+	if (end > span(tree->height))
+		end = span(tree->height);
+	if (first >= end)
+		return 0;
+	return subtree_count(tree->root, all, first, end);
+}

@@ -1,0 +1,49 @@
+# The VM core as a host program: kern/vm and pmap.c on the simulated machine of this directory, twice: under the
+# address and undefined-behaviour sanitizers, and under the thread sanitizer. `make host-tests` builds
+# them, tests/host/*.t run them.
+
+HOSTCC ?= $(CC)
+HOST_CFLAGS := -std=gnu11 -O1 -g -pthread -DDEBUG -fno-omit-frame-pointer -fno-strict-aliasing $(WARNINGS) \
+	-Itests/host/include -Itests/host -Iinclude -Ikern/arch/x86_64
+HOST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+HOST_SANITIZE_THREADS := -fsanitize=thread
+
+# Calls of these from other files go through machine.c.
+HOST_WATCHED := page_alloc page_alloc_run page_free page_free_run page_unref slab_alloc
+HOST_LDFLAGS := $(HOST_WATCHED:%=-Wl,--wrap=%)
+
+# Suites that need the real machine, or parts of the kernel that are not the VM.
+HOST_NOT_SUITES := cpu usercopy time process panic stack_overflow
+HOST_SUITES := $(filter-out $(HOST_NOT_SUITES:%=tests/suites/suite_%.c),$(sort $(wildcard tests/suites/*.c)))
+HOST_CORE ?= $(sort $(wildcard kern/vm/*.c))
+HOST_SOURCES := $(HOST_CORE) kern/arch/x86_64/pmap.c kern/core/test.c $(HOST_SUITES) \
+	$(sort $(wildcard tests/host/*.c))
+HOST_OBJECTS := $(HOST_SOURCES:%=$(BUILD)/host/%.o)
+HOST_THREAD_OBJECTS := $(HOST_SOURCES:%=$(BUILD)/host-threads/%.o)
+HOST_TEST_FILES += $(BUILD)/host/run $(BUILD)/host-threads/run
+
+.PHONY: host-tests
+host-tests: $(BUILD)/host/run $(BUILD)/host-threads/run
+
+CONFIG_host := $(HOSTCC) $(HOST_CFLAGS) $(HOST_LDFLAGS) $(HOST_SOURCES)
+$(eval $(call config_file,host))
+
+$(BUILD)/host/%.c.o: %.c $(BUILD)/host.config
+	$(say) HOSTCC $<
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(HOST_SANITIZE) -MMD -MP -MF $@.d -c -o $@ $<
+
+$(BUILD)/host-threads/%.c.o: %.c $(BUILD)/host.config
+	$(say) HOSTCC "$< (threads)"
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(HOST_SANITIZE_THREADS) -MMD -MP -MF $@.d -c -o $@ $<
+
+$(BUILD)/host/run: $(HOST_OBJECTS) $(BUILD)/host.config
+	$(say) HOSTLD $@
+	$(Q)$(HOSTCC) $(HOST_SANITIZE) -pthread $(HOST_LDFLAGS) -o $@ $(HOST_OBJECTS)
+
+$(BUILD)/host-threads/run: $(HOST_THREAD_OBJECTS) $(BUILD)/host.config
+	$(say) HOSTLD $@
+	$(Q)$(HOSTCC) $(HOST_SANITIZE_THREADS) -pthread $(HOST_LDFLAGS) -o $@ $(HOST_THREAD_OBJECTS)
+
+-include $(HOST_OBJECTS:%=%.d) $(HOST_THREAD_OBJECTS:%=%.d)

@@ -1,0 +1,19 @@
+# The programs that tests/qemu runs on the booted system: user/tests/*.c.
+
+TEST_PROGRAMS := $(patsubst user/%.c,$(BUILD)/user/%,$(sort $(wildcard user/tests/*.c)))
+TEST_FILES += $(TEST_PROGRAMS) $(BUILD)/user/tests/addresses_pie
+
+# A static PIE: musl-gcc's own specs make no such thing, so the start files are named here.
+MUSL_LIB ?= /usr/lib/x86_64-linux-musl
+STATIC_PIE = -fPIE -nostartfiles -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,text \
+	$(MUSL_LIB)/rcrt1.o $(MUSL_LIB)/crti.o
+
+$(BUILD)/user/tests/float: USER_CFLAGS += -lm
+$(BUILD)/user/tests/first: USER_CFLAGS += -nostartfiles
+
+$(BUILD)/user/tests/addresses_pie: user/tests/addresses.c $(BUILD)/user.config
+	$(say) MUSLCC $@
+	@mkdir -p $(@D)
+	$(Q)$(MUSLCC) $(USER_CFLAGS) $(STATIC_PIE) -MMD -MP -MF $@.d -o $@ $< $(MUSL_LIB)/crtn.o
+
+-include $(TEST_PROGRAMS:%=%.d) $(BUILD)/user/tests/addresses_pie.d

@@ -1,0 +1,45 @@
+/*
+ * The list of self-test suites. One line adds a suite: SUITE(name) for a function suite_NAME().
+ *
+ * The functions are weak references, so that the same list serves the kernel, which has all of
+ * them, and the host, which has those that need no hardware: a missing one is skipped.
+ */
+#include <kern/test.h>
+
+#define SUITES(SUITE)       \
+	SUITE(mmu)          \
+	SUITE(memmap)       \
+	SUITE(page)         \
+	SUITE(page_layouts) \
+	SUITE(slab)         \
+	SUITE(pmap)         \
+	SUITE(tlb)          \
+	SUITE(avl)          \
+	SUITE(tree)         \
+	SUITE(blob)         \
+	SUITE(entity)       \
+	SUITE(map)          \
+	SUITE(resize)       \
+	SUITE(map_model)    \
+	SUITE(fault)        \
+	SUITE(kmem)         \
+	SUITE(program)      \
+	SUITE(cpu)          \
+	SUITE(usercopy)     \
+	SUITE(time)         \
+	SUITE(elf)          \
+	SUITE(process)
+
+#define DECLARE_SUITE(suite) void suite_##suite(void) __attribute__((weak));
+SUITES(DECLARE_SUITE)
+
+/* They end the system, on purpose: run only by name. */
+void suite_panic(void) __attribute__((weak));
+void suite_stack_overflow(void) __attribute__((weak));
+
+#define LIST_SUITE(suite) {#suite, suite_##suite, false},
+const struct test_suite test_suites[] = {
+	SUITES(LIST_SUITE){"panic", suite_panic, true},
+	{"stack-overflow", suite_stack_overflow, true},
+};
+const size_t test_suite_count = sizeof test_suites / sizeof test_suites[0];

@@ -1,0 +1,510 @@
+/*
+ * Benchmarks of memory calls and page faults by one process: a line "NAME <tab> UNIT <tab> VALUE" for each.
+ *
+ * A value is a difference of the clock divided by what was done: under QEMU's -icount shift=0 the clock
+ * advances one nanosecond for each instruction, so that it is a number of instructions. The least of
+ * ROUNDS rounds counts. bench/run runs it and compares; names and cases are those of bench/linux-6.1.tsv.
+ * The arguments choose cases by the beginnings of their names; none: all.
+ */
+#define _GNU_SOURCE
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PAGE        4096ul
+#define ROUNDS      5
+#define CALLS       2000
+#define FAULT_PAGES 16384ul
+#define FAULT_BYTES (FAULT_PAGES * PAGE)
+#define SMALL_PAGES 16ul
+#define SMALL_BYTES (SMALL_PAGES * PAGE) /* 64 KiB */
+#define FLIP_PAGES  64ul
+#define FLIP_BYTES  (FLIP_PAGES * PAGE)
+#define SPLIT_PAGE  16ul
+#define MOVE_PAGES  4096ul
+#define MOVE_BYTES  (MOVE_PAGES * PAGE)
+#define GROW_STEPS  64ul
+#define MAX_SCATTER 1000ul
+#define PROTECTS    500ul
+#define NANOSECONDS 1000000000ull
+
+static uint32_t order[FAULT_PAGES];
+static unsigned char resident[FAULT_PAGES];
+
+static uint64_t now(void)
+{
+	struct timespec time;
+
+	clock_gettime(CLOCK_MONOTONIC, &time);
+	return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
+}
+
+/* What asking for the time itself costs. */
+static uint64_t clock_cost(void)
+{
+	uint64_t least = UINT64_MAX;
+
+	for (int i = 0; i < 100; i++) {
+		uint64_t start = now(), cost = now() - start;
+
+		if (cost < least)
+			least = cost;
+	}
+	return least;
+}
+
+static uint64_t overhead;
+
+/* A measurement in progress: the least of its rounds. */
+struct measure {
+	uint64_t start, least;
+};
+
+static const struct measure fresh = {.least = UINT64_MAX};
+
+static void start(struct measure *measure)
+{
+	measure->start = now();
+}
+
+static void stop(struct measure *measure)
+{
+	uint64_t cost = now() - measure->start;
+
+	cost = cost > overhead ? cost - overhead : 0;
+	if (cost < measure->least)
+		measure->least = cost;
+}
+
+static void report(const char *name, const char *unit, const struct measure *measure, uint64_t count)
+{
+	double value = (double)measure->least / (double)count;
+
+	printf(value < 1000 ? "%s\t%s\t%.1f\n" : "%s\t%s\t%.0f\n", name, unit, value);
+	fflush(stdout);
+}
+
+static void check(bool holds, const char *what)
+{
+	if (holds)
+		return;
+	printf("bench: failed: %s\n", what);
+	exit(1);
+}
+
+static char *map_as(size_t bytes, int prot, int flags)
+{
+	char *memory = mmap(NULL, bytes, prot, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	check(memory != MAP_FAILED, "mmap");
+	return memory;
+}
+
+static char *map(size_t bytes)
+{
+	char *memory = map_as(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+
+	madvise(memory, bytes, MADV_NOHUGEPAGE);
+	return memory;
+}
+
+static void unmap(char *memory, size_t bytes)
+{
+	check(munmap(memory, bytes) == 0, "munmap");
+}
+
+static void write_pages(volatile char *memory, size_t pages)
+{
+	for (size_t i = 0; i < pages; i++)
+		memory[i * PAGE] = 1;
+}
+
+static void read_pages(const volatile char *memory, size_t pages)
+{
+	for (size_t i = 0; i < pages; i++)
+		(void)memory[i * PAGE];
+}
+
+/* A fixed shuffle (Fisher and Yates, with a linear congruential generator). */
+static void shuffle(size_t count)
+{
+	uint64_t state = 12345;
+
+	for (size_t i = 0; i < count; i++)
+		order[i] = (uint32_t)i;
+	for (size_t i = count - 1; i > 0; i--) {
+		size_t other;
+		uint32_t held = order[i];
+
+		state = state * 6364136223846793005ull + 1442695040888963407ull;
+		other = (state >> 33) % (i + 1);
+		order[i] = order[other];
+		order[other] = held;
+	}
+}
+
+/* ---- Calls ----------------------------------------------------------------------------------- */
+
+static void bench_getppid(void)
+{
+	struct measure measure = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		start(&measure);
+		for (int i = 0; i < CALLS; i++)
+			getppid();
+		stop(&measure);
+	}
+	report("syscall_getppid", "instructions", &measure, CALLS);
+}
+
+static void bench_clock_gettime(void)
+{
+	struct measure measure = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		start(&measure);
+		for (int i = 0; i < CALLS; i++)
+			now();
+		stop(&measure);
+	}
+	report("clock_gettime", "instructions", &measure, CALLS);
+}
+
+static void bench_sched_yield(void)
+{
+	struct measure measure = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		start(&measure);
+		for (int i = 0; i < CALLS; i++)
+			syscall(SYS_sched_yield);
+		stop(&measure);
+	}
+	report("sched_yield_alone", "instructions", &measure, CALLS);
+}
+
+/* ---- Faults ---------------------------------------------------------------------------------- */
+
+static void bench_fault_seq(void)
+{
+	struct measure fault = fresh, touch = fresh, core = fresh, forget = fresh, again = fresh,
+		       gone = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		char *memory = map(FAULT_BYTES);
+
+		start(&fault);
+		write_pages(memory, FAULT_PAGES);
+		stop(&fault);
+		start(&touch);
+		write_pages(memory, FAULT_PAGES);
+		stop(&touch);
+		start(&core);
+		check(mincore(memory, FAULT_BYTES, resident) == 0, "mincore");
+		stop(&core);
+		start(&forget);
+		check(madvise(memory, FAULT_BYTES, MADV_DONTNEED) == 0, "madvise");
+		stop(&forget);
+		start(&again);
+		write_pages(memory, FAULT_PAGES);
+		stop(&again);
+		start(&gone);
+		unmap(memory, FAULT_BYTES);
+		stop(&gone);
+	}
+	report("fault_demand_zero_seq", "instructions/page", &fault, FAULT_PAGES);
+	report("touch_resident_per_page", "instructions/page", &touch, FAULT_PAGES);
+	report("mincore_touched", "instructions/page", &core, FAULT_PAGES);
+	report("madvise_dontneed_touched", "instructions/page", &forget, FAULT_PAGES);
+	report("fault_after_dontneed", "instructions/page", &again, FAULT_PAGES);
+	report("munmap_touched", "instructions/page", &gone, FAULT_PAGES);
+}
+
+static void bench_fault_rand(void)
+{
+	struct measure fault = fresh;
+
+	shuffle(FAULT_PAGES);
+	for (int round = 0; round < ROUNDS; round++) {
+		volatile char *memory = map(FAULT_BYTES);
+
+		start(&fault);
+		for (size_t i = 0; i < FAULT_PAGES; i++)
+			memory[order[i] * PAGE] = 1;
+		stop(&fault);
+		unmap((char *)memory, FAULT_BYTES);
+	}
+	report("fault_demand_zero_rand", "instructions/page", &fault, FAULT_PAGES);
+}
+
+static void bench_fault_zeropage(void)
+{
+	struct measure reads = fresh, writes = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		char *memory = map(FAULT_BYTES);
+
+		start(&reads);
+		read_pages(memory, FAULT_PAGES);
+		stop(&reads);
+		start(&writes);
+		write_pages(memory, FAULT_PAGES);
+		stop(&writes);
+		unmap(memory, FAULT_BYTES);
+	}
+	report("fault_read_zeropage", "instructions/page", &reads, FAULT_PAGES);
+	report("fault_write_after_zeropage", "instructions/page", &writes, FAULT_PAGES);
+}
+
+static void bench_populate(void)
+{
+	struct measure measure = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		char *memory;
+
+		start(&measure);
+		memory = map_as(FAULT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_POPULATE);
+		stop(&measure);
+		unmap(memory, FAULT_BYTES);
+	}
+	report("mmap_populate_or_thp", "instructions/page", &measure, FAULT_PAGES);
+}
+
+static void bench_shared(void)
+{
+	struct measure measure = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		char *memory = map_as(FAULT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED);
+
+		start(&measure);
+		write_pages(memory, FAULT_PAGES);
+		stop(&measure);
+		unmap(memory, FAULT_BYTES);
+	}
+	report("fault_shared_anon_first", "instructions/page", &measure, FAULT_PAGES);
+}
+
+/* ---- Small mappings --------------------------------------------------------------------------- */
+
+static void measure_pairs(const char *name, const char *unit, size_t bytes, bool touch)
+{
+	struct measure measure = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		start(&measure);
+		for (int i = 0; i < CALLS; i++) {
+			char *memory =
+				mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+			if (touch)
+				write_pages(memory, bytes / PAGE);
+			munmap(memory, bytes);
+		}
+		stop(&measure);
+	}
+	report(name, unit, &measure, CALLS);
+}
+
+static void bench_mmap_munmap(void)
+{
+	measure_pairs("mmap_munmap_64k_untouched", "instructions/pair", SMALL_BYTES, false);
+	measure_pairs("mmap_touch_munmap_64k", "instructions/round", SMALL_BYTES, true);
+	measure_pairs("mmap_touch_munmap_4k", "instructions/round", PAGE, true);
+}
+
+static void bench_mprotect(void)
+{
+	struct measure flip = fresh, touch = fresh, split = fresh;
+	char *memory = map(FLIP_BYTES);
+
+	write_pages(memory, FLIP_PAGES);
+	for (int round = 0; round < ROUNDS; round++) {
+		start(&flip);
+		for (int i = 0; i < CALLS / 2; i++) {
+			mprotect(memory, FLIP_BYTES, PROT_READ);
+			mprotect(memory, FLIP_BYTES, PROT_READ | PROT_WRITE);
+		}
+		stop(&flip);
+		start(&touch);
+		for (int i = 0; i < CALLS / 4; i++) {
+			mprotect(memory, FLIP_BYTES, PROT_READ);
+			mprotect(memory, FLIP_BYTES, PROT_READ | PROT_WRITE);
+			write_pages(memory, FLIP_PAGES);
+		}
+		stop(&touch);
+		start(&split);
+		for (int i = 0; i < CALLS / 2; i++) {
+			mprotect(memory + SPLIT_PAGE * PAGE, PAGE, PROT_READ);
+			mprotect(memory + SPLIT_PAGE * PAGE, PAGE, PROT_READ | PROT_WRITE);
+		}
+		stop(&split);
+	}
+	unmap(memory, FLIP_BYTES);
+	report("mprotect_flip_64_touched", "instructions/call", &flip, CALLS);
+	report("mprotect_flip_64_then_touch_all", "instructions/round", &touch, CALLS / 4);
+	report("mprotect_split_merge_1_of_64", "instructions/call", &split, CALLS);
+}
+
+static void bench_brk(void)
+{
+	struct measure measure = fresh;
+	uintptr_t top = (uintptr_t)syscall(SYS_brk, 0);
+
+	top = (top + PAGE - 1) & -PAGE;
+	for (int round = 0; round < ROUNDS; round++) {
+		start(&measure);
+		for (int i = 0; i < CALLS / 4; i++) {
+			syscall(SYS_brk, top + SMALL_BYTES);
+			write_pages((char *)top, SMALL_PAGES);
+			syscall(SYS_brk, top);
+		}
+		stop(&measure);
+	}
+	report("brk_grow_shrink_64k", "instructions/pair", &measure, CALLS / 4);
+}
+
+static void bench_mremap(void)
+{
+	struct measure grow = fresh, move = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		char *memory = map(SMALL_BYTES), *target;
+
+		start(&grow);
+		for (size_t i = 1; i <= GROW_STEPS && memory != MAP_FAILED; i++)
+			memory = mremap(memory, i * SMALL_BYTES, (i + 1) * SMALL_BYTES, MREMAP_MAYMOVE);
+		stop(&grow);
+		check(memory != MAP_FAILED, "mremap");
+		unmap(memory, (GROW_STEPS + 1) * SMALL_BYTES);
+
+		memory = map(MOVE_BYTES);
+		target = map(MOVE_BYTES);
+		write_pages(memory, MOVE_PAGES);
+		start(&move);
+		memory = mremap(memory, MOVE_BYTES, MOVE_BYTES, MREMAP_MAYMOVE | MREMAP_FIXED, target);
+		stop(&move);
+		check(memory == target, "mremap to a fixed place");
+		unmap(target, MOVE_BYTES);
+	}
+	report("mremap_grow_64k_step", "instructions/call", &grow, GROW_STEPS);
+	report("mremap_move_touched", "instructions/page", &move, MOVE_PAGES);
+}
+
+/* ---- Many mappings ------------------------------------------------------------------------------ */
+
+static void report_many(size_t count, const char *what, const char *unit, const struct measure *measure,
+			uint64_t done)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "vmas_%zu_%s", count, what);
+	report(name, unit, measure, done);
+}
+
+/* One round with `count` neighbouring mappings of a page with alternating protection; entries of `m` as in bench_many. */
+static void many_round(size_t count, size_t scatter, struct measure m[5])
+{
+	char *memory = map(count * PAGE);
+
+	start(&m[0]);
+	for (size_t i = 1; i < count; i += 2)
+		mprotect(memory + i * PAGE, PAGE, PROT_READ);
+	stop(&m[0]);
+	start(&m[1]);
+	for (int i = 0; i < CALLS / 10; i++) {
+		char *small =
+			mmap(NULL, SMALL_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		munmap(small, SMALL_BYTES);
+	}
+	stop(&m[1]);
+	start(&m[2]);
+	for (size_t i = 0; i < scatter; i++)
+		((volatile char *)memory)[(order[i] & ~1u) * PAGE] = 1;
+	stop(&m[2]);
+	start(&m[3]);
+	for (size_t i = 0; i < PROTECTS; i++) {
+		char *page = memory + (order[i % scatter] | 1u) * PAGE;
+
+		mprotect(page, PAGE, i / scatter % 2 ? PROT_READ : PROT_NONE);
+	}
+	stop(&m[3]);
+	start(&m[4]);
+	unmap(memory, count * PAGE);
+	stop(&m[4]);
+}
+
+static void bench_many(size_t count)
+{
+	struct measure m[5] = {fresh, fresh, fresh, fresh, fresh};
+	size_t scatter = count / 2 < MAX_SCATTER ? count / 2 : MAX_SCATTER;
+
+	/* Distinct pairs of pages, far apart from one another in time. */
+	shuffle(count / 2);
+	for (size_t i = 0; i < scatter; i++)
+		order[i] *= 2;
+	for (int round = 0; round < ROUNDS; round++)
+		many_round(count, scatter, m);
+	report_many(count, "create", "instructions/mprotect", &m[0], count / 2);
+	report_many(count, "mmap_munmap_64k", "instructions/pair", &m[1], CALLS / 10);
+	report_many(count, "fault_scattered", "instructions/fault", &m[2], scatter);
+	report_many(count, "mprotect", "instructions/call", &m[3], PROTECTS);
+	report_many(count, "munmap_all", "instructions/vma", &m[4], count);
+}
+
+static void bench_vmas(void)
+{
+	static const size_t counts[] = {10, 1000, 10000, 30000};
+
+	for (size_t i = 0; i < sizeof(counts) / sizeof(counts[0]); i++)
+		bench_many(counts[i]);
+}
+
+static const struct {
+	const char *name; /* how the names of what it reports begin, or the first of them */
+	void (*run)(void);
+} benches[] = {
+	{"syscall_getppid", bench_getppid},
+	{"clock_gettime", bench_clock_gettime},
+	{"sched_yield_alone", bench_sched_yield},
+	{"fault_demand_zero_seq", bench_fault_seq},
+	{"fault_demand_zero_rand", bench_fault_rand},
+	{"fault_read_zeropage", bench_fault_zeropage},
+	{"mmap_populate_or_thp", bench_populate},
+	{"fault_shared_anon_first", bench_shared},
+	{"mmap_munmap_64k_untouched", bench_mmap_munmap},
+	{"mprotect_flip_64_touched", bench_mprotect},
+	{"brk_grow_shrink_64k", bench_brk},
+	{"mremap_grow_64k_step", bench_mremap},
+	{"vmas", bench_vmas},
+};
+
+static bool chosen(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++) {
+		if (strncmp(name, argv[i], strlen(argv[i])) == 0)
+			return true;
+	}
+	return argc < 2;
+}
+
+int main(int argc, char **argv)
+{
+	memset(order, 0, sizeof(order));
+	memset(resident, 0, sizeof(resident));
+	overhead = clock_cost();
+	for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++) {
+		if (chosen(benches[i].name, argc, argv))
+			benches[i].run();
+	}
+	return 0;
+}

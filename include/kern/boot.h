@@ -19,7 +19,7 @@ struct bootinfo {
 	const char *loader; /* "multiboot2" or "PVH" */
 	char command_line[BOOT_MAX_STRING];
 	struct phys_range memory[BOOT_MAX_RANGES]; /* as reported: in no order */
-	bool memory_acpi[BOOT_MAX_RANGES];         /* memory[i] holds ACPI's tables: not usable, but to be read */
+	bool memory_acpi[BOOT_MAX_RANGES]; /* memory[i] holds ACPI's tables: not usable, but to be read */
 	size_t memory_count;
 	struct boot_module modules[BOOT_MAX_MODULES];
 	size_t module_count;

@@ -24,15 +24,18 @@ struct bootfile {
  */
 void bootfile_init(void);
 
-/* Finds a file by path; leading '/' and './' are ignored on both sides, the last of several counts. 0, or -ENOENT. */
+/*
+ * Finds a file by path; leading '/' and './' are ignored on both sides, the last of several counts. 0,
+ * or -ENOENT.
+ */
 int bootfile_find(const char *path, struct bootfile *out);
 
 /* The contents where the kernel always sees them; nobody writes there. */
 const char *bootfile_data(const struct bootfile *file);
 
 /*
- * Makes a blob of the file's contents, zero after its end: whole aligned pages are lent, others are copied when they
- * are first used. -EINVAL for an empty file, which has no blob; -ENOMEM.
+ * Makes a blob of the file's contents, zero after its end: whole aligned pages are lent, others are
+ * copied when they are first used. -EINVAL for an empty file, which has no blob; -ENOMEM.
  */
 int bootfile_blob(const struct bootfile *file, struct blob **out);
 

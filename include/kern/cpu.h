@@ -8,6 +8,9 @@
 
 #include <vm/types.h>
 
+struct map;
+struct process;
+
 /*
  * What each CPU has for itself. %gs points at it whenever the kernel runs; cpu.c, vectors.asm and
  * env_impl.h know the offsets of the first fields (asserted in cpu.c). Only its own CPU touches it.
@@ -18,6 +21,8 @@ struct percpu {
 	uint64_t user_rsp;    /* 16: the user's stack pointer, for the first instructions of a system call */
 	uint32_t number;      /* 24: this CPU's, from 0 */
 	uint32_t lock_owner;  /* 28: number + 1: who holds a spinlock */
+	struct process *process; /* that runs here; NULL: none */
+	struct map *map;         /* the root whose user memory is used here; NULL: none */
 };
 
 static inline struct percpu *this_cpu(void)
@@ -26,6 +31,19 @@ static inline struct percpu *this_cpu(void)
 
 	__asm__("movq %%gs:0, %0" : "=r"(cpu));
 	return cpu;
+}
+
+/* The process that runs on this CPU; NULL before the first one. Read once, at the trap's or call's entry. */
+static inline struct process *process_current(void)
+{
+	return this_cpu()->process;
+}
+
+/* Makes `process` (or nobody) the one that runs here, and `map` (or none) its memory; the pmap is the caller's to activate. */
+static inline void cpu_set_process(struct process *process, struct map *map)
+{
+	this_cpu()->process = process;
+	this_cpu()->map = map;
 }
 
 /* ---- Exception vectors (Intel SDM vol 3, 6.15) --------------------------------------------------- */
@@ -52,6 +70,9 @@ enum {
 	VECTOR_FIRST_INTERRUPT = 32, /* those below are the CPU's own */
 };
 
+/* How many interrupts came that nobody asked for, and the last one's vector (kern/arch/x86_64/trap.c). */
+uint64_t trap_unexpected_interrupts(uint64_t *last_vector);
+
 /* ---- Probing memory (kern/arch/x86_64/usercopy.c) ------------------------------------------------ */
 
 #define PROBE_WORKS (-1l)
@@ -64,13 +85,6 @@ long cpu_probe(vaddr_t address, vm_prot_t access);
 
 /* Reads kernel memory that may not be there. False: some of it is not. Takes no locks; may be called in a panic. */
 bool kernel_read_safely(void *to, vaddr_t from, size_t bytes);
-
-/*
- * Lets kernel code that runs without a process copy from and to the user memory of `map`, whose pmap is active; NULL
- * ends it. For self-tests, before the first process.
- */
-struct map;
-void usercopy_borrow_map(struct map *map);
 
 /* Error code of a page fault (Intel SDM vol 3, 4.7). */
 #define PF_PRESENT  1u /* the translation exists, and forbids the access */

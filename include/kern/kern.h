@@ -4,6 +4,7 @@
 #ifndef KERN_KERN_H
 #define KERN_KERN_H
 
+#include <kern/cpu.h>
 #include <kern/trap.h>
 #include <vm/env.h>
 
@@ -83,12 +84,6 @@ int copy_to_user(vaddr_t to, const void *from, size_t bytes);
 long copy_string_from_user(char *to, vaddr_t from, size_t bytes);
 
 /* ---- Processes (kern/proc) ---------------------------------------------------------------------- */
-
-struct process;
-
-/* The process that runs on this CPU; NULL before the first one. Read once, at the trap's or call's entry. */
-struct process *process_current(void);
-struct map *process_map(struct process *process);
 
 /* Ends the process that trapped, with a console line: signal `signo`, why, and the address where there is one. */
 _Noreturn void process_fault(struct process *process, const struct trapframe *frame, int signo,

@@ -53,7 +53,10 @@ void elf_init(void);
 
 /* ---- A program's memory (kern/proc/exec.c) ------------------------------------------------------ */
 
-/* Where things are in an arena, from its start: the heap, then mappings, a guard, and the stack at its end. */
+/*
+ * Where things are in an arena, from its start: the heap, then mappings, a guard, and the stack at its
+ * end.
+ */
 #define HEAP_MAX_BYTES      ((uint64_t)16 << 30)
 #define STACK_BYTES         ((uint64_t)8 << 20)
 #define STACK_GUARD_BYTES   ((uint64_t)64 << 10)
@@ -62,19 +65,18 @@ void elf_init(void);
 
 /* Locks: (t) only the process's one thread; (-) set once. */
 struct user_space {
-	struct map *root;  /* (-) */
-	struct map *arena; /* (-) a submap of root, which owns it */
-	struct map
-		*added[ADDED_ARENAS]; /* (t) more arenas, for what has no room in the first; the rest NULL */
-	vaddr_t heap_start;           /* (-) */
-	vaddr_t heap_end;             /* (t) what brk(2) says: any alignment */
-	vaddr_t mmap_low, mmap_high;  /* (-) where mappings go that have no wish */
-	vaddr_t entry, stack;         /* (-) the registers that the program starts with */
+	struct map *root;                /* (-) */
+	struct map *arena;               /* (-) a submap of root, which owns it */
+	struct map *added[ADDED_ARENAS]; /* (t) more of them, for what has no room; the rest NULL */
+	vaddr_t heap_start;              /* (-) */
+	vaddr_t heap_end;                /* (t) what brk(2) says: any alignment */
+	vaddr_t mmap_low, mmap_high;     /* (-) where mappings go that have no wish */
+	vaddr_t entry, stack;            /* (-) the registers that the program starts with */
 };
 
 /*
- * Makes a user space and puts the program of the boot file `path` in it, with its stack filled. 0; or a negative errno and the
- * reason, and nothing is left of it.
+ * Makes a user space and puts the program of the boot file `path` in it, with its stack filled. 0; or
+ * a negative errno and the reason, and nothing is left of it.
  */
 int user_space_create(const char *path, const struct string_pack *arguments,
 		      const struct string_pack *environment, struct user_space *out, struct reason *reason);
@@ -105,8 +107,8 @@ struct process {
 #define STATUS_SIGNAL         128
 
 /*
- * Makes the first process out of the boot file `path` and runs it. Returns only when it cannot be run, with the
- * reason; then nothing is left of it.
+ * Makes the first process out of the boot file `path` and runs it. Returns only when it cannot be run,
+ * with the reason; then nothing is left of it.
  */
 void process_run_first(const char *path, const struct string_pack *arguments,
 		       const struct string_pack *environment, struct reason *reason);
@@ -137,7 +139,10 @@ void usage_check(const struct usage *before);
 /* Fills `to` from the CPU's generator, or, where it has none, from its time stamps: not for secrets then. */
 void random_bytes(void *to, size_t bytes);
 
-/* ---- Program input and output (kern/proc/sys_io.c) ------------------------------------------------------ */
+/*
+ * ---- Program input and output (kern/proc/sys_io.c)
+ * ------------------------------------------------------
+ */
 
 /* Reads from the command line which serial ports carry the descriptors 0 to 2; once. */
 void program_io_init(void);

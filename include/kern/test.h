@@ -43,11 +43,12 @@ void test_skip(const char *reason);
 	test_check_equal((uint64_t)(left), (uint64_t)(right), #left, #right, __FILE__, __LINE__)
 #define CHECK_STR(left, right) test_check_string((left), (right), #left, #right, __FILE__, __LINE__)
 
-bool test_check(bool holds, const char *text, const char *file, int line);
-bool test_check_equal(uint64_t left, uint64_t right, const char *left_text, const char *right_text,
+/* 1 or 0, as int so that checks may be joined with &, which makes them all. */
+int test_check(bool holds, const char *text, const char *file, int line);
+int test_check_equal(uint64_t left, uint64_t right, const char *left_text, const char *right_text,
+		     const char *file, int line);
+int test_check_string(const char *left, const char *right, const char *left_text, const char *right_text,
 		      const char *file, int line);
-bool test_check_string(const char *left, const char *right, const char *left_text, const char *right_text,
-		       const char *file, int line);
 
 #define TEST_LINE_BYTES 320 /* longer lines are cut */
 

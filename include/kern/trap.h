@@ -1,6 +1,6 @@
 /*
  * What was in the registers when the CPU came into the kernel: one layout for exceptions,
- * interrupts and system calls. boot/../vectors.asm builds it; keep the two in step.
+ * interrupts and system calls. kern/arch/x86_64/vectors.asm builds it; keep the two in step.
  */
 #ifndef KERN_TRAP_H
 #define KERN_TRAP_H
@@ -17,9 +17,10 @@ struct trapframe {
 
 #define TRAP_SYSCALL 256
 
+/* The selector's low bits are the ring; 1 and 2 are not used. */
 static inline bool trap_from_user(const struct trapframe *frame)
 {
-	return (frame->cs & 3) == 3;
+	return (frame->cs & 3) != 0;
 }
 
 /* Called by vectors.asm. */

@@ -25,10 +25,16 @@ struct slab_cache {
 	struct slab_cache *next; /* (-) the list of all caches */
 };
 
+/* Makes a cache of objects of 1 to SLAB_MAX_BYTES. It is for ever, so once for each; `name` stays the caller's. */
 void slab_cache_init(struct slab_cache *cache, const char *name, size_t object_bytes);
 
 /* Contents undefined; 16-byte aligned. NULL for want of a page. Never sleeps; takes RANK_SLAB. */
 void *slab_alloc(struct slab_cache *cache);
+
+/*
+ * Frees an object of this cache; panics if it is another's. Debug builds also panic when it is
+ * freed twice, or written to while it is free.
+ */
 void slab_free(struct slab_cache *cache, void *object);
 
 /* The first of all caches, for listings; follow `next`. */

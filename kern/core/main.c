@@ -15,8 +15,8 @@
 _Noreturn void kernel_main(uint32_t magic, paddr_t info);
 
 /*
- * Called by boot.asm on the boot stack, interrupts off; the arguments are bootinfo_read()'s. Nothing may be printed or
- * locked before cpu_init has set up per-CPU data.
+ * Called by boot.asm on the boot stack, interrupts off; the arguments are bootinfo_read()'s. Nothing may be
+ * printed or locked before cpu_init has set up per-CPU data.
  */
 void kernel_main(uint32_t magic, paddr_t info)
 {

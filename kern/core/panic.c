@@ -47,6 +47,14 @@ static bool may_be_stack(uint64_t address)
 		(address >= LAYOUT_DYNAMIC_START && address < LAYOUT_PHYSICAL_END));
 }
 
+/* Recursion would fill the list with one line. */
+static void print_repeats(unsigned *repeated)
+{
+	if (*repeated)
+		kprintf("  ... %u more times\n", *repeated);
+	*repeated = 0;
+}
+
 /*
  * Frame pointers lead from a function's frame to its caller's: [rbp] is the caller's rbp, [rbp + 8]
  * where the call returns to (System V ABI, AMD64 supplement, 3.2.2). A stack grows down, so each is above
@@ -54,18 +62,24 @@ static bool may_be_stack(uint64_t address)
  */
 void backtrace(uint64_t rip, uint64_t rbp)
 {
-	uint64_t frame[2], last = 0;
+	uint64_t frame[2], last_frame = 0, last_return = 0;
+	unsigned repeated = 0;
 
 	print_address(rip);
-	for (unsigned i = 0; i < MAX_FRAMES; i++) {
-		if (rbp <= last || !may_be_stack(rbp) || !kernel_read_safely(frame, rbp, sizeof frame) ||
-		    !symbol_name(frame[1], &(uint64_t){0}))
-			return;
+	for (unsigned printed = 0; printed < MAX_FRAMES; last_frame = rbp, rbp = frame[0]) {
+		if (rbp <= last_frame || !may_be_stack(rbp) ||
+		    !kernel_read_safely(frame, rbp, sizeof frame) || !symbol_name(frame[1], &(uint64_t){0}))
+			break;
+		if (frame[1] == last_return) {
+			repeated++;
+			continue;
+		}
+		print_repeats(&repeated);
 		print_address(frame[1]);
-		last = rbp;
-		rbp = frame[0];
+		last_return = frame[1];
+		printed++;
 	}
-	kprintf("  ...\n");
+	print_repeats(&repeated);
 }
 
 static void print_registers(const struct trapframe *f)

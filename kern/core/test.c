@@ -51,15 +51,15 @@ static bool complain(void)
 	return run.complaints <= MAX_COMPLAINTS;
 }
 
-bool test_check(bool holds, const char *text, const char *file, int line)
+int test_check(bool holds, const char *text, const char *file, int line)
 {
 	if (!holds && complain())
 		test_print("# %s:%d: failed: %s", file, line, text);
 	return holds;
 }
 
-bool test_check_equal(uint64_t left, uint64_t right, const char *left_text, const char *right_text,
-		      const char *file, int line)
+int test_check_equal(uint64_t left, uint64_t right, const char *left_text, const char *right_text,
+		     const char *file, int line)
 {
 	bool holds = left == right;
 
@@ -70,8 +70,8 @@ bool test_check_equal(uint64_t left, uint64_t right, const char *left_text, cons
 	return holds;
 }
 
-bool test_check_string(const char *left, const char *right, const char *left_text, const char *right_text,
-		       const char *file, int line)
+int test_check_string(const char *left, const char *right, const char *left_text, const char *right_text,
+		      const char *file, int line)
 {
 	bool holds = left && right && strcmp(left, right) == 0;
 

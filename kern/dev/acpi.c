@@ -3,7 +3,7 @@
  * control register and to the value that means "soft off" (S5).
  *
  * The tables are the firmware's: nothing in them is believed unchecked, and memory that is not mapped is
- * no table. There is no AML interpreter: the name _S5_ is searched for in the DSDT, where every known firmware defines it
+ * no table. There is no AML interpreter: the name _S5_ is searched for in the DSDT, where firmware defines it
  * as a package of constants. (ACPI specification 6.4, sections 4.8.3, 5.2 and 7.4.2.)
  */
 #include <hw.h>

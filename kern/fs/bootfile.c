@@ -1,8 +1,9 @@
 /*
  * Boot files: finds files in the boot modules and makes blobs of them.
  *
- * Archives are walked anew for each look-up, so that no table of files needs memory: the walk is bounded by what
- * bootfile_init() found to be well formed. What a program's file means is kern/proc/elf.c's business.
+ * Archives are walked anew for each look-up, so that no table of files needs memory: the walk is
+ * bounded by what bootfile_init() found to be well formed. What a program's file means is
+ * kern/proc/elf.c's business.
  */
 #include <kern/boot.h>
 #include <kern/bootfile.h>
@@ -13,7 +14,10 @@
 #include <vm/slab.h>
 #include <vm/vm.h>
 
-/* cpio(5), "New ASCII Format": all numbers are eight hexadecimal digits; name and data are padded to four bytes. */
+/*
+ * cpio(5), "New ASCII Format": all numbers are eight hexadecimal digits; name and data are padded to
+ * four bytes.
+ */
 struct cpio_header {
 	char magic[6];
 	char inode[8], mode[8], uid[8], gid[8], links[8], mtime[8], file_bytes[8];
@@ -87,7 +91,10 @@ static uint64_t cpio_align(uint64_t offset)
 	return (offset + CPIO_ALIGN - 1) & ~(uint64_t)(CPIO_ALIGN - 1);
 }
 
-/* Reads the member whose header is at `offset` of an archive of `bytes`; `damage` says what is wrong with it. */
+/*
+ * Reads the member whose header is at `offset` of an archive of `bytes`; `damage` says what is wrong
+ * with it.
+ */
 static enum walk read_member(const char *archive, uint64_t bytes, uint64_t offset, struct member *out,
 			     const char **damage)
 {

@@ -1,9 +1,10 @@
 /*
  * Executables: turns an ELF64 file into an entity.
  *
- * Everything is checked first, and each thing that can be wrong has its own message; then the
- * segments are made: windows of the file's blob, and zeroes after them. Putting the entity into an address space
- * is kern/proc/exec.c's part. The format: System V ABI, chapters 4 and 5, and its AMD64 supplement.
+ * Everything is checked first, and each thing that can be wrong has its own message; then the segments
+ * are made: windows of the file's blob, and zeroes after them. Putting the entity into an address
+ * space is kern/proc/exec.c's part. The format: System V ABI, chapters 4 and 5, and its AMD64
+ * supplement.
  */
 #include <asm/errno.h>
 #include <kern/proc.h>
@@ -38,8 +39,8 @@ struct parts {
 };
 
 /*
- * The page where a segment's bytes end and its zeroes begin: a page of its own, made from the file on first use, so that
- * what follows in the file does not show. Set once.
+ * The page where a segment's bytes end and its zeroes begin: a page of its own, made from the file on
+ * first use, so that what follows in the file does not show. Set once.
  */
 struct mixed_page {
 	struct pager pager;
@@ -110,8 +111,15 @@ static int check_header_table(struct elf *elf)
 			      MAX_HEADERS);
 	if (header->e_phoff > elf->bytes || table_bytes > elf->bytes - header->e_phoff)
 		return REFUSE(elf, "truncated: its program headers are past the end of the file");
-	/* Nothing in the sections is needed, but they come last: without them, who knows what else is missing. */
-	table_bytes = (uint64_t)header->e_shnum * header->e_shentsize;
+	return 0;
+}
+
+/* Nothing in the sections is needed, but they come last: without them, who knows what else is missing. */
+static int check_sections(struct elf *elf)
+{
+	const Elf64_Ehdr *header = &elf->header;
+	uint64_t table_bytes = (uint64_t)header->e_shnum * header->e_shentsize;
+
 	if (header->e_shoff > elf->bytes || table_bytes > elf->bytes - header->e_shoff)
 		return REFUSE(elf, "truncated: its section headers are past the end of the file");
 	return 0;
@@ -377,7 +385,10 @@ static int add_load(struct parts *parts, struct blob *file, const Elf64_Phdr *lo
 	return 0;
 }
 
-/* Where the program headers are in memory, as linked: in the segment that contains their place in the file. */
+/*
+ * Where the program headers are in memory, as linked: in the segment that contains their place in the
+ * file.
+ */
 static vaddr_t headers_address(const struct elf *elf)
 {
 	for (unsigned i = 0; i < elf->load_count; i++) {
@@ -425,6 +436,8 @@ int elf_load(struct blob *file, uint64_t bytes, const char *name, struct program
 		error = check_header_table(&elf);
 	if (!error)
 		error = check_headers(&elf);
+	if (!error)
+		error = check_sections(&elf);
 	if (!error)
 		error = make_entity(&elf, name, image);
 	return error;

@@ -32,7 +32,10 @@ static void put_string(struct word_buffer *buffer, const char *string)
 	while (*string++ != '\0');
 }
 
-/* Appends the next word of `line`, without its double quotes; NULL: there is none. Returns where the rest begins. */
+/*
+ * Appends the next word of `line`, without its double quotes; NULL: there is none. Returns where the
+ * rest begins.
+ */
 static const char *take_word(struct word_buffer *buffer, const char *line)
 {
 	bool quoted = false;

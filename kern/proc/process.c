@@ -13,18 +13,7 @@
 #define FIRST_PID 1
 
 static struct slab_cache process_cache;
-static struct process *current;   /* set when the process starts to run; only the boot CPU runs any */
 static struct usage usage_before; /* set before the first process has any memory of its own */
-
-struct process *process_current(void)
-{
-	return current;
-}
-
-struct map *process_map(struct process *process)
-{
-	return process->space.root;
-}
 
 /* ---- Start ------------------------------------------------------------------------------------ */
 
@@ -82,7 +71,7 @@ void process_run_first(const char *path, const struct string_pack *arguments,
 		return;
 	}
 	process->start_time = time_nanoseconds();
-	current = process;
+	cpu_set_process(process, process->space.root);
 	cpu_set_kernel_stack((vaddr_t)process->kernel_stack + PROCESS_STACK_BYTES);
 	cpu_set_fs_base(0);
 	pmap_activate(map_pmap(process->space.root));
@@ -93,12 +82,12 @@ void process_run_first(const char *path, const struct string_pack *arguments,
 
 void process_exit(struct process *process, int status)
 {
-	ASSERT(process == current && process->pid == FIRST_PID);
+	ASSERT(process == process_current() && process->pid == FIRST_PID);
 	if (cmdline_get("stats"))
 		stats_print(process);
 	/* Its kernel stack, on which this runs, stays; the count of pages began with it in place. */
 	pmap_activate(&kernel_pmap);
-	current = NULL;
+	cpu_set_process(NULL, NULL);
 	user_space_destroy(&process->space);
 	usage_check(&usage_before);
 	power_off(status);

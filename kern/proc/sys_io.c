@@ -1,9 +1,11 @@
 /*
- * System calls on descriptors: 0, 1 and 2, which are serial ports; and on paths, of which there are none yet.
+ * System calls on descriptors: 0, 1 and 2, which are serial ports; and on paths, of which there are
+ * none yet.
  *
- * On the port that is the kernel's console too, a descriptor behaves as a terminal in the simplest mode: '\n' goes out as CR LF,
- * a CR comes in as '\n', reading stops at the end of a line. On another port bytes pass as they are. On both, 0x04
- * (^D) ends the input: on a terminal once, elsewhere for good. docs/command-line.md says how ports are chosen.
+ * On the port that is the kernel's console too, a descriptor behaves as a terminal in the simplest
+ * mode: '\n' goes out as CR LF, a CR comes in as '\n', reading stops at the end of a line. On another
+ * port bytes pass as they are. On both, 0x04 (^D) ends the input: on a terminal once, elsewhere for
+ * good. docs/command-line.md says how ports are chosen.
  */
 #include <asm/errno.h>
 #include <asm/ioctls.h>
@@ -41,7 +43,10 @@ static unsigned ports[STANDARD_DESCRIPTORS]; /* set by program_io_init */
 
 /* ---- Ports ----------------------------------------------------------------------------------- */
 
-/* "comN" as the value of an option; `otherwise` if the option is absent or makes no sense, which is logged. */
+/*
+ * "comN" as the value of an option; `otherwise` if the option is absent or makes no sense, which is
+ * logged.
+ */
 static unsigned port_option(const char *name, unsigned otherwise)
 {
 	const char *value = cmdline_get(name);
@@ -138,7 +143,10 @@ int64_t sys_write(struct process *process, const struct trapframe *frame)
 
 /* ---- read ----------------------------------------------------------------------------------------- */
 
-/* Gives the program what is there, up to the end of a line on a terminal. The bytes, or -EFAULT and nothing is lost. */
+/*
+ * Gives the program what is there, up to the end of a line on a terminal. The bytes, or -EFAULT and
+ * nothing is lost.
+ */
 static int64_t take_input(unsigned descriptor, struct input *input, vaddr_t to, uint64_t bytes)
 {
 	unsigned char chunk[INPUT_BYTES];

@@ -1,9 +1,9 @@
 /*
  * System calls on memory: mmap, munmap, mprotect, brk, madvise, mincore; mremap is in sys_mremap.c.
  *
- * What a call may name and where a mapping goes is decided here; what then happens is kern/vm's. An anonymous
- * mapping is a window at the start of a blob of its own that is as large as blobs can be, which costs nothing, so
- * that mremap has room to grow it.
+ * What a call may name and where a mapping goes is decided here; what then happens is kern/vm's. An
+ * anonymous mapping is a window at the start of a blob of its own that is as large as blobs can be,
+ * which costs nothing, so that mremap has room to grow it.
  */
 #include <asm/errno.h>
 #include <linux/mman.h>
@@ -219,7 +219,10 @@ static int heap_map(struct user_space *space, vaddr_t start, vaddr_t end)
 	return error;
 }
 
-/* Grows the heap's window; where the program has cut it up itself, the new part becomes a mapping of its own. */
+/*
+ * Grows the heap's window; where the program has cut it up itself, the new part becomes a mapping of
+ * its own.
+ */
 static int heap_grow(struct user_space *space, vaddr_t from, vaddr_t to)
 {
 	const struct resize_request want = {.start = space->heap_start,
@@ -232,7 +235,10 @@ static int heap_grow(struct user_space *space, vaddr_t from, vaddr_t to)
 	return heap_map(space, from, to);
 }
 
-/* Like Linux's call, not the C library's function: returns where the heap ends now, whether that was asked for or not. */
+/*
+ * Like Linux's call, not the C library's function: returns where the heap ends now, whether that was
+ * asked for or not.
+ */
 int64_t sys_brk(struct process *process, const struct trapframe *frame)
 {
 	struct user_space *space = &process->space;
@@ -341,7 +347,10 @@ int64_t sys_madvise(struct process *process, const struct trapframe *frame)
 	return check_mapped(root, start, bytes);
 }
 
-/* ---- mincore -------------------------------------------------------------------------------------------- */
+/*
+ * ---- mincore
+ * --------------------------------------------------------------------------------------------
+ */
 
 int64_t sys_mincore(struct process *process, const struct trapframe *frame)
 {

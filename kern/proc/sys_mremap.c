@@ -1,5 +1,6 @@
 /*
- * The system call mremap: grows, shrinks and moves mappings. What else programs ask of memory is in sys_memory.c.
+ * The system call mremap: grows, shrinks and moves mappings. What else programs ask of memory is in
+ * sys_memory.c.
  */
 #include <asm/errno.h>
 #include <linux/mman.h>
@@ -57,8 +58,9 @@ static int replace_by_copy(struct remap *remap, struct map *target, const struct
 }
 
 /*
- * Where the program has cut a mapping up, what follows a piece in the blob is another piece's: it cannot grow by
- * showing more. A private anonymous one, which nobody else can see, is copied then. -ENOMEM for others.
+ * Where the program has cut a mapping up, what follows a piece in the blob is another piece's: it
+ * cannot grow by showing more. A private anonymous one, which nobody else can see, is copied then.
+ * -ENOMEM for others.
  */
 static int grow_by_copying(struct remap *remap, struct map *target)
 {
@@ -112,6 +114,35 @@ static int remap_anywhere(struct user_space *space, struct remap *remap)
 	return arenas_try(space, bytes, bytes > space->mmap_high - space->mmap_low, remap_in_arena, remap);
 }
 
+/* As arena_attempt: another mapping of the blob that `remap->want` starts in. */
+static int map_again(struct map *arena, const struct placement *place, void *context)
+{
+	struct remap *remap = context;
+	struct lookup old;
+	int error = map_lookup(remap->root, remap->want.start, &old);
+
+	if (error)
+		return error;
+	error = -EINVAL;
+	if (old.how.inherit == INHERIT_SHARE)
+		error = map_blob(arena, place, old.blob, old.offset, bytes_to_pages(remap->want.new_bytes),
+				 &old.how, &remap->at);
+	blob_unref(old.blob);
+	return error;
+}
+
+/* An old size of 0: the mapping stays, and gets a second one of the same pages. For shared mappings only. */
+static int64_t duplicate(struct user_space *space, struct remap *remap)
+{
+	uint64_t bytes = remap->want.new_bytes;
+	int error;
+
+	if (!remap->want.may_move)
+		return -EINVAL;
+	error = arenas_try(space, bytes, bytes > space->mmap_high - space->mmap_low, map_again, remap);
+	return error ? error : (int64_t)remap->at;
+}
+
 int64_t sys_mremap(struct process *process, const struct trapframe *frame)
 {
 	struct remap remap = {
@@ -126,13 +157,15 @@ int64_t sys_mremap(struct process *process, const struct trapframe *frame)
 
 	if ((flags & ~(uint64_t)KNOWN_FLAGS) || (flags & (MREMAP_MAYMOVE | MREMAP_FIXED)) == MREMAP_FIXED)
 		return -EINVAL;
-	/* An old size of 0, which duplicates a shared mapping on Linux, is not here. */
-	if (!page_aligned(remap.want.start) || remap.want.old_bytes == 0 || remap.want.new_bytes == 0)
+	if (!page_aligned(remap.want.start) || remap.want.new_bytes == 0 ||
+	    (remap.want.old_bytes == 0 && frame->rsi != 0))
 		return -EINVAL;
 	if (!user_range(remap.want.start, remap.want.old_bytes))
 		return -EFAULT;
 	if (remap.want.new_bytes > BLOB_MAX_BYTES)
 		return -ENOMEM;
+	if (remap.want.old_bytes == 0)
+		return flags & MREMAP_FIXED ? -EINVAL : duplicate(&process->space, &remap);
 	if (flags & MREMAP_FIXED)
 		error = remap_fixed(&remap, frame->r8);
 	else

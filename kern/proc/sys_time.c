@@ -102,7 +102,10 @@ int64_t sys_time(struct process *process, const struct trapframe *frame)
 	return now;
 }
 
-/* Sleeps for `wait` more nanoseconds. Nothing interrupts it, so that there is never time remaining to tell of. */
+/*
+ * Sleeps for `wait` more nanoseconds. Nothing interrupts it, so that there is never time remaining to
+ * tell of.
+ */
 static void sleep_for(int64_t wait)
 {
 	uint64_t now = time_nanoseconds();

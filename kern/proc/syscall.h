@@ -49,8 +49,8 @@ static inline uint64_t whole_pages(uint64_t bytes)
 typedef int arena_attempt(struct map *arena, const struct placement *place, void *context);
 
 /*
- * Makes the attempt in each arena until it succeeds; then, if `add`, in a new arena that has room for `bytes`.
- * 0, or what the last attempt returned.
+ * Makes the attempt in each arena until it succeeds; then, if `add`, in a new arena that has room for
+ * `bytes`. 0, or what the last attempt returned.
  */
 int arenas_try(struct user_space *space, uint64_t bytes, bool add, arena_attempt *attempt, void *context);
 

@@ -147,7 +147,9 @@ static void withdraw_write(struct map_entry *entry, pgoff_t first, pgoff_t end, 
 	vaddr_t start = entry->start + pages_to_bytes(first - entry->offset);
 
 	(void)context;
-	pmap_protect(entry->map->pmap, start, start + pages_to_bytes(end - first), VM_READ | VM_EXEC);
+	/* All rights but one: the pmap takes only write at a constant cost for each large block. */
+	pmap_protect(entry->map->pmap, start, start + pages_to_bytes(end - first),
+		     VM_READ | VM_EXEC | VM_USER);
 }
 
 int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out)
@@ -213,11 +215,13 @@ static int read_within_page(struct blob *blob, uint64_t offset, void *to, size_t
 	pgoff_t page_offset = offset >> PAGE_SHIFT;
 	struct obtained found;
 	bool shared, zero;
+	slot_t *place;
 	int error;
 
 	if (!blob->pager && !blob->device) {
 		spin_lock(&blob->family->lock);
-		zero = tree_lookup(&blob->tree, blob->base + page_offset, &shared) == SLOT_EMPTY;
+		place = tree_find(&blob->tree, blob->base + page_offset, &shared);
+		zero = !place || *place == SLOT_EMPTY;
 		spin_unlock(&blob->family->lock);
 		if (zero) {
 			memset(to, 0, bytes);

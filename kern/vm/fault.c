@@ -36,16 +36,15 @@ static void label_page(struct page *page, const struct blob *blob, pgoff_t index
 	page->index = index;
 }
 
-static enum obtain zero_fill(struct blob *blob, pgoff_t index, bool write, struct obtained *out)
+/* Fills the empty `place` of a blob without a pager; NULL: there is no place yet. */
+static enum obtain zero_fill(struct blob *blob, pgoff_t index, slot_t *place, bool shared, bool write,
+			     struct obtained *out)
 {
-	unsigned flags = blob->flags & BLOB_UNZEROED ? 0 : PAGE_ALLOC_ZERO;
-	struct page *page = page_alloc(PAGE_BLOB, flags);
-	slot_t *place;
-	bool shared;
+	struct page *page = page_alloc(PAGE_BLOB, blob->flags & BLOB_UNZEROED ? 0 : PAGE_ALLOC_ZERO);
 
 	if (!page)
 		return OBTAIN_NO_MEMORY;
-	if (tree_place(&blob->tree, index, write, &place)) {
+	if ((!place || (shared && write)) && tree_place(&blob->tree, index, write, &place)) {
 		page_free(page);
 		return OBTAIN_NO_MEMORY;
 	}
@@ -53,12 +52,8 @@ static enum obtain zero_fill(struct blob *blob, pgoff_t index, bool write, struc
 	tree_fill(&blob->tree, index, place, page);
 	out->page = page;
 	out->how = FAULT_ZERO_FILL;
-	out->writable = write;
 	/* Read first and written later, as a fresh page often is: spare it the second fault. */
-	if (!write) {
-		tree_lookup(&blob->tree, index, &shared);
-		out->writable = !shared;
-	}
+	out->writable = write || !shared;
 	return OBTAIN_DONE;
 }
 
@@ -87,12 +82,12 @@ static enum obtain copy_on_write(struct blob *blob, pgoff_t index, struct page *
 	return OBTAIN_DONE;
 }
 
-enum obtain obtain_page(struct blob *blob, pgoff_t offset, bool write, const struct map_entry *entry,
-			struct obtained *out)
+static inline __attribute__((always_inline)) enum obtain
+obtain(struct blob *blob, pgoff_t offset, bool write, const struct map_entry *entry, struct obtained *out)
 {
 	pgoff_t index = blob->base + offset;
+	slot_t *place;
 	bool shared;
-	slot_t slot;
 
 	FAMILY_ASSERT_LOCKED(blob->family);
 	if (blob->device) {
@@ -101,15 +96,24 @@ enum obtain obtain_page(struct blob *blob, pgoff_t offset, bool write, const str
 		out->how = FAULT_RESIDENT;
 		return OBTAIN_DONE;
 	}
-	slot = tree_lookup(&blob->tree, index, &shared);
-	if (slot == SLOT_EMPTY)
-		return blob->pager ? OBTAIN_FROM_PAGER : zero_fill(blob, index, write, out);
-	out->page = slot_page(slot);
+	place = tree_find(&blob->tree, index, &shared);
+	if (!place || *place == SLOT_EMPTY) {
+		if (blob->pager)
+			return OBTAIN_FROM_PAGER;
+		return zero_fill(blob, index, place, shared, write, out);
+	}
+	out->page = slot_page(*place);
 	out->writable = !shared && out->page->refs == 1;
 	if (write && !out->writable)
 		return copy_on_write(blob, index, out->page, entry, out);
 	out->how = write ? FAULT_UPGRADE : FAULT_RESIDENT;
 	return OBTAIN_DONE;
+}
+
+enum obtain obtain_page(struct blob *blob, pgoff_t offset, bool write, const struct map_entry *entry,
+			struct obtained *out)
+{
+	return obtain(blob, offset, write, entry, out);
 }
 
 int page_in(struct blob *blob, pgoff_t offset)
@@ -150,16 +154,33 @@ static int refuse(struct map *root, vaddr_t address, const struct map_entry *ent
 	return result->outcome == FAULT_PROTECTION ? -EACCES : -EFAULT;
 }
 
-/* Enters the page with the entry's rights, but without write where others see the page. */
-static int enter_page(struct map_entry *entry, vaddr_t address, const struct obtained *found)
+/*
+ * Enters the page with the entry's rights, but without write where others see the page. The machine has no
+ * right to write or execute without reading, so such an entry's pages can be read as long as they are entered.
+ */
+static inline int enter_page(struct map_entry *entry, vaddr_t address, const struct obtained *found)
 {
-	vm_prot_t prot = entry->prot;
+	vm_prot_t prot = entry->prot | VM_READ;
 
 	if (!found->writable)
 		prot &= ~VM_WRITE;
 	if (entry->map->user)
 		prot |= VM_USER;
 	return pmap_enter(entry->map->pmap, page_round_down(address), found->page, prot, entry->blob->cache);
+}
+
+/* Asks the pager of the entry's blob for a page, with no lock held on the way. Map locked; unlocks it. */
+static int fault_page_in(struct map *root, struct map_entry *entry, pgoff_t offset)
+{
+	struct blob *blob = entry->blob;
+	int error;
+
+	blob_ref(blob);
+	rw_read_unlock(root->lock);
+	fault_counts[FAULT_PAGE_IN]++;
+	error = page_in(blob, offset);
+	blob_unref(blob);
+	return error;
 }
 
 int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_result *result)
@@ -174,7 +195,8 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 
 		rw_read_lock(root->lock);
 		entry = map_find(root, address);
-		if (!entry || entry->kind != ENTRY_BLOB || (access & ~entry->prot)) {
+		/* Without VM_READ a pmap enters nothing: to serve such a fault would be in vain. */
+		if (!entry || entry->kind != ENTRY_BLOB || ((access | VM_READ) & ~entry->prot)) {
 			error = refuse(root, address, entry, result);
 			rw_read_unlock(root->lock);
 			fault_counts[result->outcome]++;
@@ -183,9 +205,10 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 		blob = entry->blob;
 		offset = entry->offset + ((address - entry->start) >> PAGE_SHIFT);
 		result->region = entry->name;
+		result->outcome = FAULT_PAGE_IN;
 
 		spin_lock(&blob->family->lock);
-		step = obtain_page(blob, offset, access & VM_WRITE, entry, &found);
+		step = obtain(blob, offset, access & VM_WRITE, entry, &found);
 		if (step == OBTAIN_DONE) {
 			error = enter_page(entry, address, &found);
 			entry->faults[found.how]++;
@@ -195,19 +218,13 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 			result->outcome = found.how;
 			return error;
 		}
+		entry->faults[FAULT_PAGE_IN] += step == OBTAIN_FROM_PAGER;
 		spin_unlock(&blob->family->lock);
-		result->outcome = FAULT_ZERO_FILL;
 		if (step == OBTAIN_NO_MEMORY) {
 			rw_read_unlock(root->lock);
 			return -ENOMEM;
 		}
-		entry->faults[FAULT_PAGE_IN]++;
-		fault_counts[FAULT_PAGE_IN]++;
-		result->outcome = FAULT_PAGE_IN;
-		blob_ref(blob);
-		rw_read_unlock(root->lock);
-		error = page_in(blob, offset);
-		blob_unref(blob);
+		error = fault_page_in(root, entry, offset);
 		if (error)
 			return error;
 	}

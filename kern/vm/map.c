@@ -45,28 +45,43 @@ static void update_gap(struct map *map, struct map_entry *entry)
 	avl_repair(&map->entries, &entry->by_address, entry_update);
 }
 
+/* The entry of this very map that contains `address`. */
+static struct map_entry *find_here(struct map *map, vaddr_t address)
+{
+	struct avl_node *node = map->entries;
+
+	while (node) {
+		struct map_entry *entry = entry_of(node);
+
+		if (address < entry->start)
+			node = node->left;
+		else if (address >= entry->end)
+			node = node->right;
+		else
+			return entry;
+	}
+	return NULL;
+}
+
 struct map_entry *map_find(struct map *map, vaddr_t address)
 {
-	MAP_ASSERT_LOCKED(map);
-	for (;;) {
-		struct avl_node *node = map->entries;
-		struct map_entry *entry = NULL;
+	struct map *top = map->top;
+	struct map_entry *entry = atomic_load_explicit(&top->recent, memory_order_relaxed);
 
-		while (node) {
-			entry = entry_of(node);
-			if (address < entry->start)
-				node = node->left;
-			else if (address >= entry->end)
-				node = node->right;
-			else
-				break;
-		}
-		if (!node)
+	MAP_ASSERT_LOCKED(map);
+	/* Faults come in runs: most are in the entry of the one before. */
+	if (entry && map == top && address >= entry->start && address < entry->end)
+		return entry;
+	for (;;) {
+		entry = find_here(map, address);
+		if (!entry)
 			return NULL;
-		if (!entry->submap || entry->submap->lock != map->lock)
-			return entry;
+		if (!entry->submap || entry->submap->top != top)
+			break;
 		map = entry->submap;
 	}
+	atomic_store_explicit(&top->recent, entry, memory_order_relaxed);
+	return entry;
 }
 
 const char *map_region(struct map *map, vaddr_t address)
@@ -76,7 +91,7 @@ const char *map_region(struct map *map, vaddr_t address)
 
 		if (!entry || address < entry->start)
 			return map->name;
-		if (!entry->submap || entry->submap->lock != map->lock)
+		if (!entry->submap || entry->submap->top != map->top)
 			return entry->name;
 		map = entry->submap;
 	}
@@ -106,7 +121,7 @@ struct map *map_containing(struct map *map, vaddr_t start, vaddr_t end)
 	for (;;) {
 		struct map_entry *entry = map_first_above(map, start);
 
-		if (!entry || !entry->submap || entry->submap->lock != map->lock)
+		if (!entry || !entry->submap || entry->submap->top != map->top)
 			return map;
 		if (start < entry->start || end > entry->end)
 			return map;
@@ -155,6 +170,8 @@ static void unlink_entry(struct map_entry *entry)
 	*(entry->previous ? &entry->previous->next : &map->first) = next;
 	*(next ? &next->previous : &map->last) = entry->previous;
 	avl_remove(&map->entries, &entry->by_address, entry_update);
+	if (map->top->recent == entry)
+		map->top->recent = NULL;
 	update_gap(map, next);
 	map->entry_count--;
 }
@@ -419,6 +436,7 @@ static struct map *map_allocate(const char *name, vaddr_t start, vaddr_t end)
 	map->end = end;
 	map->ceiling = VM_ALL;
 	map->lock = &map->own_lock;
+	map->top = map;
 	memcpy(map->name, name, length < MAP_NAME_BYTES ? length : MAP_NAME_BYTES - 1);
 	return map;
 }
@@ -430,6 +448,7 @@ struct map *map_allocate_submap(struct map *parent, const char *name, vm_prot_t 
 	if (!map)
 		return NULL;
 	map->lock = parent->lock;
+	map->top = parent->top;
 	map->pmap = parent->pmap;
 	map->user = parent->user;
 	map->ceiling = ceiling & parent->ceiling;
@@ -481,7 +500,7 @@ static void destroy_entries(struct map *map)
 
 void map_unref(struct map *map)
 {
-	bool owns_pmap = map->lock == &map->own_lock && map->user;
+	bool owns_pmap = map->top == map && map->user;
 
 	if (--map->refs > 0)
 		return;

@@ -21,8 +21,8 @@
 
 #include "buddy.h"
 
-#define CACHE_PAGES 32u /* the most that a CPU keeps */
-#define CACHE_BATCH 16u /* moved between a CPU and the buddy allocator at a time */
+#define CACHE_PAGES 64u /* the most that a CPU keeps */
+#define CACHE_BATCH 32u /* moved between a CPU and the buddy allocator at a time */
 
 /* The reserve: this share of the pages that are free at boot, at most this many. */
 #define RESERVE_SHARE 128u
@@ -54,7 +54,7 @@ struct page_cache {
 	uint32_t count;                  /* (c) */
 	struct page *pages[CACHE_PAGES]; /* (c) */
 	int64_t by_state[PAGE_STATES];   /* (c) allocated less freed here: may be negative */
-} __attribute__((aligned(512)));
+} __attribute__((aligned(1024)));
 
 static struct page_cache page_caches[ENV_MAX_CPUS];
 
@@ -112,10 +112,14 @@ static inline void check_allocated(const struct page *page, unsigned state)
 
 #ifdef DEBUG
 
-#define FREE_PATTERN 0xdfdfdfdfdfdfdfdfull
+#define FREE_PATTERN     0xdfdfdfdfdfdfdfdfull
+#define POISON_MAX_PAGES 512u /* longer runs are not filled: it would take too long */
 
-static void page_poison(struct page *page)
+/* `run` is the number of pages that are freed together. */
+static void page_poison(struct page *page, size_t run)
 {
+	if (run > POISON_MAX_PAGES)
+		return;
 	memset(page_data(page), (int)(FREE_PATTERN & 0xff), PAGE_SIZE);
 	page->poisoned = 1;
 }
@@ -146,9 +150,9 @@ static void page_check_zeroed(const struct page *page)
 
 #else
 
-static inline void page_poison(struct page *page)
+static inline void page_poison(struct page *page, size_t run)
 {
-	(void)page;
+	(void)page, (void)run;
 }
 
 static inline void page_unpoison(struct page *page)
@@ -236,23 +240,6 @@ static struct page *page_alloc_scarce(enum page_state state, unsigned flags)
 
 /* ---- Allocating and freeing ------------------------------------------------------------------ */
 
-static __attribute__((noinline)) struct page *page_alloc_zeroed(enum page_state state, unsigned flags)
-{
-	struct page *page = counter_get(&pages.pool_pages) != 0 ? pool_take(state) : NULL;
-
-	if (page != NULL) {
-		page_prepare(page, state);
-		atomic_fetch_add_explicit(&pages.zero_hits, 1, memory_order_relaxed);
-		return page;
-	}
-	page = page_alloc(state, flags & ~PAGE_ALLOC_ZERO);
-	if (page == NULL)
-		return NULL;
-	pmap_zero_page(page);
-	atomic_fetch_add_explicit(&pages.zero_misses, 1, memory_order_relaxed);
-	return page;
-}
-
 static inline struct page *cache_pop(struct page_cache *cache, enum page_state state)
 {
 	cache->by_state[state]++;
@@ -284,13 +271,10 @@ static __attribute__((noinline)) struct page *page_alloc_slowly(enum page_state 
 }
 
 /* The usual case calls nothing, not even to wait for the lock, so that it has no registers to save. */
-struct page *page_alloc(enum page_state state, unsigned flags)
+static inline struct page *page_alloc_any(enum page_state state, unsigned flags)
 {
-	DEBUG_ASSERT(state_is_allocated(state));
-	if (flags & PAGE_ALLOC_ZERO)
-		return page_alloc_zeroed(state, flags);
-
 	struct page_cache *cache = cache_mine();
+
 	if (!spin_trylock(&cache->lock))
 		return page_alloc_slowly(state, flags);
 	if (cache->count == 0) {
@@ -301,6 +285,37 @@ struct page *page_alloc(enum page_state state, unsigned flags)
 	spin_unlock(&cache->lock);
 	page_unpoison(page);
 	page_prepare(page, state);
+	return page;
+}
+
+static struct page *page_alloc_from_pool(enum page_state state)
+{
+	struct page *page = pool_take(state);
+
+	if (page != NULL) {
+		page_prepare(page, state);
+		atomic_fetch_add_explicit(&pages.zero_hits, 1, memory_order_relaxed);
+	}
+	return page;
+}
+
+struct page *page_alloc(enum page_state state, unsigned flags)
+{
+	struct page *page;
+
+	DEBUG_ASSERT(state_is_allocated(state));
+	if (!(flags & PAGE_ALLOC_ZERO))
+		return page_alloc_any(state, flags);
+	if (counter_get(&pages.pool_pages) != 0) {
+		page = page_alloc_from_pool(state);
+		if (page != NULL)
+			return page;
+	}
+	page = page_alloc_any(state, flags);
+	if (page != NULL) {
+		pmap_zero_page(page);
+		atomic_fetch_add_explicit(&pages.zero_misses, 1, memory_order_relaxed);
+	}
 	return page;
 }
 
@@ -339,7 +354,7 @@ void page_free(struct page *page)
 	unsigned state = state_get(page);
 
 	check_allocated(page, state);
-	page_poison(page);
+	page_poison(page, 1);
 	state_set(page, PAGE_CACHED);
 
 	struct page_cache *cache = cache_mine();
@@ -401,7 +416,7 @@ void page_free_run(struct page *first, size_t count)
 		unsigned state = state_get(first + i);
 		check_allocated(first + i, state);
 		freed[state]++;
-		page_poison(first + i);
+		page_poison(first + i, count);
 		state_set(first + i, PAGE_RESERVED);
 	}
 	spin_lock(&buddy.lock);

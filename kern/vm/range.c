@@ -29,7 +29,7 @@ static vaddr_t lower(vaddr_t a, vaddr_t b)
 /* A submap whose entries are guarded by the same lock, so that range operations go into it. */
 static bool goes_inside(const struct map_entry *entry)
 {
-	return entry->submap && entry->submap->lock == entry->map->lock;
+	return entry->submap && entry->submap->top == entry->map->top;
 }
 
 /* ---- Visiting the entries of a range ---------------------------------------------------------- */
@@ -471,15 +471,16 @@ static int protect_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 	struct protection *change = context;
 	vm_prot_t taken = entry->prot & ~change->prot;
 
-	if (entry->prot == change->prot)
-		return 0;
-	entry = clip(entry, start, end, &change->reserve);
-	spin_lock(&entry->blob->family->lock);
-	entry->prot = change->prot;
-	/* Rights that are added reach the page tables with the next fault. */
-	if (taken)
-		pmap_protect(entry->map->pmap, start, end, change->prot);
-	spin_unlock(&entry->blob->family->lock);
+	if (entry->prot != change->prot) {
+		entry = clip(entry, start, end, &change->reserve);
+		spin_lock(&entry->blob->family->lock);
+		entry->prot = change->prot;
+		/* Rights that are added reach the page tables with the next fault. */
+		if (taken)
+			pmap_protect(entry->map->pmap, start, end, change->prot | VM_USER);
+		spin_unlock(&entry->blob->family->lock);
+	}
+	/* The one before may just have become like this one, whether this one changed or not. */
 	entry_merge(entry);
 	return 0;
 }
@@ -526,6 +527,14 @@ static int check_blob(struct map_entry *entry, vaddr_t start, vaddr_t end, void 
 	return entry->kind == ENTRY_BLOB ? 0 : -ENOMEM;
 }
 
+/* The same for decommit, which has no meaning for a device. */
+static int check_decommit(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
+{
+	int error = check_blob(entry, start, end, context);
+
+	return !error && entry->blob->device ? -EINVAL : error;
+}
+
 static pgoff_t offset_of(const struct map_entry *entry, vaddr_t address)
 {
 	return entry->offset + ((address - entry->start) >> PAGE_SHIFT);
@@ -534,8 +543,6 @@ static pgoff_t offset_of(const struct map_entry *entry, vaddr_t address)
 static int decommit_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	(void)context;
-	if (entry->blob->device)
-		return -EINVAL;
 	return blob_decommit(entry->blob, offset_of(entry, start), (end - start) >> PAGE_SHIFT);
 }
 
@@ -547,7 +554,7 @@ int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes)
 	if (error)
 		return error;
 	rw_read_lock(map->lock);
-	error = range_for_each(map, start, end, true, check_blob, NULL);
+	error = range_for_each(map, start, end, true, check_decommit, NULL);
 	if (!error)
 		error = range_for_each(map, start, end, true, decommit_entry, NULL);
 	rw_read_unlock(map->lock);
@@ -603,16 +610,19 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 
 /* ---- Changing the size of a mapping ---------------------------------------------------------------------- */
 
-/* May the entry show `pages` of its blob from `offset` on, beyond what it shows now: room, and nobody else there? */
-static int check_growth(struct map_entry *entry, pgoff_t offset, pgoff_t pages)
+/*
+ * May a mapping of `shown` pages of the entry's blob, from `offset` on, come to show `pages`: has the blob so many,
+ * and does nobody show the further ones?
+ */
+static int check_growth(struct map_entry *entry, pgoff_t offset, pgoff_t shown, pgoff_t pages)
 {
-	pgoff_t shown_end = entry->offset + entry_pages(entry);
 	bool elsewhere;
 
 	if (pages > entry->blob->pages - offset)
 		return -EINVAL;
 	spin_lock(&entry->blob->family->lock);
-	elsewhere = blob_is_mapped(entry->blob, shown_end, offset + pages);
+	/* Where a part of the entry is to grow, that may be the entry's own rest. */
+	elsewhere = blob_is_mapped(entry->blob, offset + shown, offset + pages);
 	spin_unlock(&entry->blob->family->lock);
 	return elsewhere ? -ENOMEM : 0;
 }
@@ -626,6 +636,7 @@ static uint64_t room_above(const struct map_entry *entry)
 /* A resize under way. */
 struct resize {
 	const struct resize_request *want;
+	struct map *map;
 	vaddr_t old_end, new_end;
 	struct map_entry *entry; /* that shows the old range */
 };
@@ -641,7 +652,8 @@ static int resize_check(struct resize *resize, struct map *map)
 	resize->entry = entry;
 	if (want->new_bytes <= want->old_bytes)
 		return 0;
-	return check_growth(entry, offset_of(entry, want->start), want->new_bytes >> PAGE_SHIFT);
+	return check_growth(entry, offset_of(entry, want->start), want->old_bytes >> PAGE_SHIFT,
+			    want->new_bytes >> PAGE_SHIFT);
 }
 
 /* Can the mapping grow where it is? */
@@ -676,7 +688,6 @@ static int resize_choose(const struct resize *resize, struct map **target, vaddr
 static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *out)
 {
 	const struct resize_request *want = resize->want;
-	struct map *source = resize->entry->map;
 	struct split_reserve old_ends, new_ends;
 	struct map_entry *moved;
 	vaddr_t address;
@@ -687,7 +698,7 @@ static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *
 	moved = entry_create(ENTRY_BLOB, resize->entry->name);
 	if (!moved)
 		return -ENOMEM;
-	if (split_reserve_fill(&old_ends, source, want->start, resize->old_end)) {
+	if (split_reserve_fill(&old_ends, resize->map, want->start, resize->old_end)) {
 		entry_destroy(moved);
 		return -ENOMEM;
 	}
@@ -707,7 +718,8 @@ static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *
 	/* From here on resize->entry may be gone: what is replaced can be another part of it. */
 	range_unmap(target, moved->start, moved->end, &new_ends);
 	entry_insert(target, moved);
-	range_unmap(source, want->start, resize->old_end, &old_ends);
+	/* From the top, as map_unmap() does: an entity goes with the last of its parts. */
+	range_unmap(resize->map, want->start, resize->old_end, &old_ends);
 	/* Where both ranges cut the same entry, one of the splits made the other needless. */
 	split_reserve_drain(&old_ends);
 	*out = address;
@@ -742,6 +754,7 @@ static int resize_locked(struct resize *resize, struct map *map, struct map *tar
 int map_resize(struct map *map, struct map *target, const struct resize_request *want, vaddr_t *out)
 {
 	struct resize resize = {.want = want,
+				.map = map,
 				.old_end = want->start + want->old_bytes,
 				.new_end = want->start + want->new_bytes};
 	int error = range_check(want->start, want->old_bytes);

@@ -92,6 +92,8 @@ void slab_cache_init(struct slab_cache *cache, const char *name, size_t object_b
 	cache->pages = 0;
 
 	spin_lock(&caches_lock);
+	for (const struct slab_cache *other = caches; other != NULL; other = other->next)
+		ASSERT(other != cache);
 	cache->next = caches;
 	caches = cache;
 	spin_unlock(&caches_lock);

@@ -23,11 +23,6 @@ void tree_init(void)
 	slab_cache_init(&node_cache, "tree node", sizeof(struct node));
 }
 
-static struct node *slot_node(slot_t slot)
-{
-	return (struct node *)slot;
-}
-
 /* How many indexes a subtree of `height` covers. */
 static pgoff_t span(unsigned height)
 {
@@ -42,22 +37,6 @@ static unsigned slot_index(pgoff_t index, unsigned height)
 static bool tree_covers(const struct tree *tree, pgoff_t index)
 {
 	return index >> (TREE_BITS * tree->height) == 0;
-}
-
-slot_t tree_lookup(const struct tree *tree, pgoff_t index, bool *shared)
-{
-	slot_t slot = tree->root;
-
-	*shared = false;
-	if (!tree_covers(tree, index))
-		return SLOT_EMPTY;
-	for (unsigned height = tree->height; height > 0 && slot != SLOT_EMPTY; height--) {
-		const struct node *node = slot_node(slot);
-
-		*shared |= node->refs > 1;
-		slot = node->slots[slot_index(index, height)];
-	}
-	return slot;
 }
 
 static void slot_ref(slot_t slot)
@@ -232,18 +211,6 @@ int tree_place(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 	}
 	*out = place;
 	return 0;
-}
-
-void tree_fill(const struct tree *tree, pgoff_t index, slot_t *place, struct page *page)
-{
-	ASSERT(*place == SLOT_EMPTY);
-	*place = slot_of_page(page);
-	if (tree->height > 0) {
-		slot_t *first = place - slot_index(index, 1);
-		struct node *leaf = (struct node *)((char *)first - offsetof(struct node, slots));
-
-		leaf->used++;
-	}
 }
 
 /* ---- Clearing ------------------------------------------------------------------------------ */

@@ -45,6 +45,12 @@ static inline slot_t slot_of_page(struct page *page)
 	return (slot_t)page | SLOT_PAGE;
 }
 
+struct node;
+static inline struct node *slot_node(slot_t slot)
+{
+	return (struct node *)slot;
+}
+
 /* Locks: (f) everything, the lock of the family whose trees the node is in. */
 struct node {
 	uint32_t refs;             /* (f) slots, in nodes or roots, that refer to it; shared if more than 1 */
@@ -65,8 +71,31 @@ struct tree {
 
 void tree_init(void);
 
-/* The slot at `index`; *shared says whether another tree has a part of the way there. Family locked. */
-slot_t tree_lookup(const struct tree *tree, pgoff_t index, bool *shared);
+/*
+ * The place of `index`, or NULL if nodes on the way to it are missing: then it is empty. *shared says whether
+ * another tree has a part of the way, and so sees what is there. Family locked.
+ */
+static inline slot_t *tree_find(struct tree *tree, pgoff_t index, bool *shared)
+{
+	slot_t *place = &tree->root;
+	unsigned shift = TREE_BITS * tree->height;
+	bool is_shared = false;
+
+	*shared = false;
+	if (index >> shift != 0)
+		return NULL;
+	while (shift > 0) {
+		struct node *node = slot_node(*place);
+
+		if (!node)
+			break;
+		is_shared |= node->refs > 1;
+		shift -= TREE_BITS;
+		place = &node->slots[(index >> shift) & (TREE_FANOUT - 1)];
+	}
+	*shared = is_shared;
+	return shift > 0 ? NULL : place;
+}
 
 /*
  * Finds the place of `index`, making nodes that are missing. With `own`, no other tree sees what is then stored
@@ -76,7 +105,15 @@ slot_t tree_lookup(const struct tree *tree, pgoff_t index, bool *shared);
 int tree_place(struct tree *tree, pgoff_t index, bool own, slot_t **out);
 
 /* Stores a page in an empty place, taking over the caller's reference to it. */
-void tree_fill(const struct tree *tree, pgoff_t index, slot_t *place, struct page *page);
+static inline void tree_fill(const struct tree *tree, pgoff_t index, slot_t *place, struct page *page)
+{
+	*place = slot_of_page(page);
+	if (tree->height > 0) {
+		slot_t *first = place - (index & (TREE_FANOUT - 1));
+
+		((struct node *)((char *)first - offsetof(struct node, slots)))->used++;
+	}
+}
 
 /* Empties [first, end). 0, or -ENOMEM and nothing changed (only where the tree shares nodes at the range's ends). */
 int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end);
@@ -204,12 +241,15 @@ static inline pgoff_t entry_pages(const struct map_entry *entry)
 }
 
 struct map {
-	struct rwlock *lock;      /* (-) own_lock, or that of the map tree's top */
-	struct rwlock own_lock;   /* used by a root or a shared submap */
-	_Atomic uint32_t refs;    /* (a) */
-	struct pmap *pmap;        /* (-) the root's, or kernel_pmap; NULL: space is only accounted here */
-	vaddr_t start, end;       /* (m) */
-	struct avl_node *entries; /* (m) by address */
+	struct rwlock *lock;    /* (-) that of the map tree's top */
+	struct rwlock own_lock; /* a top's; the others' is not used */
+	_Atomic uint32_t refs;  /* (a) */
+	struct map *top;        /* (-) the root or shared submap that this map's tree hangs from */
+	struct map_entry *_Atomic
+		recent;     /* (a) in a top: the entry of the last fault; (m) keeps it from being freed */
+	struct pmap *pmap;  /* (-) the root's, or kernel_pmap; NULL: space is only accounted here */
+	vaddr_t start, end; /* (m) */
+	struct avl_node *entries;       /* (m) by address */
 	struct map_entry *first, *last; /* (m) */
 	uint64_t entry_count;           /* (m) */
 	vm_prot_t ceiling;              /* (-) no entry's rights exceed it */

@@ -1,9 +1,9 @@
 /*
  * The simulated machine: RAM, and CPUs that translate addresses by walking page tables in it.
  *
- * The tables are those that kern/arch/x86_64/pmap.c makes, compiled for the host. Each CPU
- * has a TLB and paging-structure caches that forget only what they are told to forget (or what a fault drops), so
- * that a missing invalidation shows, at once and every time. A thread of the host is one CPU at a time:
+ * The tables are those that kern/arch/x86_64/pmap.c makes, compiled for the host. Each CPU has a
+ * TLB and paging-structure caches that forget only what they are told to forget, or what a fault drops, so that
+ * a missing invalidation shows, at once and every time. A thread of the host is one CPU at a time:
  * sim_become() says which.
  */
 #ifndef HOST_MACHINE_H
@@ -35,8 +35,8 @@ enum sim_kind { SIM_LOAD, SIM_STORE, SIM_FETCH };
 #define SIM_GP             0x20000u
 
 /*
- * One access by this CPU, within a page; `user` in ring 3. Copies `bytes` to or from `buffer` if it is allowed
- * (a fetch copies what it finds, too).
+ * One access by this CPU, within a page; `user` in ring 3. If it is allowed, copies `bytes` to or from
+ * `buffer` (a fetch copies what it finds, too).
  */
 unsigned sim_access(vaddr_t va, enum sim_kind kind, bool user, void *buffer, size_t bytes);
 
@@ -75,9 +75,8 @@ unsigned sim_expect_stale(bool expect);
 /* ---- Failing allocations ---------------------------------------------------------------------- */
 
 /*
- * Lets the next `after` calls of page_alloc, page_alloc_run and slab_alloc by code under test succeed, and the one
- * after them fail (`forever`: and all others). Calls from inside page.c and slab.c count too, where
- * they cross from one to the other.
+ * Lets the next `after` calls of page_alloc, page_alloc_run and slab_alloc by code under test succeed, and
+ * the one after them fail (`forever`: and all others). slab.c's calls of page_alloc count too.
  */
 void sim_fail_allocation(unsigned after, bool forever);
 

@@ -3,7 +3,7 @@
  *
  * Rules are the Intel SDM's, volume 3: 4.5 for the walk, 4.6 for access rights, 4.7 for error codes,
  * 4.8 for accessed and dirty bits, 4.10 for caching. Where the manual lets a CPU choose, this one does what
- * is worst for careless software: it caches whatever it sees, keeps it until told, and believes what it cached.
+ * is worst for careless software: it caches whatever it sees, keeps it until told, and believes it.
  * RAM and the kernel's tables are machine.c's.
  */
 #include "machine_internal.h"
@@ -235,8 +235,8 @@ static struct cached walk_start(struct sim_cpu *cpu, vaddr_t va)
 }
 
 /*
- * Walks to the leaf and fills the caches. `check`: faults unless the access is allowed, and only then marks the leaf used
- * or dirty; without, as a prefetch, needs only a translation. 0 or the fault.
+ * Walks to the leaf and fills the caches. With `check`, it faults unless the access is allowed, and marks the leaf
+ * dirty for a store; without, as a prefetch, it needs only a translation. 0 or the fault.
  */
 static unsigned walk(struct sim_cpu *cpu, vaddr_t va, enum sim_kind kind, bool user, bool check)
 {
@@ -291,15 +291,31 @@ static unsigned take_fault(struct sim_cpu *cpu, vaddr_t va, unsigned fault)
 	return fault;
 }
 
+/* A program's own races are no errors: its words are copied whole, as hardware does, the rest by the byte. */
+static void copy_relaxed(void *to, const void *from, size_t bytes)
+{
+	if ((((uintptr_t)to | (uintptr_t)from | bytes) & (sizeof(uint64_t) - 1)) == 0) {
+		for (size_t i = 0; i < bytes / sizeof(uint64_t); i++)
+			__atomic_store_n((uint64_t *)to + i,
+					 __atomic_load_n((const uint64_t *)from + i, __ATOMIC_RELAXED),
+					 __ATOMIC_RELAXED);
+	} else {
+		for (size_t i = 0; i < bytes; i++)
+			__atomic_store_n((uint8_t *)to + i,
+					 __atomic_load_n((const uint8_t *)from + i, __ATOMIC_RELAXED),
+					 __ATOMIC_RELAXED);
+	}
+}
+
 static void copy_data(paddr_t pa, enum sim_kind kind, void *buffer, size_t bytes)
 {
 	if (pa >= SIM_RAM_BYTES) {
 		if (kind != SIM_STORE)
 			memset(buffer, DEVICE_BYTE, bytes);
 	} else if (kind == SIM_STORE) {
-		memcpy(env_phys_to_virt(pa), buffer, bytes);
+		copy_relaxed(env_phys_to_virt(pa), buffer, bytes);
 	} else {
-		memcpy(buffer, env_phys_to_virt(pa), bytes);
+		copy_relaxed(buffer, env_phys_to_virt(pa), bytes);
 	}
 }
 

@@ -6,7 +6,7 @@
 
 #include <errno.h>
 
-/* A served fault may come once more where a CPU had cached less, and again where another CPU takes pages away. */
+/* A served fault may come again where a CPU had cached less, or another takes the page away. */
 #define MAX_FAULTS 1000
 
 void program_enter(struct map *root)

@@ -140,7 +140,7 @@ static void test_same_pages(void)
 
 /* ---- Regions that come and go ----------------------------------------------------------------------- */
 
-/* CPU n maps, uses and unmaps a region of its own, and looks into everyone's: what is there is 0 or its place. */
+/* CPU n maps, uses and unmaps a region of its own, and looks into everyone's: a word is 0 or its place. */
 static void *come_and_go(void *argument)
 {
 	unsigned cpu = (unsigned)(uintptr_t)argument;

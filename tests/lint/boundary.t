@@ -37,7 +37,7 @@ sub entry_names
 sub machine_names
 {
 	my ($text) = @_;
-	return code_of($text) =~ /\b(__asm__|asm(?=\s*(?:volatile|\())|cr[0348]|CR[0348]|(?:read|write)_cr\d|invlpg|\w+msr)\b/g;
+	return code_of($text) =~ /\b(__asm__(?!\(\s*:)|asm(?=\s*(?:volatile|\())|cr[0348]|CR[0348]|(?:read|write)_cr\d|invlpg|\w+msr)\b/g;
 }
 
 sub declared_functions

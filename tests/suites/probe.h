@@ -1,8 +1,8 @@
 /*
  * What the machine itself makes of the page tables, for suites that run on several machines.
  *
- * Weak references: where the surroundings provide none, they are NULL and only what pmap_query()
- * says is tested. The host's are in tests/host/probe.c.
+ * The kernel's are in tests/suites/probe.c, the host's, where every simulated CPU tries, in
+ * tests/host/probe.c. A weak reference is NULL where the surroundings have no such probe.
  */
 #ifndef TESTS_PROBE_H
 #define TESTS_PROBE_H
@@ -13,9 +13,13 @@
 void probe_activate(struct pmap *pmap) __attribute__((weak));
 
 /*
- * Does every CPU let code do this at `va`, at the first or, as after a fault, the second attempt? `access` is one of VM_READ, VM_WRITE,
- * VM_EXEC, with VM_USER for ring 3. Reads to, or writes from, *word, 8 bytes at the start of the page.
+ * May code do this at `va`, the start of a page? `access` is VM_READ or VM_WRITE, with VM_USER for code in
+ * ring 3. Reads 8 bytes to *word, or writes them from there. No fault is served, but a second attempt is made:
+ * the first may have failed because a CPU had cached less, and then dropped that.
  */
 bool probe_access(vaddr_t va, vm_prot_t access, uint64_t *word) __attribute__((weak));
+
+/* May code in ring 3 execute what is at `va`? */
+bool probe_fetch(vaddr_t va) __attribute__((weak));
 
 #endif

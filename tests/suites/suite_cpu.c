@@ -15,7 +15,6 @@
 #define NEAR_RETURN     0xc3 /* the instruction */
 #define USER_PLACE      0x400000ul
 #define STACK_BYTES     (4 * PAGE_SIZE)
-#define UNUSED_VECTOR   0x50
 #define CPUID_7_SMEP    (1u << 7)
 #define CPUID_7_SMAP    (1u << 20)
 #define CPUID_7_UMIP    (1u << 2) /* in ecx */
@@ -197,26 +196,38 @@ static void test_control_registers(void)
 		structured = cpuid(STRUCTURED_LEAF, 0);
 	test_case("the protections that the CPU has are on");
 	CHECK(read_cr0() & X86_CR0_WP);
-	CHECK(rdmsr(MSR_EFER) & EFER_NXE);
 	CHECK_EQ((cr4 & X86_CR4_SMEP) != 0, (structured.ebx & CPUID_7_SMEP) != 0);
 	CHECK_EQ((cr4 & X86_CR4_SMAP) != 0, (structured.ebx & CPUID_7_SMAP) != 0);
 	CHECK_EQ((cr4 & X86_CR4_UMIP) != 0, (structured.ecx & CPUID_7_UMIP) != 0);
 	CHECK_EQ((cr4 & X86_CR4_PGE) != 0, (cpuid(1, 0).edx & CPUID_1_PGE) != 0);
 }
 
+/* INT `vector`, where nothing is expected: it is counted as what it is, and changes no register. */
+#define CHECK_INTERRUPT(vector)                                          \
+	do {                                                             \
+		uint64_t kept = 0x1122334455667788, seen, last;          \
+		uint64_t before = trap_unexpected_interrupts(&last);     \
+                                                                         \
+		__asm__ volatile("movq %1, %%r11\n\t"                    \
+				 "int %2\n\t"                            \
+				 "movq %%r11, %0"                        \
+				 : "=r"(seen)                            \
+				 : "r"(kept), "i"(vector)                \
+				 : "r11", "memory");                     \
+		CHECK_EQ(seen, kept);                                    \
+		CHECK_EQ(trap_unexpected_interrupts(&last), before + 1); \
+		CHECK_EQ(last, vector);                                  \
+	} while (0)
+
 static void test_interrupts(void)
 {
-	uint64_t kept = 0x1122334455667788;
-	uint64_t seen;
+	test_case("an interrupt that nobody expects is counted, and changes no register");
+	CHECK_INTERRUPT(0x30);
+	CHECK_INTERRUPT(0x7f);
+	CHECK_INTERRUPT(0x80);
+	CHECK_INTERRUPT(0xfe);
 
-	test_case("an interrupt that nobody expects changes no register");
-	__asm__ volatile("movq %1, %%r11\n\t"
-			 "int %2\n\t"
-			 "movq %%r11, %0"
-			 : "=r"(seen)
-			 : "r"(kept), "i"(UNUSED_VECTOR)
-			 : "r11", "memory");
-	CHECK_EQ(seen, kept);
+	test_case("per-CPU data is the CPU's own");
 	CHECK_EQ(this_cpu()->self, this_cpu());
 	CHECK_EQ(this_cpu()->number, env_cpu());
 }
@@ -227,6 +238,11 @@ void suite_stack_overflow(void);
 
 void suite_cpu(void)
 {
+	if (!(rdmsr(MSR_EFER) & EFER_NXE)) {
+		test_case("what the CPU enforces");
+		test_skip("this CPU has no no-execute bit");
+		return;
+	}
 	test_control_registers();
 	test_kernel_image();
 	test_absent_memory();
@@ -240,12 +256,14 @@ void suite_panic(void)
 	panic("the test asked for it (%d)", 42);
 }
 
-/* Uses up stack without end; what follows the call keeps it from becoming a loop. */
+/* Uses up any stack; what follows the call keeps it from becoming a loop. */
 static __attribute__((noinline)) uint64_t recurse(uint64_t depth)
 {
 	volatile uint64_t used[16];
 
 	used[depth % 16] = depth;
+	if (depth == UINT64_MAX)
+		return 0;
 	return recurse(depth + 1) + used[depth % 16];
 }
 

@@ -86,14 +86,15 @@ static bool has(vaddr_t va, unsigned page, vm_prot_t prot)
 	if (!probe_access)
 		return true;
 	return probe(va, VM_READ, user & VM_READ, page) && probe(va, VM_WRITE, user & VM_WRITE, page) &&
-	       probe(va, VM_EXEC, user & VM_EXEC, page);
+	       (!probe_fetch || probe_fetch(va) == ((user & VM_EXEC) != 0));
 }
 
 static bool sizes(uint64_t resident, uint64_t tables)
 {
 	struct pmap_stats stats = pmap_stats(pmap);
+	bool as_many = CHECK_EQ(stats.resident_pages, resident);
 
-	return CHECK_EQ(stats.resident_pages, resident) & CHECK_EQ(stats.table_pages, tables);
+	return CHECK_EQ(stats.table_pages, tables) && as_many;
 }
 
 /* ---- One page --------------------------------------------------------------------------------- */

@@ -356,7 +356,7 @@ static bool check_submap_entry(const struct map_entry *entry)
 	const struct map *map = entry->map;
 	const struct map *submap = entry->submap;
 
-	if (submap->lock != map->lock)
+	if (submap->top != map->top)
 		return true;
 	return CHECK_EQ(submap->start, entry->start) & CHECK_EQ(submap->end, entry->end) &
 	       CHECK_EQ(submap->depth, map->depth + 1) & CHECK((submap->ceiling & ~map->ceiling) == 0) &
@@ -404,7 +404,7 @@ static bool check_locked_map(struct map *map)
 	for (struct map_entry *entry = map->first; entry; previous = entry, entry = entry->next) {
 		listed++;
 		good &= CHECK(entry->previous == previous) & check_entry(map, entry);
-		if (entry->submap && entry->submap->lock == map->lock)
+		if (entry->submap && entry->submap->top == map->top)
 			good &= check_locked_map(entry->submap);
 	}
 	return good & CHECK(map->last == previous) & CHECK_EQ(listed, map->entry_count) &

@@ -196,14 +196,6 @@ static void divide(void)
 
 	sink = (char)(one / zero);
 }
-static void simd_exception(void)
-{
-	uint32_t control = 0x1d00; /* division by zero not masked */
-	volatile double zero = 0.0;
-
-	__asm__ volatile("ldmxcsr %0" ::"m"(control));
-	sink = (char)(1.0 / zero);
-}
 
 /* Not a tail call, and each level is large: the compiler must keep them all. */
 static int recurse(int depth)
@@ -263,7 +255,6 @@ static const struct {
 	{"ud2", undefined},
 	{"int3", breakpoint},
 	{"divide", divide},
-	{"simd", simd_exception},
 	{"overflow", overflow},
 	{"lose-stack", lose_stack},
 	{"abort", abort},

@@ -247,7 +247,7 @@ static void read_multiboot2(paddr_t at)
 {
 	const struct multiboot2_info *info = loader_memory(at, sizeof(*info));
 
-	if (!info || !loader_memory(at, info->total_size))
+	if (!info || info->total_size < sizeof(*info) || !loader_memory(at, info->total_size))
 		panic("the multiboot2 information at %#lx cannot be read", at);
 	for (uint32_t offset = sizeof(*info); info->total_size - offset >= sizeof(struct multiboot2_tag);) {
 		const struct multiboot2_tag *tag = (const void *)((const uint8_t *)info + offset);

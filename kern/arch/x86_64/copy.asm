@@ -98,7 +98,8 @@ kernel_copy_bytes:
 	mov	rax, -1
 	ret
 
-; long probe_read(vaddr_t address), probe_write, probe_execute: -1, or the error code.
+; long probe_read(vaddr_t address), probe_write(vaddr_t address, uint8_t value), probe_execute(vaddr_t
+; address): -1, or the error code.
 align 16
 probe_read:
 	mov	cl, [rdi]
@@ -108,7 +109,7 @@ probe_read:
 
 align 16
 probe_write:
-	lock or	byte [rdi], 0
+	mov	[rdi], sil
 	copy_window probe_write, probe_failed, 0
 	mov	rax, -1
 	ret

@@ -6,6 +6,7 @@
  * Intel 64 and IA-32 Architectures Software Developer's Manual, "APM" AMD64 Architecture Programmer's Manual.
  */
 #include <hw.h>
+#include <pte.h>
 #include <kern/cpu.h>
 #include <kern/kern.h>
 #include <vm/layout.h>
@@ -27,13 +28,6 @@
 #define CPUID_LEAF_STRUCTURED 7u
 #define CPUID_EXTENDED        0x80000000u
 #define CPUID_LEAF_EXTENDED   0x80000001u
-
-/*
- * Memory types of the page attribute table, entry 0 lowest (SDM vol 3, 11.12): write-back 6, write-combining 1,
- * uncached that a variable range may override 7, uncached 0; then the same four again. A page-table
- * entry chooses with PWT (1) and PCD (2): see pte.h.
- */
-#define PAT_TYPES 0x0007010600070106ull
 
 /* ---- Segments (SDM vol 3, 3.4.5 and 7.2) --------------------------------------------------------- */
 
@@ -109,7 +103,7 @@ _Static_assert(offsetof(struct trapframe, vector) == 120, "vectors.asm");
 static struct cpu_tables boot_cpu; /* the only CPU that is started */
 static struct gate idt[VECTORS];   /* the same for every CPU */
 
-extern const uint8_t vector_stubs[], syscall_entry[];
+extern const uint8_t vector_stubs[], page_fault_stub[], syscall_entry[];
 extern const uint32_t vectors_smap_sites[], vectors_smap_sites_end[];
 extern const uint32_t copy_smap_sites[], copy_smap_sites_end[];
 _Noreturn void enter_user(vaddr_t rip, vaddr_t rsp);
@@ -180,6 +174,8 @@ static void load_idt(void)
 		/* INT3 and INTO are a program's own to execute. */
 		bool from_user = vector == VECTOR_BREAKPOINT || vector == VECTOR_OVERFLOW;
 
+		if (vector == VECTOR_PAGE_FAULT)
+			stub = (uint64_t)page_fault_stub;
 		idt[vector] = (struct gate){
 			.offset_low = (uint16_t)stub,
 			.selector = KERNEL_CODE,
@@ -224,7 +220,7 @@ static void set_control_registers(void)
 	}
 	write_cr0(cr0 | X86_CR0_WP | X86_CR0_NE | X86_CR0_MP | X86_CR0_AM);
 	write_cr4(cr4);
-	wrmsr(MSR_PAT, PAT_TYPES);
+	wrmsr(MSR_PAT, PAT_VALUE);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (extended.edx & CPUID_81_EDX_NX ? EFER_NXE : 0));
 }
 

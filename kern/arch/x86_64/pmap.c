@@ -14,11 +14,11 @@
  * table of a process whose count falls to 0 is unlinked at once, and freed when no CPU can be walking it.
  * The three permanent ones never get there, as each holds something of the kernel's.
  *
- * Withdrawal. The CPU and's the W bits of all levels (SDM 3, 4.6.1). So pmap_protect takes the right to write from
- * an aligned block by clearing W in the one entry that covers it, and leaves the W bits below, which then
- * mean nothing, as they are. An entry above a leaf with W clear says "nobody may write below". To let one page be
- * written, pmap_enter hands the withdrawal down: clears W in all entries of the table below, and only then sets W
- * above; and so on down to the page table. The kernel's entries are never withdrawn this way: they are copied.
+ * Withdrawal. The CPU and's the W bits of all levels (SDM 3, 4.6.1). So pmap_protect takes the right to
+ * write from an aligned block by clearing W in the one entry that covers it. The W bits below stay as they are and
+ * mean nothing: W clear in an entry above the leaves says "nobody may write below". To let one page be
+ * written, pmap_enter hands the withdrawal down: it clears W in all entries of the table below, only then sets W
+ * above, and so on down to the page table. The kernel's entries, which are copied, are never withdrawn like this.
  */
 #include "pmap_internal.h"
 
@@ -62,6 +62,7 @@ struct pmap kernel_pmap = {
 	.lock = ENV_SPINLOCK_INIT(RANK_PMAP, "kernel pmap"),
 	.regions = kernel_regions,
 	.leaf_bits = PTE_GLOBAL,
+	.way = {.block = NO_BLOCK},
 };
 
 paddr_t kernel_pml4;
@@ -183,6 +184,7 @@ static void flush_run(struct pmap *pmap, struct flush *flush)
 {
 	uint64_t cpus, self = (uint64_t)1 << env_cpu();
 
+	PMAP_ASSERT_LOCKED(pmap);
 	if (!flush->full && flush->count == 0)
 		return;
 	flush->global = is_kernel(pmap);
@@ -230,6 +232,7 @@ void pmap_init(void)
 			bits |= PTE_NX;
 		prot_bits[prot] = bits;
 	}
+	ASSERT(kernel_pml4 != 0 && running[env_cpu()] == NULL);
 	kernel_pmap.top_paddr = kernel_pml4;
 	kernel_pmap.top = table_entries(kernel_pml4);
 	adopt_table(kernel_pml4, PTE_LEVELS);
@@ -317,6 +320,7 @@ int pmap_create(struct pmap **out)
 		.top = page_data(pml4),
 		.top_paddr = page_paddr(pml4),
 		.tables = PERMANENT_TABLES,
+		.way = {.block = NO_BLOCK},
 	};
 	spin_init(&pmap->lock, RANK_PMAP, "pmap");
 	*out = pmap;
@@ -328,6 +332,7 @@ void pmap_activate(struct pmap *pmap)
 	unsigned cpu = env_cpu();
 	struct pmap *before = running[cpu];
 
+	ASSERT(cpu < ENV_MAX_CPUS);
 	if (before == pmap)
 		return;
 	ASSERT(before || is_kernel(pmap));
@@ -343,7 +348,7 @@ void pmap_activate(struct pmap *pmap)
 /* ---- Enter ------------------------------------------------------------------------------------ */
 
 /*
- * Hands a withdrawn right to write down from `slot`, an entry above the leaves, to the entries of the table below.
+ * Hands a withdrawn right to write down from `slot`, an entry above the leaves, to the table below.
  *
  * No effective right changes, and nothing has to be invalidated: a CPU that cached an entry of the
  * table below since the withdrawal cached it with the and of W on the way to it, which is 0 (SDM 3, 4.10.3.1;
@@ -356,6 +361,7 @@ static void hand_down(pte_t *slot)
 	struct page *below = page_from_paddr(pte_frame(*slot));
 	pte_t *entries = page_data(below);
 
+	DEBUG_ASSERT(below->owner != &kernel_pmap);
 	for (unsigned i = 0, live = below->in_use; live > 0; i++) {
 		pte_t pte = pte_load(&entries[i]);
 
@@ -369,8 +375,8 @@ static void hand_down(pte_t *slot)
 }
 
 /*
- * Makes the way down to the page table of `va`, and with `write` a way with W set at each level. All memory is
- * allocated before anything changes. The table, or 0: no memory.
+ * Makes the way down to the page table of `va`, and with `write` a way with W set at each level. All memory
+ * is allocated before anything changes. The table, or 0: no memory.
  */
 static __attribute__((noinline)) paddr_t make_way(struct pmap *pmap, vaddr_t va, bool write)
 {
@@ -379,6 +385,7 @@ static __attribute__((noinline)) paddr_t make_way(struct pmap *pmap, vaddr_t va,
 	struct page *spare;
 	unsigned level;
 
+	PMAP_ASSERT_LOCKED(pmap);
 	for (level = PTE_LEVELS; level > 1; level--) {
 		pte_t pte = table_entries(table)[pte_index(va, level)];
 
@@ -416,6 +423,7 @@ static __attribute__((noinline)) void replace_leaf(struct pmap *pmap, vaddr_t va
 	struct flush flush = {0};
 	pte_t old = pte_load(slot);
 
+	PMAP_ASSERT_LOCKED(pmap);
 	if (((old ^ leaf) & PTE_FRAME) == 0)
 		leaf |= old & PTE_DIRTY;
 	old = pte_exchange(slot, leaf);
@@ -425,30 +433,51 @@ static __attribute__((noinline)) void replace_leaf(struct pmap *pmap, vaddr_t va
 	}
 }
 
-/*
- * The page table of `va` if every entry on the way there has the bits `need`; 0 if one has not.
- * Unrolled, as the heart of the commonest fault.
- */
-static inline paddr_t find_way(const struct pmap *pmap, vaddr_t va, pte_t need)
+/* The page table of `va` if every entry on the way there has the bits `need`; 0 if one has not. */
+static paddr_t find_way(const struct pmap *pmap, vaddr_t va, pte_t need)
 {
-	pte_t pte = pte_load(&pmap->top[pte_index(va, 4)]);
+	paddr_t table = pmap->top_paddr;
 
-	if (unlikely(need & ~pte))
-		return 0;
-	pte = pte_load(&table_entries(pte_frame(pte))[pte_index(va, 3)]);
-	if (unlikely(need & ~pte))
-		return 0;
-	pte = pte_load(&table_entries(pte_frame(pte))[pte_index(va, 2)]);
-	if (unlikely(need & ~pte))
-		return 0;
-	return pte_frame(pte);
+	for (unsigned level = PTE_LEVELS; level > 1; level--) {
+		pte_t pte = pte_load(&table_entries(table)[pte_index(va, level)]);
+
+		if (need & ~pte)
+			return 0;
+		table = pte_frame(pte);
+	}
+	return table;
+}
+
+static inline vaddr_t block_of(vaddr_t va)
+{
+	return va / pte_span(2);
+}
+
+/* Finds or makes the page table of `va`, with W set on the way to it if `write`. False: no memory. */
+static bool search_way(struct pmap *pmap, vaddr_t va, bool write, struct way *out)
+{
+	paddr_t table = find_way(pmap, va, write ? PTE_PRESENT | PTE_WRITE : PTE_PRESENT);
+
+	if (!table)
+		table = make_way(pmap, va, write);
+	if (!table)
+		return false;
+	*out = (struct way){block_of(va), table_entries(table), page_from_paddr(table)};
+	if (write)
+		pmap->way = *out;
+	return true;
+}
+
+static inline void forget_way(struct pmap *pmap)
+{
+	pmap->way.block = NO_BLOCK;
 }
 
 /* Without VM_READ nothing can be entered, as x86 has no such right to withhold: the place is then empty. */
 int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot, enum vm_cache cache)
 {
 	pte_t leaf = page_paddr(page) | prot_bits[prot] | cache_bits[cache] | pmap->leaf_bits;
-	paddr_t table;
+	struct way way;
 	pte_t *slot;
 
 	ASSERT(owns_page(pmap, va));
@@ -457,18 +486,16 @@ int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot,
 		return 0;
 	}
 	spin_lock(&pmap->lock);
-	table = find_way(pmap, va, leaf & (PTE_PRESENT | PTE_WRITE));
-	if (unlikely(!table)) {
-		table = make_way(pmap, va, prot & VM_WRITE);
-		if (!table) {
-			spin_unlock(&pmap->lock);
-			return -ENOMEM;
-		}
+	if (likely(pmap->way.block == block_of(va))) {
+		way = pmap->way;
+	} else if (!search_way(pmap, va, prot & VM_WRITE, &way)) {
+		spin_unlock(&pmap->lock);
+		return -ENOMEM;
 	}
-	slot = &table_entries(table)[pte_index(va, 1)];
+	slot = &way.entries[pte_index(va, 1)];
 	if (likely(!(pte_load(slot) & PTE_PRESENT))) {
 		pte_fill(slot, leaf);
-		page_from_paddr(table)->in_use++;
+		way.page->in_use++;
 		pmap->resident++;
 	} else {
 		replace_leaf(pmap, va, slot, leaf);
@@ -503,6 +530,7 @@ static void remove_range(struct pmap *pmap, struct page *table, unsigned level, 
 	pte_t *entries = page_data(table);
 	vaddr_t next;
 
+	PMAP_ASSERT_LOCKED(pmap);
 	for (vaddr_t va = start; va < end && table->in_use > 0; va = next) {
 		pte_t *slot = &entries[pte_index(va, level)];
 		struct page *below;
@@ -519,6 +547,7 @@ static void remove_range(struct pmap *pmap, struct page *table, unsigned level, 
 		}
 		ASSERT(!pte_is_leaf(*slot, level));
 		below = page_from_paddr(pte_frame(*slot));
+		DEBUG_ASSERT(is_kernel(pmap) || below->owner == pmap);
 		if (level != 2 || is_kernel(pmap) || next - va != pte_span(level) ||
 		    !drop_contents(pmap, below, gone))
 			remove_range(pmap, below, level - 1, va, next, gone);
@@ -543,6 +572,8 @@ void pmap_remove(struct pmap *pmap, vaddr_t start, vaddr_t end)
 	spin_lock(&pmap->lock);
 	remove_range(pmap, page_from_paddr(pmap->top_paddr), PTE_LEVELS, start, end, &gone);
 	flush_run(pmap, &gone.flush);
+	if (gone.tables)
+		forget_way(pmap);
 	spin_unlock(&pmap->lock);
 	free_tables(gone.tables);
 }
@@ -574,6 +605,7 @@ static void protect_range(struct pmap *pmap, struct page *table, unsigned level,
 	pte_t *entries = page_data(table);
 	vaddr_t next;
 
+	PMAP_ASSERT_LOCKED(pmap);
 	for (vaddr_t va = start; va < end; va = next) {
 		pte_t *slot = &entries[pte_index(va, level)], pte = pte_load(slot);
 
@@ -614,6 +646,7 @@ void pmap_protect(struct pmap *pmap, vaddr_t start, vaddr_t end, vm_prot_t prot)
 	spin_lock(&pmap->lock);
 	protect_range(pmap, page_from_paddr(pmap->top_paddr), PTE_LEVELS, start, end, clear, set, &flush);
 	flush_run(pmap, &flush);
+	forget_way(pmap);
 	spin_unlock(&pmap->lock);
 }
 
@@ -624,6 +657,7 @@ static pte_t *find_leaf(struct pmap *pmap, vaddr_t va, unsigned *level, vm_prot_
 {
 	paddr_t table = pmap->top_paddr;
 
+	PMAP_ASSERT_LOCKED(pmap);
 	*prot = VM_ALL | VM_USER;
 	for (*level = PTE_LEVELS;; (*level)--) {
 		pte_t *slot = &table_entries(table)[pte_index(va, *level)], pte = pte_load(slot);

@@ -15,6 +15,17 @@
 #include <pte.h>
 
 /*
+ * The page table of an aligned block of addresses, to which W is set all the way. Faults come in runs, and most
+ * need the table of the one before. Forgotten when a table is unlinked or W withdrawn.
+ */
+struct way {
+	vaddr_t block; /* the addresses' common bits, or NO_BLOCK */
+	pte_t *entries;
+	struct page *page;
+};
+#define NO_BLOCK UINT64_MAX
+
+/*
  * Locks: (l) the pmap's lock; (a) atomic; (-) set before anyone else sees the structure.
  */
 #define PMAP_REGIONS 2
@@ -24,10 +35,14 @@ struct pmap {
 	pte_t leaf_bits;              /* (-) or'ed to every leaf: PTE_GLOBAL in the kernel's */
 	pte_t *top;                   /* (-) the PML4, through the physical map */
 	paddr_t top_paddr;            /* (-) */
+	struct way way;               /* (l) the last page table that something writable was entered in */
 	uint64_t resident;            /* (l) leaf entries made by pmap_enter and not yet removed */
 	uint64_t tables;              /* (l) table pages this pmap allocated */
 	_Atomic uint64_t active;      /* (a) a bit for each CPU that may have its translations cached */
 };
+
+/* (l) */
+#define PMAP_ASSERT_LOCKED(pmap) DEBUG_ASSERT(spin_held(&(pmap)->lock))
 
 /*
  * The kernel's top-level table. What it and those below must have by the time of pmap_init():

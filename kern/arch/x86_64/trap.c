@@ -8,6 +8,7 @@
 #include <asm/signal.h>
 #include <asm/errno.h>
 #include <hw.h>
+#include <image.h>
 #include <kern/cpu.h>
 #include <kern/kern.h>
 #include <vm/layout.h>
@@ -19,7 +20,7 @@
 
 static vm_prot_t fault_access(uint64_t error)
 {
-	if (error & PF_FETCH)
+	if (__builtin_expect(error & PF_FETCH, 0))
 		return VM_EXEC;
 	return error & PF_WRITE ? VM_WRITE : VM_READ;
 }
@@ -44,7 +45,7 @@ static const char *forbidden_region(vaddr_t address)
 		return "the page descriptors";
 	if (address >= LAYOUT_DYNAMIC_START && address < LAYOUT_DYNAMIC_END)
 		return "kernel dynamic memory";
-	if (address >= LAYOUT_PHYSICAL_START)
+	if (address >= LAYOUT_PHYSICAL_START && address < LAYOUT_PHYSICAL_END)
 		return "the physical map";
 	return NULL;
 }
@@ -76,8 +77,8 @@ static void explain(char why[WHY_BYTES], vaddr_t address, vm_prot_t access, int 
 }
 
 /* Ends the program that could not have its access. */
-_Noreturn static void refuse(const struct trapframe *frame, vaddr_t address, int status,
-			     const struct fault_result *result)
+_Noreturn static __attribute__((noinline)) void refuse(const struct trapframe *frame, vaddr_t address,
+						       int status, const struct fault_result *result)
 {
 	char why[WHY_BYTES];
 	int signal = SIGSEGV;
@@ -94,13 +95,8 @@ _Noreturn static void refuse(const struct trapframe *frame, vaddr_t address, int
 static void user_page_fault(const struct trapframe *frame, vaddr_t address)
 {
 	struct fault_result result;
-	int status;
+	int status = vm_fault(this_cpu()->map, address, fault_access(frame->error), &result);
 
-	if (__builtin_expect(!user_range(address, 1), 0)) {
-		result = (struct fault_result){FAULT_NO_ENTRY, "", 0};
-		refuse(frame, address, -EFAULT, &result);
-	}
-	status = vm_fault(process_map(process_current()), address, fault_access(frame->error), &result);
 	if (__builtin_expect(status != 0, 0))
 		refuse(frame, address, status, &result);
 }
@@ -118,21 +114,6 @@ struct copy_window {
 extern const struct copy_window copy_windows[], copy_windows_end[];
 extern const uint8_t probe_execute_return[], probe_execute_failed[];
 
-/* User memory that the kernel works on while no process runs. Self-tests only, before the first process. */
-static struct map *borrowed_map;
-
-void usercopy_borrow_map(struct map *map)
-{
-	borrowed_map = map;
-}
-
-static struct map *user_map(void)
-{
-	struct process *process = process_current();
-
-	return process ? process_map(process) : borrowed_map;
-}
-
 /* Was this fault of the kernel foreseen? Then serves it or goes to its fix-up, and is true. */
 static bool foreseen_fault(struct trapframe *frame, vaddr_t address)
 {
@@ -143,7 +124,7 @@ static bool foreseen_fault(struct trapframe *frame, vaddr_t address)
 		if (frame->rip < window->start || frame->rip >= window->end)
 			continue;
 		if (window->for_user && page_fault) {
-			struct map *map = user_map();
+			struct map *map = this_cpu()->map;
 
 			if (!user_range(address, 1))
 				return false; /* the kernel's side of the copy */
@@ -164,14 +145,16 @@ static bool foreseen_fault(struct trapframe *frame, vaddr_t address)
 	return false;
 }
 
-/* Is `address` where the stack that the frame was pushed on, or is meant to be on, runs out? */
+/* Is `address` where the stack of the interrupted code runs out? */
 static bool is_stack_overflow(const struct trapframe *frame, vaddr_t address)
 {
-	return address >= LAYOUT_DYNAMIC_START && address < LAYOUT_DYNAMIC_END &&
-	       address + PAGE_SIZE > frame->rsp && address < frame->rsp + PAGE_SIZE;
+	bool dynamic = address >= LAYOUT_DYNAMIC_START && address < LAYOUT_DYNAMIC_END;
+	bool boot = page_round_down(address) == (vaddr_t)boot_stack_guard;
+
+	return (dynamic || boot) && address + PAGE_SIZE > frame->rsp && address < frame->rsp + PAGE_SIZE;
 }
 
-_Noreturn static void kernel_page_fault_fatal(const struct trapframe *frame, vaddr_t address)
+_Noreturn static void fatal_page_fault(const struct trapframe *frame, vaddr_t address)
 {
 	const char *access = access_name(fault_access(frame->error));
 	unsigned long long at = address;
@@ -187,19 +170,30 @@ _Noreturn static void kernel_page_fault_fatal(const struct trapframe *frame, vad
 		   frame->error & PF_PRESENT ? "not allowed" : "not mapped");
 }
 
+static __attribute__((noinline)) void kernel_page_fault(struct trapframe *frame, vaddr_t address)
+{
+	if (frame->rflags & X86_EFLAGS_IF)
+		interrupts_enable();
+	if ((frame->error & PF_RESERVED) || !foreseen_fault(frame, address))
+		fatal_page_fault(frame, address);
+}
+
 /*
- * Interrupts are off at entry, so that CR2 is still this fault's; they go on again if they were on.
+ * Interrupts are off at entry, so that CR2 is still this fault's; they go on again if they were on, which in
+ * ring 3 they always are.
  */
 void trap_page_fault(struct trapframe *frame)
 {
 	vaddr_t address = read_cr2();
 
-	if (frame->rflags & X86_EFLAGS_IF)
-		interrupts_enable();
-	if (__builtin_expect(trap_from_user(frame) && !(frame->error & PF_RESERVED), 1))
-		user_page_fault(frame, address);
-	else if (trap_from_user(frame) || !foreseen_fault(frame, address))
-		kernel_page_fault_fatal(frame, address);
+	if (__builtin_expect(!trap_from_user(frame), 0)) {
+		kernel_page_fault(frame, address);
+		return;
+	}
+	interrupts_enable();
+	if (__builtin_expect(frame->error & PF_RESERVED, 0))
+		fatal_page_fault(frame, address);
+	user_page_fault(frame, address);
 }
 
 /* ---- Other exceptions ---------------------------------------------------------------------------- */
@@ -240,8 +234,7 @@ static void exception(struct trapframe *frame)
 		panic_trap(frame, "kernel stack overflow: 0x%llx cannot be written (double fault)",
 			   (unsigned long long)cr2);
 	if (trap_from_user(frame) && what->signal) {
-		if (frame->rflags & X86_EFLAGS_IF)
-			interrupts_enable();
+		interrupts_enable();
 		process_fault(process_current(), frame, what->signal, name);
 	}
 	if (frame->vector == VECTOR_PROTECTION && foreseen_fault(frame, 0))
@@ -252,13 +245,19 @@ static void exception(struct trapframe *frame)
 
 /* ---- Interrupts ---------------------------------------------------------------------------------- */
 
-/* How many came, for a debugger's eyes. Each CPU's own would be needed with more than one started. */
+/* How many came. Interrupts come to the first CPU only, and handlers do not nest: no lock. */
 static struct {
 	uint64_t timer;
 	uint64_t spurious;
 	uint64_t unexpected;
 	uint64_t last_unexpected; /* its vector */
 } interrupts;
+
+uint64_t trap_unexpected_interrupts(uint64_t *last_vector)
+{
+	*last_vector = interrupts.last_unexpected;
+	return interrupts.unexpected;
+}
 
 /*
  * All lines but the APIC's timer are masked. What the 8259s raise all the same is spurious, has no in-service bit

@@ -13,7 +13,7 @@ uint64_t user_copy_bytes(void *to, const void *from, size_t bytes);
 long user_copy_string(char *to, const char *from, size_t bytes);
 long kernel_copy_bytes(void *to, const void *from, size_t bytes);
 long probe_read(vaddr_t address);
-long probe_write(vaddr_t address);
+long probe_write(vaddr_t address, uint8_t value);
 long probe_execute(vaddr_t address);
 
 int copy_from_user(void *to, vaddr_t from, size_t bytes)
@@ -57,11 +57,23 @@ long copy_string_from_user(char *to, vaddr_t from, size_t bytes)
 	return -ENAMETOOLONG;
 }
 
+/*
+ * A plain write, not one instruction that reads as well, so that the fault is a write's. Where
+ * reading faults, writing does too.
+ */
+static long probe_by_writing(vaddr_t address)
+{
+	uint8_t value = 0;
+
+	kernel_read_safely(&value, address, sizeof value);
+	return probe_write(address, value);
+}
+
 long cpu_probe(vaddr_t address, vm_prot_t access)
 {
 	if (access == VM_EXEC)
 		return probe_execute(address);
-	return access == VM_WRITE ? probe_write(address) : probe_read(address);
+	return access == VM_WRITE ? probe_by_writing(address) : probe_read(address);
 }
 
 bool kernel_read_safely(void *to, vaddr_t from, size_t bytes)

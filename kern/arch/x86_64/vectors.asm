@@ -11,6 +11,7 @@ extern trap_page_fault
 extern syscall_handle
 
 global vector_stubs
+global page_fault_stub
 global syscall_entry
 global enter_user
 global vectors_smap_sites
@@ -21,6 +22,7 @@ PERCPU_KERNEL_STACK equ 8
 PERCPU_USER_RSP     equ 16
 
 ; Offsets in struct trapframe.
+FRAME_R11    equ 48
 FRAME_R10    equ 56
 FRAME_R9     equ 64
 FRAME_R8     equ 72
@@ -98,13 +100,6 @@ section .text
 align 16
 trap_common:
 	trap_body trap_handle
-	jmp	trap_return
-
-; The page fault has its own way, and goes on straight into trap_return.
-align 16
-page_fault_stub:
-	push	VECTOR_PAGE_FAULT
-	trap_body trap_page_fault
 
 ; Back to where the frame says. Interrupts stay off from here to IRETQ, for the sake of %gs.
 trap_return:
@@ -115,6 +110,16 @@ trap_return:
 	pop	r12
 	pop	rbp
 	pop	rbx
+	jmp	trap_return_rest
+
+; The page fault has a way of its own. It leaves the six registers that C keeps as they are in the frame.
+align 16
+page_fault_stub:
+	push	VECTOR_PAGE_FAULT
+	trap_body trap_page_fault
+	cli
+	add	rsp, FRAME_R11
+trap_return_rest:
 	pop	r11
 	pop	r10
 	pop	r9
@@ -148,15 +153,18 @@ paranoid_common:
 	call	trap_handle
 	ud2
 
-; The stubs: 16 bytes each. Vectors 8, 10 to 14, 17, 21, 29 and 30 come with an error code; the
-; others get a 0 in its place (Intel SDM vol 3, 6.13; AMD64 manual vol 2, 8.2).
+; The stubs: 16 bytes each, the page fault's not in use. Vectors 8, 10 to 14, 17, 21, 29 and 30 come with an
+; error code; the others get a 0 in its place (Intel SDM vol 3, 6.13; AMD64 manual vol 2, 8.2).
 align 16
 vector_stubs:
 %assign vector 0
 %rep 256
 	align	16
+  %if vector == 255
+last_vector_stub:
+  %endif
   %if vector == VECTOR_PAGE_FAULT
-	jmp	page_fault_stub
+	ud2
   %else
     %if vector != 8 && (vector < 10 || vector > 14) && vector != 17 && vector != 21 && vector != 29 && vector != 30
 	push	0
@@ -170,6 +178,9 @@ vector_stubs:
   %endif
   %assign vector vector + 1
 %endrep
+; Each is in its place if the last one is: else one of these counts is negative, which NASM refuses.
+times last_vector_stub - vector_stubs - 255 * 16 nop
+times 255 * 16 - (last_vector_stub - vector_stubs) nop
 
 ; SYSCALL: rcx is the user's rip, r11 its flags; SFMASK has cleared IF, DF, AC, TF and NT, but rsp is still
 ; the user's. Interrupts go on only on the kernel's stack.

@@ -1,0 +1,50 @@
+#!/usr/bin/perl
+# Files that are not executables for this system: each is refused with a line that says why, and status 126.
+use strict;
+use warnings;
+use FindBin;
+use lib $FindBin::Bin;
+use Phoenix;
+use Test::More;
+
+sub refused
+{
+	my ($ran, $name, $reason) = @_;
+	my ($line) = $ran->{console} =~ /^(phoenix: cannot run \S+: .*)$/m;
+	my $fine = $ran->{status} == 126 && defined $line && $line =~ /: .*(?:$reason)/ && $ran->{out} eq ''
+		&& index($ran->{err}, $line) >= 0 && $ran->{console} =~ /^phoenix: power off, status 126\n\z/m
+		&& $ran->{console} !~ /panic|leaked/;
+	ok($fine, "$name: " . ($line // 'no reason')) or diag("status $ran->{status}, wanted: $reason\n", $ran->{console});
+}
+
+my $directory = scratch() . '/bad';
+mkdir $directory;
+my @list = split /\n/, qx('$FindBin::Bin/mkbadelf' '$directory' '@{[program('first')]}');
+cmp_ok(scalar @list, '>', 50, 'there are files to refuse');
+for (@list) {
+	my ($name, $reason) = split /\t/;
+	refused(run([], "$directory/$name"), $name, $reason);
+}
+
+# A real dynamic executable, where the machine has the compiler's usual one.
+refused(run([], '/bin/true'), 'a dynamic executable', 'interpreter');
+
+# What phoenix-run itself can tell.
+for (['no program', []], ['a program that is not there', ['/no/such/program']], ['a directory', ['/tmp']]) {
+	my ($name, $words) = @$_;
+	my $ran = run([], @$words);
+	is($ran->{status}, 126, "$name: status 126");
+	like($ran->{err}, qr/^phoenix-run: \S.*$/m, "$name: a line says so");
+	is($ran->{out}, '', "$name: nothing else");
+}
+
+# And the kernel, when the command line or the archive has no program.
+my $ran = run(['--append', 'init=/bin/nothing'], program('first'));
+is($ran->{status}, 126, 'init= names no file: status 126');
+like($ran->{console}, qr{^phoenix: cannot run /bin/nothing: }m, 'and a line says so');
+$ran = run(['--append', 'init='], program('first'));
+is($ran->{status}, 126, 'init= is empty: status 126');
+like($ran->{console}, qr/^phoenix: no program/m, 'and a line says so');
+
+is(run([], program('first'))->{out}, "first\n", 'what the bad ones were made of is good');
+done_testing();

@@ -92,10 +92,14 @@ int memcmp(const void *left, const void *right, size_t bytes);
 size_t strlen(const char *string);
 int strcmp(const char *left, const char *right);
 
+/* For hot paths: which way a condition mostly goes. */
+#define likely(condition)   __builtin_expect(!!(condition), 1)
+#define unlikely(condition) __builtin_expect(!!(condition), 0)
+
 /* An invariant of the kernel itself: checked in every build, so keep the condition cheap. */
 #define ASSERT(condition)                                                                        \
 	do {                                                                                     \
-		if (__builtin_expect(!(condition), 0))                                           \
+		if (unlikely(!(condition)))                                                      \
 			panic("assertion failed: %s, at %s:%d", #condition, __FILE__, __LINE__); \
 	} while (0)
 

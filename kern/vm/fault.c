@@ -23,6 +23,12 @@
 
 #include "vm_internal.h"
 
+/*
+ * The demand-zero fault is the commonest: its way through here is one function, and straight. What is on it and is also
+ * needed elsewhere is inlined by force, and what is seldom needed kept out.
+ */
+#define ALWAYS_INLINE inline __attribute__((always_inline))
+
 static _Atomic uint64_t fault_counts[FAULT_CASES];
 
 /* ---- Obtaining a page of a blob -------------------------------------------------------------------- */
@@ -37,14 +43,14 @@ static void label_page(struct page *page, const struct blob *blob, pgoff_t index
 }
 
 /* Fills the empty `place` of a blob without a pager; NULL: there is no place yet. */
-static enum obtain zero_fill(struct blob *blob, pgoff_t index, slot_t *place, bool shared, bool write,
-			     struct obtained *out)
+static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slot_t *place, bool shared,
+					   bool write, struct obtained *out)
 {
 	struct page *page = page_alloc(PAGE_BLOB, blob->flags & BLOB_UNZEROED ? 0 : PAGE_ALLOC_ZERO);
 
-	if (!page)
+	if (unlikely(!page))
 		return OBTAIN_NO_MEMORY;
-	if ((!place || (shared && write)) && tree_place(&blob->tree, index, write, &place)) {
+	if (unlikely(!place || (shared && write)) && tree_place(&blob->tree, index, write, &place)) {
 		page_free(page);
 		return OBTAIN_NO_MEMORY;
 	}
@@ -58,8 +64,10 @@ static enum obtain zero_fill(struct blob *blob, pgoff_t index, slot_t *place, bo
 }
 
 /* Replaces a page that others see too by a copy that is the blob's alone. */
-static enum obtain copy_on_write(struct blob *blob, pgoff_t index, struct page *original,
-				 const struct map_entry *entry, struct obtained *out)
+static __attribute__((noinline)) enum obtain copy_on_write(struct blob *blob, pgoff_t index,
+							   struct page *original,
+							   const struct map_entry *entry,
+							   struct obtained *out)
 {
 	struct page *copy = page_alloc(PAGE_BLOB, 0);
 	slot_t *place;
@@ -82,15 +90,15 @@ static enum obtain copy_on_write(struct blob *blob, pgoff_t index, struct page *
 	return OBTAIN_DONE;
 }
 
-static inline __attribute__((always_inline)) enum obtain
-obtain(struct blob *blob, pgoff_t offset, bool write, const struct map_entry *entry, struct obtained *out)
+static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, bool write,
+					const struct map_entry *entry, struct obtained *out)
 {
 	pgoff_t index = blob->base + offset;
 	slot_t *place;
 	bool shared;
 
 	FAMILY_ASSERT_LOCKED(blob->family);
-	if (blob->device) {
+	if (unlikely(blob->device)) {
 		out->page = page_from_paddr(blob->device_start + pages_to_bytes(offset));
 		out->writable = true;
 		out->how = FAULT_RESIDENT;
@@ -98,7 +106,7 @@ obtain(struct blob *blob, pgoff_t offset, bool write, const struct map_entry *en
 	}
 	place = tree_find(&blob->tree, index, &shared);
 	if (!place || *place == SLOT_EMPTY) {
-		if (blob->pager)
+		if (unlikely(blob->pager != NULL))
 			return OBTAIN_FROM_PAGER;
 		return zero_fill(blob, index, place, shared, write, out);
 	}
@@ -142,8 +150,8 @@ int page_in(struct blob *blob, pgoff_t offset)
 /* ---- The fault ------------------------------------------------------------------------------------------ */
 
 /* Why there is no entry for the access, or why it does not allow it. */
-static int refuse(struct map *root, vaddr_t address, const struct map_entry *entry,
-		  struct fault_result *result)
+static __attribute__((noinline)) int refuse(struct map *root, vaddr_t address, const struct map_entry *entry,
+					    struct fault_result *result)
 {
 	result->region = map_region(root, address);
 	result->allowed = entry ? entry->prot : 0;
@@ -162,15 +170,15 @@ static inline int enter_page(struct map_entry *entry, vaddr_t address, const str
 {
 	vm_prot_t prot = entry->prot | VM_READ;
 
-	if (!found->writable)
+	if (unlikely(!found->writable))
 		prot &= ~VM_WRITE;
-	if (entry->map->user)
+	if (likely(entry->map->user))
 		prot |= VM_USER;
 	return pmap_enter(entry->map->pmap, page_round_down(address), found->page, prot, entry->blob->cache);
 }
 
 /* Asks the pager of the entry's blob for a page, with no lock held on the way. Map locked; unlocks it. */
-static int fault_page_in(struct map *root, struct map_entry *entry, pgoff_t offset)
+static __attribute__((noinline)) int fault_page_in(struct map *root, struct map_entry *entry, pgoff_t offset)
 {
 	struct blob *blob = entry->blob;
 	int error;
@@ -195,8 +203,7 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 
 		rw_read_lock(root->lock);
 		entry = map_find(root, address);
-		/* Without VM_READ a pmap enters nothing: to serve such a fault would be in vain. */
-		if (!entry || entry->kind != ENTRY_BLOB || ((access | VM_READ) & ~entry->prot)) {
+		if (unlikely(!entry || entry->kind != ENTRY_BLOB || (access & ~entry->prot))) {
 			error = refuse(root, address, entry, result);
 			rw_read_unlock(root->lock);
 			fault_counts[result->outcome]++;
@@ -209,7 +216,7 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 
 		spin_lock(&blob->family->lock);
 		step = obtain(blob, offset, access & VM_WRITE, entry, &found);
-		if (step == OBTAIN_DONE) {
+		if (likely(step == OBTAIN_DONE)) {
 			error = enter_page(entry, address, &found);
 			entry->faults[found.how]++;
 			spin_unlock(&blob->family->lock);

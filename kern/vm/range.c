@@ -714,9 +714,10 @@ static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *
 	moved->offset = offset_of(resize->entry, want->start);
 	moved->start = address;
 	moved->end = address + want->new_bytes;
-	blob_ref(moved->blob);
 	/* From here on resize->entry may be gone: what is replaced can be another part of it. */
 	range_unmap(target, moved->start, moved->end, &new_ends);
+	/* Not before: a reference without a mapping would keep pages that were replaced. */
+	blob_ref(moved->blob);
 	entry_insert(target, moved);
 	/* From the top, as map_unmap() does: an entity goes with the last of its parts. */
 	range_unmap(resize->map, want->start, resize->old_end, &old_ends);

@@ -616,8 +616,8 @@ static void resize(void)
 {
 	struct range old = range_to_resize();
 	unsigned old_pages = old.end - old.first;
-	unsigned pages = below(4) ? 1 + below(old_pages + 3) : 1 + below(MAX_PAGES);
-	unsigned first = below(WINDOW + 1 - (pages < WINDOW ? pages : WINDOW));
+	unsigned pages = 1 + below(below(4) && old_pages < MAX_PAGES ? old_pages + 3 : MAX_PAGES);
+	unsigned first = below(WINDOW - pages);
 	bool fixed = below(3) == 0;
 	struct wish wish = fixed ? wish_fixed((struct range){first, first + pages}) : wish_anywhere(pages);
 	struct resize_request want = {.start = page_at(old.first),

@@ -271,6 +271,13 @@ static void trimming(void)
 	CHECK_EQ(resize_to(want(16, 8, 2, true), fixed_at(page_at(0))), 0);
 	CHECK_EQ(word_at(root, page_at(1)), 2);
 	CHECK_EQ(blob_pages_now(), before + 2);
+	CHECK_EQ(resize(want(0, 2, 8, false)), 0);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_EQ(user_store(root, page_at(i), 1 + i), 0);
+	/* What a move replaces, too. */
+	CHECK_EQ(resize_to(want(0, 2, 2, true), replace_at(page_at(4))), 0);
+	CHECK_EQ(blob_pages_now(), before + 6);
+	CHECK_EQ(word_at(root, page_at(5)), 2);
 	clear_window();
 	CHECK_EQ(blob_pages_now(), before);
 }

@@ -33,9 +33,6 @@
 /* Tables that a user pmap has from its creation to its end. */
 #define PERMANENT_TABLES 3
 
-#define likely(condition)   __builtin_expect((condition), 1)
-#define unlikely(condition) __builtin_expect((condition), 0)
-
 #define PRIVATE_PML4 pte_index(LAYOUT_PRIVATE_START, 4)
 #define KERNEL_PDPT  pte_index(LAYOUT_KERNEL_START, 3)
 #define KERNEL_PDE   pte_index(LAYOUT_KERNEL_START, 2)
@@ -438,10 +435,11 @@ static paddr_t find_way(const struct pmap *pmap, vaddr_t va, pte_t need)
 {
 	paddr_t table = pmap->top_paddr;
 
+#pragma GCC unroll 3
 	for (unsigned level = PTE_LEVELS; level > 1; level--) {
 		pte_t pte = pte_load(&table_entries(table)[pte_index(va, level)]);
 
-		if (need & ~pte)
+		if (unlikely(need & ~pte))
 			return 0;
 		table = pte_frame(pte);
 	}

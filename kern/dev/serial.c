@@ -20,10 +20,11 @@
 #define MAX_POLLS      10000000u
 #define LOOPBACK_POLLS 1000u
 
+/* Locks: (-) set by serial_init; (w) the port's one writer: the console under its lock, or the program's output. */
 struct port {
-	uint16_t base;
-	bool present; /* (-) set by serial_init */
-	bool stuck;   /* only the port's writer: a wait was in vain; do not wait again until it is ready */
+	uint16_t base; /* (-) */
+	bool present;  /* (-) */
+	bool stuck;    /* (w) a wait was in vain; do not wait again until it is ready */
 };
 
 static struct port ports[PORTS] = {{.base = 0x3f8}, {.base = 0x2f8}, {.base = 0x3e8}, {.base = 0x2e8}};

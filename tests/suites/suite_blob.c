@@ -338,6 +338,24 @@ static void pager_copies(void)
 	test_pager_finish(&test_pager);
 }
 
+static void pager_outrun(void)
+{
+	uint64_t before = blob_pages_now();
+
+	test_case("a page that was written while the pager fetched it stays as it was written");
+	for (unsigned copies = 0; copies < 2; copies++) {
+		struct blob *blob = make_paged_blob(copies);
+
+		test_pager.write_meanwhile = blob;
+		CHECK_EQ(get_word(blob, 4), ~4ul);
+		CHECK_EQ(test_pager.calls, 2);
+		CHECK_EQ(blob_pages_now(), before + 1);
+		blob_unref(blob);
+		CHECK_EQ(blob_pages_now(), before);
+		test_pager_finish(&test_pager);
+	}
+}
+
 static void pager_errors(void)
 {
 	static const int errors[] = {-EIO, -ENOMEM};
@@ -460,6 +478,7 @@ void suite_blob(void)
 	lent_pages();
 	shared_page_in();
 	pager_copies();
+	pager_outrun();
 	pager_errors();
 	unzeroed();
 	refusals();

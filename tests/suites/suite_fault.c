@@ -175,13 +175,17 @@ static void refused(void)
 	CHECK_EQ(map_create_arena(root, LAYOUT_ARENA_BYTES, &arena), 0);
 	expect_refused(map_start(arena), VM_READ, -EFAULT, FAULT_NO_ENTRY, "arena");
 
-	test_case("no right can be had without reading: what only writes or executes is refused, not served "
-		  "in vain");
+	test_case("what may only be written or executed is served for that, and refused for reading");
 	CHECK_EQ(map_protect(root, BASE, PAGE_SIZE, VM_WRITE), 0);
-	expect_refused(page_at(0), VM_WRITE, -EACCES, FAULT_PROTECTION, "read only");
 	expect_refused(page_at(0), VM_READ, -EACCES, FAULT_PROTECTION, "read only");
-	CHECK_EQ(map_protect(root, BASE, PAGE_SIZE, VM_EXEC), 0);
 	expect_refused(page_at(0), VM_EXEC, -EACCES, FAULT_PROTECTION, "read only");
+	CHECK_EQ(vm_fault(root, page_at(0), VM_WRITE, &result), 0);
+	CHECK(query(page_at(0)).prot & VM_WRITE);
+	CHECK_EQ(map_protect(root, BASE, PAGE_SIZE, VM_EXEC), 0);
+	CHECK(query(page_at(0)).page == NULL);
+	expect_refused(page_at(0), VM_READ, -EACCES, FAULT_PROTECTION, "read only");
+	CHECK_EQ(vm_fault(root, page_at(0), VM_EXEC, &result), 0);
+	CHECK(query(page_at(0)).prot & VM_EXEC);
 	clear();
 	blob_unref(blob);
 }

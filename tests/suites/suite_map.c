@@ -358,7 +358,14 @@ static void ceilings(void)
 	CHECK_EQ(map_protect(root, page_at(2), 4 * PAGE_SIZE, RW), -EACCES);
 	CHECK_EQ(map_protect(root, page_at(4), PAGE_SIZE, RX), 0);
 	expect_prots((vm_prot_t[]){RW, RX, VM_READ}, 3);
-	how.prot = RW;
+	/* A neighbour that shows what follows, and differs only in what it may become. */
+	how = (struct mapping){.prot = RX, .name = how.name};
+	place = fixed_at(page_at(7));
+	CHECK_EQ(map_unmap(root, page_at(7), PAGE_SIZE), 0);
+	CHECK_EQ(map_blob(root, &place, blob, 3, 1, &how, &at), 0);
+	CHECK_EQ(map_protect(root, page_at(4), 4 * PAGE_SIZE, VM_READ), 0);
+	expect_prots((vm_prot_t[]){RW, VM_READ, VM_READ}, 3);
+	how = (struct mapping){.prot = RW, .max_prot = RX, .name = how.name};
 	place = fixed_at(page_at(8));
 	CHECK_EQ(map_blob(root, &place, blob, 0, 4, &how, &at), -EACCES);
 	CHECK_EQ(map_blob_private(root, &place, blob, 0, 4, &how, &at), -EACCES);

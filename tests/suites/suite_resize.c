@@ -234,11 +234,15 @@ static void refusals(void)
 	CHECK_EQ(resize(request), -EINVAL);
 	CHECK_EQ(resize_to(want(0, 4, 4, true), fixed_at(page_at(16) + 8)), -EINVAL);
 	CHECK_EQ(resize_to(want(0, 4, 4, true), fixed_at(page_at(33))), -EACCES);
+	CHECK_EQ(map_protect(root, page_at(7), PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(resize_to(want(7, 1, 1, true), fixed_at(page_at(33))), 0);
+	CHECK_EQ(map_protect(root, page_at(33), PAGE_SIZE, RW), -EACCES);
+	CHECK_EQ(resize_to(want(33, 1, 1, true), fixed_at(page_at(7))), 0);
 	CHECK_EQ(resize_to(want(0, 4, 4, true), replace_at(LAYOUT_PRIVATE_END - PAGE_SIZE)), -EPERM);
 	CHECK_EQ(resize_to(want(0, 4, 4, true), fixed_at(LAYOUT_ARENAS_START)), -ENOMEM);
 	CHECK_EQ(resize_to(want(0, 4, 4, true), fixed_at(LAYOUT_PHYSICAL_END)), -ENOMEM);
 	CHECK_EQ(resize_to(want(0, 4, 4, true), fixed_at(~PAGE_MASK)), -ENOMEM);
-	CHECK_EQ(list_entries(root, BASE, page_at(64), list, MAX_LISTS), 3);
+	CHECK_EQ(list_entries(root, BASE, page_at(64), list, MAX_LISTS), 4);
 	for (unsigned i = 0; i < 4; i++)
 		CHECK_EQ(word_at(root, page_at(i)), 100 + i);
 	expect_window(4, 8, 4);

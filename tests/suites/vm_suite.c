@@ -101,6 +101,12 @@ static int test_pager_get_page(struct pager *pager, pgoff_t index, struct page *
 	test->calls++;
 	if (!CHECK(index < PAGER_PAGES) || test->error)
 		return test->error ? test->error : -EIO;
+	if (test->write_meanwhile) {
+		struct blob *blob = test->write_meanwhile;
+
+		test->write_meanwhile = NULL;
+		put_word(blob, index - blob->base, ~index);
+	}
 	if (test->copies) {
 		*out = pager_make_page(PAGE_BLOB, index);
 		return 0;
@@ -382,7 +388,8 @@ static bool check_entry(const struct map *map, const struct map_entry *entry)
 		return good & CHECK(!entry->blob && !entry->submap && !entry->entity);
 	case ENTRY_BLOB:
 		return good & CHECK(entry->blob && !entry->submap && !entry->entity) &&
-		       CHECK((entry->prot & ~entry->max_prot) == 0) & check_blob_entry(entry);
+		       CHECK((entry->prot & ~entry->max_prot) == 0) &
+			       CHECK((entry->max_prot & ~map->ceiling) == 0) & check_blob_entry(entry);
 	case ENTRY_ENTITY:
 		return good & CHECK(entry->submap && entry->entity && !entry->blob) &&
 		       check_submap_entry(entry);

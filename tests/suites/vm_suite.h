@@ -61,6 +61,7 @@ struct test_pager {
 	unsigned calls;
 	int error;
 	bool copies;
+	struct blob *write_meanwhile; /* somebody writes to its page while the pager fetches it; once */
 	bool destroyed;
 };
 void test_pager_init(struct test_pager *pager);

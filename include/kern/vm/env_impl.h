@@ -46,10 +46,10 @@ static inline uint32_t env_lock_owner(void)
 
 #ifdef DEBUG
 
-/* Who a lock is, for the order check. */
+/* Who a lock is, for the order check. Locks: (-) set once, by who initializes the lock. */
 struct lock_identity {
-	enum lock_rank rank; /* (-) set once */
-	const char *name;    /* (-) set once */
+	enum lock_rank rank; /* (-) */
+	const char *name;    /* (-) */
 };
 
 #define ENV_LOCK_IDENTITY(rank, name) \

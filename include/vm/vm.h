@@ -160,6 +160,9 @@ int map_create_root(const char *name, struct map **out);
 /* A map for kernel use that can be a shared submap of roots: own lock, kernel page tables. */
 int map_create_shared(const char *name, vaddr_t start, vaddr_t end, vm_prot_t ceiling, struct map **out);
 
+/* The submap of a root for what is linked, or mapped, in the low 2 GB. */
+struct map *map_private_space(struct map *root);
+
 /* One more holder; one less, the last of which removes all that is in the map and frees it. */
 void map_ref(struct map *map);
 void map_unref(struct map *map);
@@ -221,6 +224,9 @@ struct lookup {
 
 /* -EFAULT: no blob is mapped there. */
 int map_lookup(struct map *map, vaddr_t address, struct lookup *out);
+
+/* Is all of the range mapped? 0, or -ENOMEM. */
+int map_check(struct map *map, vaddr_t start, uint64_t size_bytes);
 
 /* Writes 1 or 0 to `vector` for each page: contents resident or not. -ENOMEM if part of it is not mapped. */
 int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned char *vector);

@@ -37,13 +37,19 @@ static const char *add_word(const char *line)
 	return line;
 }
 
+/* The word "--": what follows are a program's arguments (kern/proc/first.c). */
+static bool ends_options(const char *line)
+{
+	return line[0] == '-' && line[1] == '-' && (line[2] == '\0' || line[2] == ' ');
+}
+
 void cmdline_init(const char *line)
 {
 	used = 0;
 	for (;;) {
 		while (*line == ' ')
 			line++;
-		if (!*line)
+		if (!*line || ends_options(line))
 			return;
 		if (used >= sizeof words - 2) {
 			env_log("phoenix: the command line is too long; the rest is ignored: %s", line);

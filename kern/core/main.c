@@ -20,7 +20,7 @@ _Noreturn void kernel_main(uint32_t magic, paddr_t info);
  */
 void kernel_main(uint32_t magic, paddr_t info)
 {
-	const char *tests;
+	const char *tests, *zero_pool;
 
 	time_start();
 	cpu_init();
@@ -33,6 +33,9 @@ void kernel_main(uint32_t magic, paddr_t info)
 	vm_init();
 	apic_init();
 	time_init();
+	zero_pool = cmdline_get("zeropool");
+	if (zero_pool && strcmp(zero_pool, "off") == 0)
+		page_zero_pool_enable(false);
 
 	if (cmdline_get("verbose"))
 		kprintf("phoenix: started in %llu us\n",

@@ -77,30 +77,11 @@ static int map_fixed(struct user_space *space, struct request *request, vaddr_t 
 	return map_at(space->root, request, &place);
 }
 
-/* A search for the lowest gap of `bytes` in private space, from `at` on. */
-struct gap {
-	vaddr_t at;
-	uint64_t bytes;
-};
-
-static int step_over(const struct entry_info *entry, void *context)
-{
-	struct gap *gap = context;
-
-	if (entry->kind == ENTRY_SUBMAP || entry->end <= gap->at)
-		return 0;
-	if (entry->start >= LAYOUT_PRIVATE_END || entry->start >= gap->at + gap->bytes)
-		return 1;
-	gap->at = entry->end;
-	return 0;
-}
-
 static int map_in_low_memory(struct user_space *space, struct request *request)
 {
-	struct gap gap = {.at = LOWEST_WISH, .bytes = pages_to_bytes(request->pages)};
+	const struct placement place = {.low = LOWEST_WISH};
 
-	map_walk(space->root, step_over, &gap);
-	return map_fixed(space, request, gap.at, 0);
+	return map_at(map_private_space(space->root), request, &place);
 }
 
 static int map_anywhere(struct user_space *space, struct request *request, vaddr_t hint, uint64_t flags)
@@ -295,28 +276,6 @@ static enum advice classify_advice(uint64_t advice)
 	}
 }
 
-/* How far a range is found to be mapped. */
-struct coverage {
-	vaddr_t reached, end;
-};
-
-static int cover(const struct entry_info *entry, void *context)
-{
-	struct coverage *coverage = context;
-
-	if (entry->kind == ENTRY_BLOB && entry->start <= coverage->reached && entry->end > coverage->reached)
-		coverage->reached = entry->end;
-	return coverage->reached >= coverage->end || entry->start >= coverage->end;
-}
-
-static int check_mapped(struct map *root, vaddr_t start, uint64_t bytes)
-{
-	struct coverage coverage = {.reached = start, .end = start + bytes};
-
-	map_walk(root, cover, &coverage);
-	return coverage.reached >= coverage.end ? 0 : -ENOMEM;
-}
-
 int64_t sys_madvise(struct process *process, const struct trapframe *frame)
 {
 	struct map *root = process->space.root;
@@ -337,14 +296,14 @@ int64_t sys_madvise(struct process *process, const struct trapframe *frame)
 		return map_decommit(root, start, bytes);
 	case ADVICE_READ:
 	case ADVICE_WRITE:
-		if (check_mapped(root, start, bytes) != 0)
+		if (map_check(root, start, bytes) != 0)
 			return -ENOMEM;
 		return populate(root, start, bytes, advice == ADVICE_READ ? VM_READ : VM_WRITE);
 	case ADVICE_HINT:
 	case ADVICE_UNKNOWN:
 		break;
 	}
-	return check_mapped(root, start, bytes);
+	return map_check(root, start, bytes);
 }
 
 /*

@@ -337,6 +337,18 @@ pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages)
 	return count;
 }
 
+void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector)
+{
+	spin_lock(&blob->family->lock);
+	for (pgoff_t i = 0; i < pages; i++) {
+		bool shared;
+		slot_t *place = tree_find(&blob->tree, blob->base + offset + i, &shared);
+
+		vector[i] = blob->device || (place && *place != SLOT_EMPTY);
+	}
+	spin_unlock(&blob->family->lock);
+}
+
 /* ---- The reverse map: which entries show a window of the blob --------------------------------------- */
 
 static struct map_entry *entry_of_mapping(struct avl_node *node)

@@ -601,6 +601,16 @@ int map_create_root(const char *name, struct map **out)
 	return error;
 }
 
+struct map *map_private_space(struct map *root)
+{
+	struct map_entry *entry;
+
+	rw_read_lock(root->lock);
+	entry = map_first_above(root, LAYOUT_PRIVATE_START);
+	rw_read_unlock(root->lock);
+	return entry->submap;
+}
+
 int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
 {
 	struct placement anywhere = {.align = LAYOUT_ARENA_ALIGN};

@@ -561,13 +561,25 @@ int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes)
 	return error;
 }
 
+int map_check(struct map *map, vaddr_t start, uint64_t size_bytes)
+{
+	int error = range_check(start, size_bytes);
+
+	if (error)
+		return error;
+	rw_read_lock(map->lock);
+	error = range_for_each(map, start, start + size_bytes, true, check_blob, NULL);
+	rw_read_unlock(map->lock);
+	return error;
+}
+
 static int residency_of_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	unsigned char **vector = context;
-	pgoff_t offset = offset_of(entry, start);
+	pgoff_t pages = (end - start) >> PAGE_SHIFT;
 
-	for (; start < end; start += PAGE_SIZE)
-		*(*vector)++ = entry->blob->device || blob_resident(entry->blob, offset++, 1) > 0;
+	blob_residency(entry->blob, offset_of(entry, start), pages, *vector);
+	*vector += pages;
 	return 0;
 }
 

@@ -149,6 +149,9 @@ struct blob {
 
 void blob_init(void);
 
+/* Writes 1 or 0 for each page of a window: is it in memory? */
+void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector);
+
 /* The reverse map: `visit` each entry that maps any of [first, end), in pages of the blob. Family locked. */
 struct map_entry;
 void blob_for_each_mapping(struct blob *blob, pgoff_t first, pgoff_t end,

@@ -33,7 +33,7 @@ subtest 'a panic' => sub {
 };
 
 subtest 'a kernel stack that runs over' => sub {
-	my $console = panics('stack_overflow', '(?:stack|double fault)');
+	my $console = panics('stack-overflow', '(?:stack|double fault)');
 	like($console, qr/stack/, 'the stack is named');
 };
 

@@ -52,13 +52,13 @@ static void end(const char *step)
 		printf("  %-44s\n", step);
 		return;
 	}
-	printf("  %-44s %6llu %7lld %7lld %9lld  ", step, (unsigned long long)faults,
+	printf("  %-44s %6llu %7lld %7lld %9lld", step, (unsigned long long)faults,
 	       (long long)(after.resident_pages - before.resident_pages),
 	       (long long)(after.table_pages - before.table_pages),
 	       (long long)((before.free_pages - after.free_pages) * (PAGE / 1024)));
 	for (int i = 0; i < PHOENIX_FAULT_CASES; i++) {
 		if (after.faults[i] != before.faults[i])
-			printf(" %s %llu", names[i],
+			printf("   %s %llu", names[i],
 			       (unsigned long long)(after.faults[i] - before.faults[i]));
 	}
 	printf("\n");
@@ -169,6 +169,8 @@ static void print_map(void)
 	       "  start        end          may what     resident  name\n");
 	for (char *line = strtok(list, "\n"); line; line = strtok(NULL, "\n"))
 		printf("  %s\n", line);
+	printf("\nThe arena is this process's part of the global data space, 0x100000000 to "
+	       "0x6f8000000000.\n");
 }
 
 int main(void)

@@ -15,6 +15,9 @@
 #include <vm/page.h>
 #include <vm/types.h>
 
+/* Names are copied up to this many bytes, terminator included. */
+#define VM_NAME_BYTES 32
+
 struct blob;
 struct entity;
 struct map;
@@ -79,12 +82,17 @@ void blob_unref(struct blob *blob);
 uint64_t blob_size(const struct blob *blob); /* in bytes */
 
 /*
- * Copies bytes between a blob and kernel memory, without mapping it. -EINVAL when [offset,
+ * Copies bytes between a blob and kernel memory, without mapping it. -EINVAL for a device blob, and when [offset,
  * offset + bytes) is not inside the blob; -ENOMEM or -EIO when a page cannot be had, and then
  * blob_write may have written the bytes of earlier pages.
  */
 int blob_read(struct blob *blob, uint64_t offset, void *to, size_t bytes);
 int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t bytes);
+
+/*
+ * For both that follow: -EINVAL for a device blob and a window not inside the blob; -ENOMEM. blob_commit may have
+ * committed a part of the window then.
+ */
 
 /* Makes every page of [offset, offset + pages) resident and this blob's own, so that writes cannot fail. */
 int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages);
@@ -170,7 +178,7 @@ void map_unref(struct map *map);
 /*
  * Makes a submap of `size_bytes` in `parent`, which takes the only reference to it: map_unmap of
  * its whole range destroys it. Nothing in it can have rights outside `ceiling`. -EMFILE when it would be deeper
- * than MAP_MAX_DEPTH.
+ * than MAP_MAX_DEPTH. `name` is a string that is never freed.
  */
 int map_create_submap(struct map *parent, const struct placement *place, uint64_t size_bytes,
 		      vm_prot_t ceiling, const char *name, struct map **out);
@@ -196,7 +204,10 @@ int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes);
 /* Sets the rights of everything in the range. -ENOMEM if part of it is not mapped; -EACCES beyond a ceiling. */
 int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot);
 
-/* Forgets the contents of the range (blob_decommit) where mapped; -ENOMEM if part of it is not mapped. */
+/*
+ * Forgets the contents of the range (blob_decommit). -ENOMEM if part of it is not mapped; -EINVAL if a device is.
+ * -ENOMEM also where nodes shared with clones cannot be copied: then an initial part of the range is forgotten.
+ */
 int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes);
 
 /* What map_resize is to do: the mapping's range, its new length, and where it may go. */
@@ -270,8 +281,8 @@ enum fault_case {
 
 struct fault_result {
 	enum fault_case outcome;
-	const char *region; /* the name of the innermost entry or map that contains the address */
-	vm_prot_t allowed;  /* FAULT_PROTECTION: what the entry allows */
+	char region[VM_NAME_BYTES]; /* after an error: the innermost entry or map that contains the address */
+	vm_prot_t allowed;          /* FAULT_PROTECTION: what the entry allows */
 };
 
 /*

@@ -170,7 +170,11 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	clone->pager = source->pager;
 
 	spin_lock(&family->lock);
-	error = tree_share(&clone->tree, &source->tree, clone->base, clone->base + pages);
+	/* Outside of the blob there is nothing: a clone of all of it need not cut anything off. */
+	if (pages == source->pages)
+		error = tree_share(&clone->tree, &source->tree, 0, UINT64_MAX);
+	else
+		error = tree_share(&clone->tree, &source->tree, clone->base, clone->base + pages);
 	if (error) {
 		spin_unlock(&family->lock);
 		slab_free(&blob_cache, clone);

@@ -42,17 +42,6 @@ static bool segments_are_valid(pgoff_t pages, const struct segment *segments, si
 	return true;
 }
 
-/* Copies a string, cut to what fits. */
-static void copy_name(char to[MAP_NAME_BYTES], const char *from)
-{
-	size_t length = strlen(from);
-
-	if (length >= MAP_NAME_BYTES)
-		length = MAP_NAME_BYTES - 1;
-	memcpy(to, from, length);
-	to[length] = 0;
-}
-
 int entity_create(const char *name, pgoff_t pages, const struct segment *segments, size_t count,
 		  struct entity **out)
 {
@@ -68,7 +57,7 @@ int entity_create(const char *name, pgoff_t pages, const struct segment *segment
 	entity->refs = 1;
 	entity->pages = pages;
 	entity->count = count;
-	copy_name(entity->name, name);
+	vm_copy_name(entity->name, name);
 	memcpy(entity->segments, segments, count * sizeof(*segments));
 	for (size_t i = 0; i < count; i++)
 		blob_ref(segments[i].blob);

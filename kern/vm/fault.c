@@ -153,7 +153,7 @@ int page_in(struct blob *blob, pgoff_t offset)
 static __attribute__((noinline)) int refuse(struct map *root, vaddr_t address, const struct map_entry *entry,
 					    struct fault_result *result)
 {
-	result->region = map_region(root, address);
+	vm_copy_name(result->region, map_region(root, address));
 	result->allowed = entry ? entry->prot : 0;
 	if (!entry)
 		result->outcome = FAULT_NO_ENTRY;
@@ -177,16 +177,29 @@ static inline int enter_page(struct map_entry *entry, vaddr_t address, const str
 	return pmap_enter(entry->map->pmap, page_round_down(address), found->page, prot, entry->blob->cache);
 }
 
-/* Asks the pager of the entry's blob for a page, with no lock held on the way. Map locked; unlocks it. */
-static __attribute__((noinline)) int fault_page_in(struct map *root, struct map_entry *entry, pgoff_t offset)
+/*
+ * What vm_fault does when the page is not to be had under its locks, which this unlocks: waits for the pager, and
+ * then all is to be looked up again (0); or gives up.
+ */
+static __attribute__((noinline)) int not_obtained(struct map *root, struct map_entry *entry, pgoff_t offset,
+						  enum obtain step, struct fault_result *result)
 {
 	struct blob *blob = entry->blob;
 	int error;
 
+	entry->faults[FAULT_PAGE_IN] += step == OBTAIN_FROM_PAGER;
+	spin_unlock(&blob->family->lock);
 	blob_ref(blob);
+	vm_copy_name(result->region, entry->name);
 	rw_read_unlock(root->lock);
-	fault_counts[FAULT_PAGE_IN]++;
-	error = page_in(blob, offset);
+	if (step == OBTAIN_FROM_PAGER) {
+		result->outcome = FAULT_PAGE_IN;
+		fault_counts[FAULT_PAGE_IN]++;
+		error = page_in(blob, offset);
+	} else {
+		result->outcome = FAULT_ZERO_FILL;
+		error = -ENOMEM;
+	}
 	blob_unref(blob);
 	return error;
 }
@@ -211,8 +224,6 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 		}
 		blob = entry->blob;
 		offset = entry->offset + ((address - entry->start) >> PAGE_SHIFT);
-		result->region = entry->name;
-		result->outcome = FAULT_PAGE_IN;
 
 		spin_lock(&blob->family->lock);
 		step = obtain(blob, offset, access & VM_WRITE, entry, &found);
@@ -220,18 +231,14 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 			error = enter_page(entry, address, &found);
 			entry->faults[found.how]++;
 			spin_unlock(&blob->family->lock);
-			rw_read_unlock(root->lock);
 			fault_counts[found.how]++;
 			result->outcome = found.how;
+			if (unlikely(error))
+				vm_copy_name(result->region, entry->name);
+			rw_read_unlock(root->lock);
 			return error;
 		}
-		entry->faults[FAULT_PAGE_IN] += step == OBTAIN_FROM_PAGER;
-		spin_unlock(&blob->family->lock);
-		if (step == OBTAIN_NO_MEMORY) {
-			rw_read_unlock(root->lock);
-			return -ENOMEM;
-		}
-		error = fault_page_in(root, entry, offset);
+		error = not_obtained(root, entry, offset, step, result);
 		if (error)
 			return error;
 	}

@@ -182,6 +182,7 @@ static void unlink_entry(struct map_entry *entry)
 struct search {
 	vaddr_t low, high;
 	uint64_t bytes, align;
+	uint64_t gap; /* smaller gaps are not looked at */
 	vaddr_t found;
 };
 
@@ -200,7 +201,7 @@ static bool search_takes(struct search *search, vaddr_t gap_start, vaddr_t gap_e
 /* The lowest gap that does, among those before the entries below `node`. */
 static bool search_subtree(struct search *search, struct avl_node *node)
 {
-	while (node && entry_of(node)->widest >= search->bytes) {
+	while (node && entry_of(node)->widest >= search->gap) {
 		struct map_entry *entry = entry_of(node);
 
 		if (entry->start > search->low) {
@@ -223,18 +224,15 @@ static bool search_map(struct map *map, struct search *search)
 }
 
 /*
- * The lowest place. A gap that is larger by the alignment always does, so that looking for one takes O(log n);
- * only if there is none are gaps tried that may turn out to lie badly.
+ * The lowest place in a gap that is larger by the alignment, which always does: so looking for one takes O(log n).
+ * Only if there is none are smaller gaps tried, which may turn out to lie badly.
  */
 static bool search_aligned(struct map *map, struct search *search)
 {
-	struct search generous = *search;
-
-	generous.bytes += search->align - PAGE_SIZE;
-	if (generous.bytes >= search->bytes && search_map(map, &generous)) {
-		search->found = generous.found;
+	search->gap = search->bytes + search->align - PAGE_SIZE;
+	if (search->gap >= search->bytes && search_map(map, search))
 		return true;
-	}
+	search->gap = search->bytes;
 	return search->align > PAGE_SIZE && search_map(map, search);
 }
 
@@ -253,7 +251,7 @@ static bool is_inside(const struct map *map, vaddr_t start, uint64_t bytes)
 int map_choose(struct map *map, const struct placement *place, uint64_t bytes, vaddr_t *out)
 {
 	uint64_t align = place->align ? place->align : PAGE_SIZE;
-	struct search search = {place->low, place->high, bytes, align, 0};
+	struct search search = {.low = place->low, .high = place->high, .bytes = bytes, .align = align};
 
 	MAP_ASSERT_LOCKED(map);
 	if (bytes == 0 || !page_aligned(bytes) || (align & (align - 1)) || align < PAGE_SIZE)
@@ -352,7 +350,8 @@ static void move_bounds(struct map_entry *entry, vaddr_t start, vaddr_t end)
 {
 	if (entry->blob)
 		blob_remove_mapping(entry);
-	entry->offset += ((int64_t)(start - entry->start)) >> PAGE_SHIFT;
+	/* A window of a blob only ever moves its end; what comes off its front is split off. */
+	ASSERT(!entry->blob || start == entry->start);
 	entry->start = start;
 	entry->end = end;
 	if (entry->blob)
@@ -426,7 +425,6 @@ struct map_entry *entry_merge(struct map_entry *entry)
 static struct map *map_allocate(const char *name, vaddr_t start, vaddr_t end)
 {
 	struct map *map = slab_alloc(&map_cache);
-	size_t length = strlen(name);
 
 	if (!map)
 		return NULL;
@@ -437,7 +435,7 @@ static struct map *map_allocate(const char *name, vaddr_t start, vaddr_t end)
 	map->ceiling = VM_ALL;
 	map->lock = &map->own_lock;
 	map->top = map;
-	memcpy(map->name, name, length < MAP_NAME_BYTES ? length : MAP_NAME_BYTES - 1);
+	vm_copy_name(map->name, name);
 	return map;
 }
 

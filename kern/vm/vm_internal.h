@@ -21,6 +21,17 @@
 
 #include "avl.h"
 
+/* Copies a name, cut to what fits. */
+static inline void vm_copy_name(char to[VM_NAME_BYTES], const char *from)
+{
+	size_t length = strlen(from);
+
+	if (length >= VM_NAME_BYTES)
+		length = VM_NAME_BYTES - 1;
+	memcpy(to, from, length);
+	to[length] = '\0';
+}
+
 /* ---- Trees of pages (tree.c) ------------------------------------------------------------ */
 
 #define TREE_BITS       6
@@ -195,15 +206,12 @@ int page_in(struct blob *blob, pgoff_t offset);
 
 /* ---- Entities (entity.c) ---------------------------------------------------------------- */
 
-/* Names are copied up to this many bytes, terminator included. */
-#define MAP_NAME_BYTES 32
-
 /* Fills one page at most. Constant once made, so only its reference count needs care. */
 struct entity {
 	_Atomic uint32_t refs;                        /* (a) */
 	uint32_t count;                               /* (-) segments */
 	pgoff_t pages;                                /* (-) */
-	char name[MAP_NAME_BYTES];                    /* (-) */
+	char name[VM_NAME_BYTES];                     /* (-) */
 	struct segment segments[ENTITY_MAX_SEGMENTS]; /* (-) */
 };
 _Static_assert(sizeof(struct entity) <= PAGE_SIZE, "an entity is allocated as one page");
@@ -259,7 +267,7 @@ struct map {
 	bool user;                      /* (-) ring 3 may use what is mapped here */
 	bool arena;                     /* (-) give the addresses back to global data space at the end */
 	uint8_t depth;                  /* (-) */
-	char name[MAP_NAME_BYTES];      /* (-) */
+	char name[VM_NAME_BYTES];       /* (-) */
 };
 
 #define MAP_ASSERT_LOCKED(map)       DEBUG_ASSERT(rw_held((map)->lock))

@@ -89,7 +89,7 @@ static struct page *pager_make_page(enum page_state state, pgoff_t index)
 {
 	struct page *page = page_alloc(state, PAGE_ALLOC_ZERO);
 
-	if (CHECK(page != NULL))
+	if (page)
 		*(uint64_t *)page_data(page) = PAGER_WORD + index;
 	return page;
 }
@@ -109,10 +109,12 @@ static int test_pager_get_page(struct pager *pager, pgoff_t index, struct page *
 	}
 	if (test->copies) {
 		*out = pager_make_page(PAGE_BLOB, index);
-		return 0;
+		return *out ? 0 : -ENOMEM;
 	}
 	if (!test->pages[index])
 		test->pages[index] = pager_make_page(PAGE_KERNEL, index);
+	if (!test->pages[index])
+		return -ENOMEM;
 	page_ref(test->pages[index]);
 	*out = test->pages[index];
 	return 0;

@@ -2,7 +2,7 @@
  * The page fault: from an address to a page that is there.
  *
  * vm_fault() finds the map entry, obtains the page of its blob, and enters it into the page tables. Read it first;
- * then map_find() in map.c, tree_place() in tree.c, page_alloc() in page.c and pmap_enter() in
+ * then map_find() in map.c, obtain() and the cases here, page_alloc() in page.c and pmap_enter() in
  * kern/arch. Trap handlers call it, and decide what a refusal means; nothing here ends a program.
  *
  *   case         the page is                            and the access   what happens
@@ -33,15 +33,6 @@ static _Atomic uint64_t fault_counts[FAULT_CASES];
 
 /* ---- Obtaining a page of a blob -------------------------------------------------------------------- */
 
-/* A page of RAM that is about to be the blob's at `index` says so. A lent page stays its owner's. */
-static void label_page(struct page *page, const struct blob *blob, pgoff_t index)
-{
-	if (page->state != PAGE_BLOB)
-		return;
-	page->owner = blob->family;
-	page->index = index;
-}
-
 /* Fills the empty `place` of a blob without a pager; NULL: there is no place yet. */
 static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slot_t *place, bool shared,
 					   bool write, struct obtained *out)
@@ -54,8 +45,9 @@ static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slo
 		page_free(page);
 		return OBTAIN_NO_MEMORY;
 	}
-	label_page(page, blob, index);
-	tree_fill(&blob->tree, index, place, page);
+	page->owner = blob->family;
+	page->index = index;
+	*place = slot_of_page(page);
 	out->page = page;
 	out->how = FAULT_ZERO_FILL;
 	/* Read first and written later, as a fresh page often is: spare it the second fault. */
@@ -79,7 +71,8 @@ static __attribute__((noinline)) enum obtain copy_on_write(struct blob *blob, pg
 		return OBTAIN_NO_MEMORY;
 	}
 	pmap_copy_page(copy, original);
-	label_page(copy, blob, index);
+	copy->owner = blob->family;
+	copy->index = index;
 	/* The faulting entry's own translation is replaced when the copy is entered. */
 	blob_forget_translations(blob, index - blob->base, index - blob->base + 1, entry);
 	*place = slot_of_page(copy);
@@ -137,8 +130,12 @@ int page_in(struct blob *blob, pgoff_t offset)
 	/* In place, for all who share the node: the pager's page is what they all have there. */
 	error = tree_place(&blob->tree, index, false, &place);
 	if (!error && *place == SLOT_EMPTY) {
-		label_page(page, blob, index);
-		tree_fill(&blob->tree, index, place, page);
+		/* A lent page stays its owner's. */
+		if (page->state == PAGE_BLOB) {
+			page->owner = blob->family;
+			page->index = index;
+		}
+		*place = slot_of_page(page);
 		page = NULL;
 	}
 	spin_unlock(&blob->family->lock);
@@ -160,21 +157,6 @@ static __attribute__((noinline)) int refuse(struct map *root, vaddr_t address, c
 	else
 		result->outcome = entry->kind == ENTRY_BLOB ? FAULT_PROTECTION : FAULT_RESERVED;
 	return result->outcome == FAULT_PROTECTION ? -EACCES : -EFAULT;
-}
-
-/*
- * Enters the page with the entry's rights, but without write where others see the page. The machine has no
- * right to write or execute without reading, so such an entry's pages can be read as long as they are entered.
- */
-static inline int enter_page(struct map_entry *entry, vaddr_t address, const struct obtained *found)
-{
-	vm_prot_t prot = entry->prot | VM_READ;
-
-	if (unlikely(!found->writable))
-		prot &= ~VM_WRITE;
-	if (likely(entry->map->user))
-		prot |= VM_USER;
-	return pmap_enter(entry->map->pmap, page_round_down(address), found->page, prot, entry->blob->cache);
 }
 
 /*
@@ -204,6 +186,19 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 	return error;
 }
 
+/*
+ * The entry's rights, but without write where others see the page. The machine has no right to write or
+ * execute without reading, so such an entry's pages can be read as long as they are entered.
+ */
+static inline vm_prot_t rights_of(const struct map_entry *entry, bool writable)
+{
+	vm_prot_t rights = entry->prot | VM_READ;
+
+	if (unlikely(!writable))
+		rights &= ~VM_WRITE;
+	return likely(entry->map->user) ? rights | VM_USER : rights;
+}
+
 int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_result *result)
 {
 	for (;;) {
@@ -228,7 +223,8 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 		spin_lock(&blob->family->lock);
 		step = obtain(blob, offset, access & VM_WRITE, entry, &found);
 		if (likely(step == OBTAIN_DONE)) {
-			error = enter_page(entry, address, &found);
+			error = pmap_enter(entry->map->pmap, page_round_down(address), found.page,
+					   rights_of(entry, found.writable), blob->cache);
 			entry->faults[found.how]++;
 			spin_unlock(&blob->family->lock);
 			fault_counts[found.how]++;

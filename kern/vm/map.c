@@ -45,43 +45,30 @@ static void update_gap(struct map *map, struct map_entry *entry)
 	avl_repair(&map->entries, &entry->by_address, entry_update);
 }
 
-/* The entry of this very map that contains `address`. */
-static struct map_entry *find_here(struct map *map, vaddr_t address)
-{
-	struct avl_node *node = map->entries;
-
-	while (node) {
-		struct map_entry *entry = entry_of(node);
-
-		if (address < entry->start)
-			node = node->left;
-		else if (address >= entry->end)
-			node = node->right;
-		else
-			return entry;
-	}
-	return NULL;
-}
-
 struct map_entry *map_find(struct map *map, vaddr_t address)
 {
 	struct map *top = map->top;
 	struct map_entry *entry = atomic_load_explicit(&top->recent, memory_order_relaxed);
+	struct avl_node *node = map->entries;
 
 	MAP_ASSERT_LOCKED(map);
 	/* Faults come in runs: most are in the entry of the one before. */
 	if (entry && map == top && address >= entry->start && address < entry->end)
 		return entry;
-	for (;;) {
-		entry = find_here(map, address);
-		if (!entry)
-			return NULL;
-		if (!entry->submap || entry->submap->top != top)
-			break;
-		map = entry->submap;
+	while (node) {
+		entry = entry_of(node);
+		if (address < entry->start) {
+			node = node->left;
+		} else if (address >= entry->end) {
+			node = node->right;
+		} else if (entry->submap && entry->submap->top == top) {
+			node = entry->submap->entries;
+		} else {
+			atomic_store_explicit(&top->recent, entry, memory_order_relaxed);
+			return entry;
+		}
 	}
-	atomic_store_explicit(&top->recent, entry, memory_order_relaxed);
-	return entry;
+	return NULL;
 }
 
 const char *map_region(struct map *map, vaddr_t address)

@@ -270,25 +270,7 @@ static __attribute__((noinline)) struct page *page_alloc_slowly(enum page_state 
 	return page;
 }
 
-/* The usual case calls nothing, not even to wait for the lock, so that it has no registers to save. */
-static inline struct page *page_alloc_any(enum page_state state, unsigned flags)
-{
-	struct page_cache *cache = cache_mine();
-
-	if (!spin_trylock(&cache->lock))
-		return page_alloc_slowly(state, flags);
-	if (cache->count == 0) {
-		spin_unlock(&cache->lock);
-		return page_alloc_slowly(state, flags);
-	}
-	struct page *page = cache_pop(cache, state);
-	spin_unlock(&cache->lock);
-	page_unpoison(page);
-	page_prepare(page, state);
-	return page;
-}
-
-static struct page *page_alloc_from_pool(enum page_state state)
+static __attribute__((noinline)) struct page *page_alloc_from_pool(enum page_state state)
 {
 	struct page *page = pool_take(state);
 
@@ -299,20 +281,32 @@ static struct page *page_alloc_from_pool(enum page_state state)
 	return page;
 }
 
+/* The usual case calls nothing but to clear the page, not even to wait for the lock. */
 struct page *page_alloc(enum page_state state, unsigned flags)
 {
-	struct page *page;
+	struct page_cache *cache = cache_mine();
+	struct page *page = NULL;
 
 	DEBUG_ASSERT(state_is_allocated(state));
-	if (!(flags & PAGE_ALLOC_ZERO))
-		return page_alloc_any(state, flags);
-	if (counter_get(&pages.pool_pages) != 0) {
+	if ((flags & PAGE_ALLOC_ZERO) && counter_get(&pages.pool_pages) != 0) {
 		page = page_alloc_from_pool(state);
 		if (page != NULL)
 			return page;
 	}
-	page = page_alloc_any(state, flags);
-	if (page != NULL) {
+	if (likely(spin_trylock(&cache->lock))) {
+		if (likely(cache->count != 0))
+			page = cache_pop(cache, state);
+		spin_unlock(&cache->lock);
+	}
+	if (likely(page != NULL)) {
+		page_unpoison(page);
+		page_prepare(page, state);
+	} else {
+		page = page_alloc_slowly(state, flags);
+		if (page == NULL)
+			return NULL;
+	}
+	if (flags & PAGE_ALLOC_ZERO) {
 		pmap_zero_page(page);
 		atomic_fetch_add_explicit(&pages.zero_misses, 1, memory_order_relaxed);
 	}

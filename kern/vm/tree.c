@@ -62,12 +62,8 @@ static void slot_unref(slot_t slot)
 	ASSERT(node->refs > 0);
 	if (--node->refs > 0)
 		return;
-	for (unsigned i = 0; i < TREE_FANOUT && node->used > 0; i++) {
-		if (node->slots[i] == SLOT_EMPTY)
-			continue;
+	for (unsigned i = 0; i < TREE_FANOUT; i++)
 		slot_unref(node->slots[i]);
-		node->used--;
-	}
 	slab_free(&node_cache, node);
 }
 
@@ -159,7 +155,6 @@ static void tree_grow(struct tree *tree, pgoff_t index, struct node_reserve *res
 			struct node *node = reserve_take_empty(reserve);
 
 			node->slots[0] = tree->root;
-			node->used = 1;
 			tree->root = (slot_t)node;
 		}
 		tree->height++;
@@ -169,7 +164,6 @@ static void tree_grow(struct tree *tree, pgoff_t index, struct node_reserve *res
 static int tree_build(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 {
 	struct node_reserve reserve;
-	struct node *above = NULL;
 	slot_t *place;
 
 	if (reserve_fill(&reserve, nodes_missing(tree, index, own)))
@@ -181,14 +175,11 @@ static int tree_build(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 
 		if (!node) {
 			node = reserve_take_empty(&reserve);
-			if (above)
-				above->used++;
 			*place = (slot_t)node;
 		} else if (own && node->refs > 1) {
 			node = reserve_take_copy(&reserve, node);
 			*place = (slot_t)node;
 		}
-		above = node;
 		place = &node->slots[slot_index(index, height)];
 	}
 	reserve_drain(&reserve);
@@ -262,6 +253,15 @@ static unsigned nodes_to_copy(slot_t slot, struct subtree sub, pgoff_t first, pg
 	return count;
 }
 
+static bool node_is_empty(const struct node *node)
+{
+	for (unsigned i = 0; i < TREE_FANOUT; i++) {
+		if (node->slots[i] != SLOT_EMPTY)
+			return false;
+	}
+	return true;
+}
+
 static void subtree_clear(slot_t *place, struct subtree sub, pgoff_t first, pgoff_t end,
 			  struct node_reserve *reserve)
 {
@@ -281,13 +281,9 @@ static void subtree_clear(slot_t *place, struct subtree sub, pgoff_t first, pgof
 		*place = (slot_t)node;
 	}
 	last = last_slot(sub, end);
-	for (unsigned i = first_slot(sub, first); i <= last && node->used > 0; i++) {
-		if (node->slots[i] == SLOT_EMPTY)
-			continue;
+	for (unsigned i = first_slot(sub, first); i <= last; i++)
 		subtree_clear(&node->slots[i], subtree_child(sub, i), first, end, reserve);
-		node->used -= node->slots[i] == SLOT_EMPTY;
-	}
-	if (node->used == 0) {
+	if (node_is_empty(node)) {
 		slab_free(&node_cache, node);
 		*place = SLOT_EMPTY;
 	}
@@ -339,8 +335,6 @@ static pgoff_t subtree_count(slot_t slot, struct subtree sub, pgoff_t first, pgo
 		return 0;
 	if (sub.height == 0)
 		return 1;
-	if (sub.height == 1 && subtree_inside(sub, first, end))
-		return slot_node(slot)->used;
 	last = last_slot(sub, end);
 	for (unsigned i = first_slot(sub, first); i <= last; i++)
 		count += subtree_count(slot_node(slot)->slots[i], subtree_child(sub, i), first, end);

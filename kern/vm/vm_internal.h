@@ -65,7 +65,6 @@ static inline struct node *slot_node(slot_t slot)
 /* Locks: (f) everything, the lock of the family whose trees the node is in. */
 struct node {
 	uint32_t refs;             /* (f) slots, in nodes or roots, that refer to it; shared if more than 1 */
-	uint32_t used;             /* (f) slots that are not empty */
 	slot_t slots[TREE_FANOUT]; /* (f) */
 };
 
@@ -114,17 +113,6 @@ static inline slot_t *tree_find(struct tree *tree, pgoff_t index, bool *shared)
  * keeps contents. The place is valid until the family is unlocked. 0, or -ENOMEM and nothing changed.
  */
 int tree_place(struct tree *tree, pgoff_t index, bool own, slot_t **out);
-
-/* Stores a page in an empty place, taking over the caller's reference to it. */
-static inline void tree_fill(const struct tree *tree, pgoff_t index, slot_t *place, struct page *page)
-{
-	*place = slot_of_page(page);
-	if (tree->height > 0) {
-		slot_t *first = place - (index & (TREE_FANOUT - 1));
-
-		((struct node *)((char *)first - offsetof(struct node, slots)))->used++;
-	}
-}
 
 /* Empties [first, end). 0, or -ENOMEM and nothing changed (only where the tree shares nodes at the range's ends). */
 int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end);

@@ -91,16 +91,6 @@ _Noreturn static __attribute__((noinline)) void refuse(const struct trapframe *f
 	process_fault(process_current(), frame, signal, why);
 }
 
-/* A program needs a page: the VM makes it possible, or the program ends. */
-static void user_page_fault(const struct trapframe *frame, vaddr_t address)
-{
-	struct fault_result result;
-	int status = vm_fault(this_cpu()->map, address, fault_access(frame->error), &result);
-
-	if (__builtin_expect(status != 0, 0))
-		refuse(frame, address, status, &result);
-}
-
 /*
  * A place in copy.asm where faults are foreseen. The numbers are 32 bits wide because the kernel is in the low
  * 2 GB; the layout is copy.asm's copy_window.
@@ -185,6 +175,8 @@ static __attribute__((noinline)) void kernel_page_fault(struct trapframe *frame,
 void trap_page_fault(struct trapframe *frame)
 {
 	vaddr_t address = read_cr2();
+	struct fault_result result;
+	int status;
 
 	if (__builtin_expect(!trap_from_user(frame), 0)) {
 		kernel_page_fault(frame, address);
@@ -193,7 +185,10 @@ void trap_page_fault(struct trapframe *frame)
 	interrupts_enable();
 	if (__builtin_expect(frame->error & PF_RESERVED, 0))
 		fatal_page_fault(frame, address);
-	user_page_fault(frame, address);
+	/* A program needs a page: the VM makes it possible, or the program ends. */
+	status = vm_fault(this_cpu()->map, address, fault_access(frame->error), &result);
+	if (__builtin_expect(status != 0, 0))
+		refuse(frame, address, status, &result);
 }
 
 /* ---- Other exceptions ---------------------------------------------------------------------------- */

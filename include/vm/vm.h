@@ -242,6 +242,12 @@ int map_check(struct map *map, vaddr_t start, uint64_t size_bytes);
 /* Writes 1 or 0 to `vector` for each page: contents resident or not. -ENOMEM if part of it is not mapped. */
 int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned char *vector);
 
+/*
+ * Makes a root with each entry of `root` as its inheritance says: a clone of the blob, the blob itself, or nothing.
+ * Arenas keep their addresses. Cost: entries, not pages. -ENOMEM.
+ */
+int map_clone(struct map *root, const char *name, struct map **out);
+
 struct pmap *map_pmap(struct map *map);
 
 /* The range [map_start, map_end) that a map covers: set when it is made. */
@@ -291,6 +297,14 @@ struct fault_result {
  * had), -EIO (the pager failed). `result` is always filled in. May sleep; no locks held.
  */
 int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_result *result);
+
+/*
+ * Says in one line what an access meets and what it would do, changing nothing: root > submaps > entry and its rights >
+ * the page's state in its blob > its translation > the verdict. What does not fit into `bytes` (at least 1) is
+ * cut off. 0 if the access would succeed, at once or after a fault; else what vm_fault would return for it:
+ * -EFAULT or -EACCES.
+ */
+int vm_explain(struct map *root, vaddr_t address, vm_prot_t access, char *text, size_t bytes);
 
 /* How often each case happened since boot. */
 void vm_fault_counts(uint64_t counts[FAULT_CASES]);

@@ -13,6 +13,7 @@ void vm_init(void)
 	tree_init();
 	blob_init();
 	map_init();
+	arena_init();
 }
 
 /* Enters every page of an entry's window, which the blob has. */

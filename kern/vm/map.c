@@ -13,9 +13,6 @@
 static struct slab_cache map_cache;
 static struct slab_cache entry_cache;
 
-/* All arenas of all processes: address space only, so that no two are given the same. */
-static struct map *arenas;
-
 struct map *system_map;
 struct map *dynamic_map;
 
@@ -497,7 +494,7 @@ void map_unref(struct map *map)
 	if (owns_pmap)
 		pmap_destroy(map->pmap);
 	if (map->arena)
-		map_unmap(arenas, map->start, map->end - map->start);
+		arena_unref(map->arena);
 	slab_free(&map_cache, map);
 }
 
@@ -596,27 +593,6 @@ struct map *map_private_space(struct map *root)
 	return entry->submap;
 }
 
-int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
-{
-	struct placement anywhere = {.align = LAYOUT_ARENA_ALIGN};
-	struct placement fixed = {.flags = PLACE_FIXED};
-	int error;
-
-	error = map_reserve(arenas, &anywhere, size_bytes, "arena", &fixed.address);
-	if (error)
-		return error;
-	error = map_create_submap(root, &fixed, size_bytes, VM_ALL, "arena", out);
-	if (error) {
-		map_unmap(arenas, fixed.address, size_bytes);
-		return error;
-	}
-	rw_write_lock(root->lock);
-	(*out)->arena = true;
-	map_first_above(root, fixed.address)->permanent = true;
-	rw_write_unlock(root->lock);
-	return 0;
-}
-
 /* Is the range in one of the parts of the layout that user code may use? */
 bool user_range(vaddr_t start, uint64_t bytes)
 {
@@ -631,17 +607,11 @@ bool user_range(vaddr_t start, uint64_t bytes)
 
 void map_init(void)
 {
-	struct map *maps[3];
-
 	slab_cache_init(&map_cache, "map", sizeof(struct map));
 	slab_cache_init(&entry_cache, "map entry", sizeof(struct map_entry));
 	if (map_create_shared("system data space", LAYOUT_SYSTEM_START, LAYOUT_SYSTEM_END, VM_READ | VM_WRITE,
-			      &maps[0]) ||
+			      &system_map) ||
 	    map_create_shared("kernel dynamic memory", LAYOUT_DYNAMIC_START, LAYOUT_DYNAMIC_END,
-			      VM_READ | VM_WRITE, &maps[1]) ||
-	    map_create_shared("global data space", LAYOUT_ARENAS_START, LAYOUT_ARENAS_END, 0, &maps[2]))
+			      VM_READ | VM_WRITE, &dynamic_map))
 		panic("no memory for the kernel's own maps");
-	system_map = maps[0];
-	dynamic_map = maps[1];
-	arenas = maps[2];
 }

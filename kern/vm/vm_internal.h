@@ -253,7 +253,7 @@ struct map {
 	uint64_t entry_count;           /* (m) */
 	vm_prot_t ceiling;              /* (-) no entry's rights exceed it */
 	bool user;                      /* (-) ring 3 may use what is mapped here */
-	bool arena;                     /* (-) give the addresses back to global data space at the end */
+	struct arena *arena;            /* (-) whose addresses it has; NULL: it is no arena */
 	uint8_t depth;                  /* (-) */
 	char name[VM_NAME_BYTES];       /* (-) */
 };
@@ -261,6 +261,17 @@ struct map {
 #define MAP_ASSERT_LOCKED(map)       DEBUG_ASSERT(rw_held((map)->lock))
 #define MAP_ASSERT_WRITING(map)      DEBUG_ASSERT(rw_held_write((map)->lock))
 #define FAMILY_ASSERT_LOCKED(family) DEBUG_ASSERT(spin_held(&(family)->lock))
+
+/* A part of global data space (arena.c). */
+struct arena {
+	_Atomic uint32_t refs; /* (a) submaps */
+	vaddr_t start;         /* (-) */
+	uint64_t bytes;        /* (-) */
+};
+
+void arena_init(void);
+void arena_ref(struct arena *arena);
+void arena_unref(struct arena *arena);
 
 void map_init(void);
 

@@ -22,6 +22,7 @@
 	SUITE(resize)       \
 	SUITE(map_model)    \
 	SUITE(fault)        \
+	SUITE(clone)        \
 	SUITE(no_memory)    \
 	SUITE(kmem)         \
 	SUITE(program)      \

@@ -1,0 +1,73 @@
+/*
+ * Arenas: parts of global data space at addresses that no other process's allocations have.
+ *
+ * An arena is addresses and nothing else. It is reserved in one map that holds nothing but reservations, and lives as
+ * long as a submap of it does: the one that was made with it, and those of forked children, which have the same addresses.
+ */
+#include <asm/errno.h>
+#include <vm/layout.h>
+
+#include "vm_internal.h"
+
+static struct map *arenas;
+static struct slab_cache arena_cache;
+
+void arena_init(void)
+{
+	slab_cache_init(&arena_cache, "arena", sizeof(struct arena));
+	if (map_create_shared("global data space", LAYOUT_ARENAS_START, LAYOUT_ARENAS_END, 0, &arenas))
+		panic("no memory for the map of arenas");
+}
+
+static int arena_create(uint64_t size_bytes, struct arena **out)
+{
+	struct placement anywhere = {.align = LAYOUT_ARENA_ALIGN};
+	struct arena *arena = slab_alloc(&arena_cache);
+	int error;
+
+	if (!arena)
+		return -ENOMEM;
+	arena->refs = 1;
+	arena->bytes = size_bytes;
+	error = map_reserve(arenas, &anywhere, size_bytes, "arena", &arena->start);
+	if (error)
+		slab_free(&arena_cache, arena);
+	else
+		*out = arena;
+	return error;
+}
+
+void arena_ref(struct arena *arena)
+{
+	arena->refs++;
+}
+
+void arena_unref(struct arena *arena)
+{
+	if (--arena->refs > 0)
+		return;
+	/* One whole entry: nothing is split, so nothing is allocated. */
+	map_unmap(arenas, arena->start, arena->bytes);
+	slab_free(&arena_cache, arena);
+}
+
+int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
+{
+	struct placement fixed = {.flags = PLACE_FIXED};
+	struct arena *arena;
+	int error = arena_create(size_bytes, &arena);
+
+	if (error)
+		return error;
+	fixed.address = arena->start;
+	error = map_create_submap(root, &fixed, size_bytes, VM_ALL, "arena", out);
+	if (error) {
+		arena_unref(arena);
+		return error;
+	}
+	rw_write_lock(root->lock);
+	(*out)->arena = arena;
+	map_first_above(root, fixed.address)->permanent = true;
+	rw_write_unlock(root->lock);
+	return 0;
+}

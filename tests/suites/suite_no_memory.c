@@ -177,6 +177,16 @@ static int call_create_root(void)
 	return error;
 }
 
+static int call_clone_root(void)
+{
+	struct map *made;
+	int error = map_clone(root, "clone", &made);
+
+	if (!error)
+		map_unref(made);
+	return error;
+}
+
 static int call_create_submap(void)
 {
 	struct placement place = replace_at(page_at(64));
@@ -283,6 +293,7 @@ static const struct {
 	{"a page that the pager has", call_page_in, false},
 	{"entity_create", call_entity_create, true},
 	{"map_create_root", call_create_root, true},
+	{"map_clone", call_clone_root, true},
 	{"map_create_submap", call_create_submap, true},
 	{"map_create_arena", call_create_arena, true},
 	{"map_reserve", call_reserve, true},

@@ -23,8 +23,10 @@
 	SUITE(map_model)    \
 	SUITE(fault)        \
 	SUITE(no_memory)    \
+	SUITE(corners)      \
 	SUITE(kmem)         \
 	SUITE(program)      \
+	SUITE(races)        \
 	SUITE(cpu)          \
 	SUITE(usercopy)     \
 	SUITE(time)         \

@@ -35,7 +35,8 @@ _Noreturn void power_off(int status);
 /* Ports are numbered 1 to 4, as COM1 to COM4. Present ones work; writes to others are lost. */
 void serial_init(void);
 bool serial_present(unsigned port);
-void serial_write(unsigned port, const void *bytes, size_t count); /* raw */
+/* Raw. How many bytes it took: fewer than `count` where it takes no more for a long time. */
+size_t serial_write(unsigned port, const void *bytes, size_t count);
 int serial_read_byte(unsigned port);                               /* -1: nothing there now */
 
 /* ---- Command line (kern/core/cmdline.c) ------------------------------------------------------ */
@@ -69,6 +70,9 @@ void cpu_set_kernel_stack(vaddr_t top);
 /* The user's thread pointer (FS base). */
 void cpu_set_fs_base(vaddr_t base);
 vaddr_t cpu_fs_base(void);
+/* The user's GS base. */
+void cpu_set_gs_base(vaddr_t base);
+vaddr_t cpu_gs_base(void);
 /* Enters ring 3 with all registers zero but these. */
 _Noreturn void cpu_enter_user(vaddr_t rip, vaddr_t rsp);
 

@@ -126,7 +126,7 @@ void stats_print(struct process *process);
 
 /* What was in use before a program started, to tell afterwards whether all of it came back. */
 struct usage {
-	uint64_t free_pages, slab_pages;
+	uint64_t free_pages, slab_pages, kernel_tables;
 	uint64_t slab_objects;
 };
 struct usage usage_now(void);

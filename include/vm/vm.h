@@ -94,7 +94,10 @@ int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t byte
  * committed a part of the window then.
  */
 
-/* Makes every page of [offset, offset + pages) resident and this blob's own, so that writes cannot fail. */
+/*
+ * Makes every page of [offset, offset + pages) resident and this blob's own, so that writes cannot fail. -EINVAL as
+ * blob_write; -ENOMEM or -EIO when a page cannot be had, and then those before it are.
+ */
 int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
 /* Forgets pages: they are absent again, as if never touched, in all mappings of the blob. */
@@ -142,6 +145,7 @@ struct placement {
 	vaddr_t address;   /* with PLACE_FIXED: exactly here; else a hint, taken if it is free */
 	vaddr_t low, high; /* anywhere in [low, high) of the map; high 0: to the map's end */
 	uint64_t align;    /* a power of two of at least PAGE_SIZE */
+	uint64_t guard; /* free bytes before and after it, a multiple of `align`, where no address is given */
 	unsigned flags;
 };
 #define PLACE_FIXED   1u /* at `address`, or fail with -EEXIST if anything is there */
@@ -219,7 +223,8 @@ struct resize_request {
 };
 
 /*
- * Changes the length of a mapping, one entry or a part of one; what it gains shows the pages of the blob that follow.
+ * Changes the length of a mapping, one entry or a part of one; what it gains shows the pages of the blob that follow,
+ * which are absent at first if only mappings hold the blob.
  * If it moves, then to a place in `target`, a map of the same tree. *out is where it is now. -EFAULT: not mapped, or not by one entry;
  * -EINVAL: the blob ends before, or the old and the new place overlap; -ENOMEM: no room, or the blob's pages that follow are mapped elsewhere.
  */

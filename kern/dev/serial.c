@@ -77,21 +77,23 @@ bool serial_present(unsigned port)
 }
 
 /* An empty transmitter takes a FIFO's worth at once. */
-void serial_write(unsigned number, const void *bytes, size_t count)
+size_t serial_write(unsigned number, const void *bytes, size_t count)
 {
 	struct port *port = find_port(number);
 	const uint8_t *next = bytes;
+	size_t left = count;
 
-	while (port && count) {
-		size_t burst = count < FIFO_BYTES ? count : FIFO_BYTES;
+	while (port && left) {
+		size_t burst = left < FIFO_BYTES ? left : FIFO_BYTES;
 
 		port->stuck = !wait_for(port->base, UART_LSR_THRE, port->stuck ? 1 : MAX_POLLS);
 		if (port->stuck)
-			return;
-		count -= burst;
+			return count - left;
+		left -= burst;
 		while (burst--)
 			outb(port->base + UART_TX, *next++);
 	}
+	return count;
 }
 
 int serial_read_byte(unsigned number)

@@ -90,7 +90,8 @@ void stats_print(struct process *process)
 
 struct usage usage_now(void)
 {
-	struct usage usage = {.free_pages = page_stats().free_pages};
+	struct usage usage = {.free_pages = page_stats().free_pages,
+			      .kernel_tables = pmap_stats(&kernel_pmap).table_pages};
 
 	for (struct slab_cache *cache = slab_caches(); cache; cache = cache->next) {
 		spin_lock(&cache->lock);
@@ -104,9 +105,10 @@ struct usage usage_now(void)
 void usage_check(const struct usage *before)
 {
 	struct usage now = usage_now();
-	/* A cache of small objects may keep an empty page that it did not have before. */
+	/* A cache of small objects may keep an empty page that it did not have before; kernel page tables stay. */
 	int64_t pages = (int64_t)(before->free_pages - now.free_pages) -
-			(int64_t)(now.slab_pages - before->slab_pages);
+			(int64_t)(now.slab_pages - before->slab_pages) -
+			(int64_t)(now.kernel_tables - before->kernel_tables);
 
 	if (pages != 0)
 		env_log("phoenix: %lld pages leaked", (long long)pages);

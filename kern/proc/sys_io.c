@@ -17,6 +17,7 @@
 #include <linux/major.h>
 #include <linux/stat.h>
 #include <linux/uio.h>
+#include <vm/layout.h>
 #include <vm/slab.h>
 
 #include "syscall.h"
@@ -26,16 +27,19 @@
 #define INPUT_BYTES    256
 #define PATH_CHUNK     256
 #define POLL_NS        500000ul     /* between looks at a serial port that had nothing */
+#define QUICK_LOOKS    2000          /* before that: a port that is being sent to has its next bytes soon */
 #define MAX_TRANSFER   0x7ffff000ul /* as Linux: one call moves no more */
 #define END_OF_INPUT   0x04
-#define TTY_MINOR_BASE 64 /* of ttyS0 (Linux, Documentation/admin-guide/devices.txt) */
+#define QUOTE_INPUT    0x10 /* on other ports than the console: the next byte is data, whatever it is */
+#define TTY_MINOR_BASE 64   /* of ttyS0 (Linux, Documentation/admin-guide/devices.txt) */
 #define TTY_MODE       (S_IFCHR | 0620)
 
 /* What came in at a port and was not read yet. Used by the one process that there is. */
 struct input {
 	unsigned char bytes[INPUT_BYTES];
 	size_t first, count;
-	bool ended; /* END_OF_INPUT is what comes next */
+	bool ended;  /* END_OF_INPUT is what comes next */
+	bool quoted; /* QUOTE_INPUT came last */
 };
 
 static struct input inputs[PORTS + 1];
@@ -78,13 +82,47 @@ static int find_descriptor(const struct process *process, uint64_t number, unsig
 	return *out < STANDARD_DESCRIPTORS && process->open[*out] ? 0 : -EBADF;
 }
 
+/*
+ * As Linux: a buffer that no program can have is an error whatever there is to read or to write, and however
+ * little of it would be used. Not one that only is not mapped, or not all of it.
+ */
+static bool may_be_buffer(vaddr_t start, uint64_t bytes)
+{
+	return bytes == 0 || (bytes <= LAYOUT_PHYSICAL_END && start <= LAYOUT_PHYSICAL_END - bytes &&
+			      user_range(start, 1));
+}
+
+static uint64_t transfer_bytes(uint64_t bytes)
+{
+	return bytes < MAX_TRANSFER ? bytes : MAX_TRANSFER;
+}
+
+/* The descriptor of read(2) and write(2); -EBADF, or -EFAULT for their buffer. */
+static int find_transfer(const struct process *process, const struct trapframe *frame, unsigned *out)
+{
+	int error = find_descriptor(process, frame->rdi, out);
+
+	return error || may_be_buffer(frame->rsi, frame->rdx) ? error : -EFAULT;
+}
+
+/* Nothing of a program's output is lost, however long the other side takes. */
+static void put_raw(unsigned descriptor, const char *bytes, size_t count)
+{
+	size_t done = serial_write(ports[descriptor], bytes, count);
+
+	while (done < count) {
+		time_sleep_until(time_nanoseconds() + POLL_NS);
+		done += serial_write(ports[descriptor], bytes + done, count - done);
+	}
+}
+
 static void put_bytes(unsigned descriptor, const char *bytes, size_t count)
 {
 	char translated[2 * OUTPUT_CHUNK];
 	size_t used = 0;
 
 	if (!is_terminal(descriptor)) {
-		serial_write(ports[descriptor], bytes, count);
+		put_raw(descriptor, bytes, count);
 		return;
 	}
 	for (size_t i = 0; i < count; i++) {
@@ -92,7 +130,7 @@ static void put_bytes(unsigned descriptor, const char *bytes, size_t count)
 			translated[used++] = '\r';
 		translated[used++] = bytes[i];
 	}
-	serial_write(ports[descriptor], translated, used);
+	put_raw(descriptor, translated, used);
 }
 
 /* Takes over what has come in at the descriptor's port. */
@@ -103,10 +141,15 @@ static void fill_input(unsigned descriptor, struct input *input)
 
 		if (byte < 0)
 			return;
-		if (byte == END_OF_INPUT) {
+		if (byte == QUOTE_INPUT && !input->quoted && !is_terminal(descriptor)) {
+			input->quoted = true;
+			continue;
+		}
+		if (byte == END_OF_INPUT && !input->quoted) {
 			input->ended = true;
 			return;
 		}
+		input->quoted = false;
 		if (byte == '\r' && is_terminal(descriptor))
 			byte = '\n';
 		input->bytes[(input->first + input->count++) % INPUT_BYTES] = (unsigned char)byte;
@@ -134,11 +177,10 @@ static int64_t write_bytes(unsigned descriptor, vaddr_t from, uint64_t bytes)
 
 int64_t sys_write(struct process *process, const struct trapframe *frame)
 {
-	uint64_t bytes = frame->rdx < MAX_TRANSFER ? frame->rdx : MAX_TRANSFER;
 	unsigned descriptor;
-	int error = find_descriptor(process, frame->rdi, &descriptor);
+	int error = find_transfer(process, frame, &descriptor);
 
-	return error ? error : write_bytes(descriptor, frame->rsi, bytes);
+	return error ? error : write_bytes(descriptor, frame->rsi, transfer_bytes(frame->rdx));
 }
 
 /* ---- read ----------------------------------------------------------------------------------------- */
@@ -172,8 +214,9 @@ static int64_t read_bytes(unsigned descriptor, vaddr_t to, uint64_t bytes, bool 
 	if (bytes == 0)
 		return 0;
 	fill_input(descriptor, input);
-	while (wait && input->count == 0 && !input->ended) {
-		time_sleep_until(time_nanoseconds() + POLL_NS);
+	for (unsigned looks = 0; wait && input->count == 0 && !input->ended; looks++) {
+		if (looks >= QUICK_LOOKS)
+			time_sleep_until(time_nanoseconds() + POLL_NS);
 		fill_input(descriptor, input);
 	}
 	if (input->count > 0)
@@ -186,9 +229,9 @@ static int64_t read_bytes(unsigned descriptor, vaddr_t to, uint64_t bytes, bool 
 int64_t sys_read(struct process *process, const struct trapframe *frame)
 {
 	unsigned descriptor;
-	int error = find_descriptor(process, frame->rdi, &descriptor);
+	int error = find_transfer(process, frame, &descriptor);
 
-	return error ? error : read_bytes(descriptor, frame->rsi, frame->rdx, true);
+	return error ? error : read_bytes(descriptor, frame->rsi, transfer_bytes(frame->rdx), true);
 }
 
 /* ---- readv, writev ---------------------------------------------------------------------------------- */
@@ -204,6 +247,7 @@ static int64_t transfer(unsigned descriptor, const struct iovec *part, bool writ
 static int check_vector(vaddr_t vector, uint64_t count)
 {
 	uint64_t total = 0;
+	bool bad = false;
 
 	if (count > UIO_MAXIOV)
 		return -EINVAL;
@@ -215,8 +259,9 @@ static int check_vector(vaddr_t vector, uint64_t count)
 		total += part.iov_len;
 		if (part.iov_len > INT64_MAX || total > INT64_MAX)
 			return -EINVAL;
+		bad = bad || !may_be_buffer((vaddr_t)part.iov_base, part.iov_len);
 	}
-	return 0;
+	return bad ? -EFAULT : 0;
 }
 
 static int64_t vector_call(const struct process *process, const struct trapframe *frame, bool writing)

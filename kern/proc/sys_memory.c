@@ -276,12 +276,33 @@ static enum advice classify_advice(uint64_t advice)
 	}
 }
 
+/* As Linux: private contents are forgotten, shared ones are others' as well and stay. */
+static int forget_private(struct map *root, vaddr_t start, uint64_t bytes)
+{
+	vaddr_t end = start + bytes, next;
+	int error = map_check(root, start, bytes);
+
+	for (vaddr_t at = start; at < end && !error; at = next) {
+		struct lookup found;
+
+		error = map_lookup(root, at, &found);
+		if (error)
+			break;
+		next = found.end < end ? found.end : end;
+		if (found.how.inherit != INHERIT_SHARE)
+			error = map_decommit(root, at, next - at);
+		blob_unref(found.blob);
+	}
+	return error;
+}
+
 int64_t sys_madvise(struct process *process, const struct trapframe *frame)
 {
 	struct map *root = process->space.root;
 	vaddr_t start = frame->rdi;
 	uint64_t bytes = whole_pages(frame->rsi);
 	enum advice advice = classify_advice(frame->rdx);
+	int error;
 
 	if (advice == ADVICE_UNKNOWN || !page_aligned(start))
 		return -EINVAL;
@@ -293,12 +314,13 @@ int64_t sys_madvise(struct process *process, const struct trapframe *frame)
 		return -ENOMEM;
 	switch (advice) {
 	case ADVICE_FORGET:
-		return map_decommit(root, start, bytes);
+		return forget_private(root, start, bytes);
 	case ADVICE_READ:
 	case ADVICE_WRITE:
 		if (map_check(root, start, bytes) != 0)
 			return -ENOMEM;
-		return populate(root, start, bytes, advice == ADVICE_READ ? VM_READ : VM_WRITE);
+		error = populate(root, start, bytes, advice == ADVICE_READ ? VM_READ : VM_WRITE);
+		return error == -EACCES ? -EINVAL : error; /* the manual page has it so */
 	case ADVICE_HINT:
 	case ADVICE_UNKNOWN:
 		break;

@@ -35,8 +35,8 @@ static int copy_resident(struct blob *from, pgoff_t offset, struct blob *to, pgo
 	return error;
 }
 
-/* Puts a copy of the old mapping, in a blob of its own, into `target`, and removes the old one. */
-static int replace_by_copy(struct remap *remap, struct map *target, const struct lookup *old)
+/* Puts a copy of the old mapping, in a blob of its own, into `target`. */
+static int map_copy(struct remap *remap, struct map *target, const struct lookup *old)
 {
 	const struct resize_request *want = &remap->want;
 	struct blob *blob;
@@ -48,8 +48,6 @@ static int replace_by_copy(struct remap *remap, struct map *target, const struct
 			 &remap->at);
 	if (!error) {
 		error = copy_resident(old->blob, old->offset, blob, bytes_to_pages(want->old_bytes));
-		if (!error)
-			error = map_unmap(remap->root, want->start, want->old_bytes);
 		if (error)
 			map_unmap(remap->root, remap->at, want->new_bytes);
 	}
@@ -72,10 +70,16 @@ static int grow_by_copying(struct remap *remap, struct map *target)
 		return error;
 	if (blob_size(old.blob) == BLOB_MAX_BYTES && old.how.inherit == INHERIT_COPY &&
 	    old.end - want->start >= want->old_bytes)
-		error = replace_by_copy(remap, target, &old);
+		error = map_copy(remap, target, &old);
 	else
 		error = -ENOMEM;
+	/* Before the old mapping goes: as long as somebody holds the blob, its pages stay. */
 	blob_unref(old.blob);
+	if (error)
+		return error;
+	error = map_unmap(remap->root, want->start, want->old_bytes);
+	if (error)
+		map_unmap(remap->root, remap->at, want->new_bytes);
 	return error;
 }
 

@@ -64,7 +64,6 @@ int64_t sys_exit(struct process *process, const struct trapframe *frame)
 	process_exit(process, (int)(frame->rdi & EXIT_STATUS_MASK));
 }
 
-/* FS only. */
 int64_t sys_arch_prctl(struct process *process, const struct trapframe *frame)
 {
 	uint64_t base;
@@ -78,6 +77,14 @@ int64_t sys_arch_prctl(struct process *process, const struct trapframe *frame)
 		return 0;
 	case ARCH_GET_FS:
 		base = cpu_fs_base();
+		return copy_to_user(frame->rsi, &base, sizeof(base));
+	case ARCH_SET_GS:
+		if (frame->rsi >= LAYOUT_PHYSICAL_END)
+			return -EPERM;
+		cpu_set_gs_base(frame->rsi);
+		return 0;
+	case ARCH_GET_GS:
+		base = cpu_gs_base();
 		return copy_to_user(frame->rsi, &base, sizeof(base));
 	default:
 		return -EINVAL;

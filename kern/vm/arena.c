@@ -60,14 +60,8 @@ int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
 	if (error)
 		return error;
 	fixed.address = arena->start;
-	error = map_create_submap(root, &fixed, size_bytes, VM_ALL, "arena", out);
-	if (error) {
-		arena_unref(arena);
-		return error;
-	}
-	rw_write_lock(root->lock);
-	(*out)->arena = arena;
-	map_first_above(root, fixed.address)->permanent = true;
-	rw_write_unlock(root->lock);
-	return 0;
+	error = map_place_submap(root, &fixed, size_bytes, VM_ALL, "arena", arena, out);
+	/* The submap has its own reference. */
+	arena_unref(arena);
+	return error;
 }

@@ -457,6 +457,7 @@ void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, con
 struct trim {
 	struct blob *blob;
 	pgoff_t cursor;
+	int error;
 };
 
 static void trim_before(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
@@ -465,25 +466,27 @@ static void trim_before(struct map_entry *entry, pgoff_t first, pgoff_t end, voi
 	pgoff_t base = trim->blob->base;
 
 	(void)entry;
-	if (first > trim->cursor)
-		(void)tree_clear(&trim->blob->tree, base + trim->cursor, base + first);
+	if (first > trim->cursor && tree_clear(&trim->blob->tree, base + trim->cursor, base + first))
+		trim->error = -ENOMEM;
 	if (end > trim->cursor)
 		trim->cursor = end;
 }
 
-void blob_trim(struct blob *blob, pgoff_t first, pgoff_t end)
+/*
+ * Where the range's ends lie in nodes that clones share, clearing them takes memory. If there is none when a mapping
+ * goes, the pages stay with the blob until it goes or map_resize() is to show them again: they are the clones' as
+ * well, so little is held back.
+ */
+int blob_trim(struct blob *blob, pgoff_t first, pgoff_t end, uint32_t own)
 {
-	struct trim trim = {blob, first};
+	struct trim trim = {.blob = blob, .cursor = first};
 
 	FAMILY_ASSERT_LOCKED(blob->family);
-	/* The caller's own reference is one; any beyond the mappings' may read or map the pages again. */
-	if (blob->device || blob->mapping_count == 0 || blob->refs != blob->mapping_count + 1)
-		return;
+	/* Who has a reference beyond the mappings' may read or map the pages again. */
+	if (blob->device || blob->mapping_count == 0 || blob->refs != blob->mapping_count + own)
+		return 0;
 	blob_for_each_mapping(blob, first, end, trim_before, &trim);
-	/*
-	 * Where the range's ends lie in nodes that clones share, clearing them takes memory. If there is none,
-	 * the pages stay with the blob until it goes: they are the clones' as well, so little is held back.
-	 */
-	if (trim.cursor < end)
-		(void)tree_clear(&blob->tree, blob->base + trim.cursor, blob->base + end);
+	if (trim.cursor < end && tree_clear(&blob->tree, blob->base + trim.cursor, blob->base + end))
+		trim.error = -ENOMEM;
+	return trim.error;
 }

@@ -48,7 +48,8 @@ int entity_create(const char *name, pgoff_t pages, const struct segment *segment
 	struct entity *entity;
 	struct page *page;
 
-	if (!segments_are_valid(pages, segments, count))
+	/* More would be no number of bytes. */
+	if (pages > BLOB_MAX_BYTES >> PAGE_SHIFT || !segments_are_valid(pages, segments, count))
 		return -EINVAL;
 	page = page_alloc(PAGE_KERNEL, 0);
 	if (!page)

@@ -66,33 +66,17 @@ volatile void *kernel_map_device(paddr_t start, uint64_t bytes, enum vm_cache ca
 	return (volatile void *)(address + (start - first));
 }
 
-/*
- * The entry keeps a free page before it, inside the gap it was put in; nothing but this function places entries
- * in dynamic memory, so the page after it is free too, before the next one or at the end.
- */
 void *kernel_alloc(size_t bytes, const char *name)
 {
-	struct placement place = {.flags = PLACE_FIXED};
+	static const struct placement guarded = {.guard = PAGE_SIZE};
 	struct blob *blob;
 	vaddr_t address;
-	int error;
 
-	bytes = page_round_up(bytes);
-	if (blob_create(bytes, 0, &blob))
+	/* A size that wraps becomes 0, which is no blob's. */
+	if (blob_create(page_round_up(bytes), 0, &blob) ||
+	    map_wired(dynamic_map, &guarded, blob, name, &address))
 		return NULL;
-	do {
-		rw_read_lock(dynamic_map->lock);
-		error = map_choose(dynamic_map, &(struct placement){0}, bytes + 2 * PAGE_SIZE, &address);
-		rw_read_unlock(dynamic_map->lock);
-		if (error)
-			break;
-		place.address = address + PAGE_SIZE;
-		blob_ref(blob);
-		error = map_wired(dynamic_map, &place, blob, name, &address);
-		/* Somebody else was quicker with the same gap. */
-	} while (error == -EEXIST);
-	blob_unref(blob);
-	return error ? NULL : (void *)address;
+	return (void *)address;
 }
 
 void kernel_free(void *memory)

@@ -116,8 +116,10 @@ struct map *map_containing(struct map *map, vaddr_t start, vaddr_t end)
 	}
 }
 
-static void link_entry(struct map *map, struct map_entry *entry)
+/* Puts an entry into its map, where its range is free. */
+static void link_entry(struct map_entry *entry)
 {
+	struct map *map = entry->map;
 	struct avl_node **link = &map->entries;
 	struct avl_node *parent = NULL;
 	struct map_entry *previous = NULL;
@@ -135,7 +137,6 @@ static void link_entry(struct map *map, struct map_entry *entry)
 	}
 	ASSERT(!previous || previous->end <= entry->start);
 	ASSERT(!next || entry->end <= next->start);
-	entry->map = map;
 	entry->previous = previous;
 	entry->next = next;
 	*(previous ? &previous->next : &map->first) = entry;
@@ -235,7 +236,8 @@ static bool is_inside(const struct map *map, vaddr_t start, uint64_t bytes)
 int map_choose(struct map *map, const struct placement *place, uint64_t bytes, vaddr_t *out)
 {
 	uint64_t align = place->align ? place->align : PAGE_SIZE;
-	struct search search = {.low = place->low, .high = place->high, .bytes = bytes, .align = align};
+	struct search search = {
+		.low = place->low, .high = place->high, .bytes = bytes + 2 * place->guard, .align = align};
 
 	MAP_ASSERT_LOCKED(map);
 	if (bytes == 0 || !page_aligned(bytes) || (align & (align - 1)) || align < PAGE_SIZE)
@@ -258,9 +260,9 @@ int map_choose(struct map *map, const struct placement *place, uint64_t bytes, v
 		*out = place->address;
 		return 0;
 	}
-	if (!search_aligned(map, &search))
+	if (search.bytes < bytes || !search_aligned(map, &search))
 		return -ENOMEM;
-	*out = search.found;
+	*out = search.found + place->guard;
 	return 0;
 }
 
@@ -292,7 +294,8 @@ void entry_destroy(struct map_entry *entry)
 void entry_insert(struct map *map, struct map_entry *entry)
 {
 	MAP_ASSERT_WRITING(map);
-	link_entry(map, entry);
+	entry->map = map;
+	link_entry(entry);
 	if (entry->blob) {
 		spin_lock(&entry->blob->family->lock);
 		blob_add_mapping(entry);
@@ -309,7 +312,7 @@ void entry_remove(struct map_entry *entry)
 		spin_lock(&blob->family->lock);
 		pmap_remove(entry->map->pmap, entry->start, entry->end);
 		blob_remove_mapping(entry);
-		blob_trim(blob, entry->offset, entry->offset + entry_pages(entry));
+		(void)blob_trim(blob, entry->offset, entry->offset + entry_pages(entry), 1);
 		spin_unlock(&blob->family->lock);
 	}
 	unlink_entry(entry);
@@ -373,7 +376,7 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 	if (upper->blob)
 		blob_add_mapping(upper);
 	unlock_family(entry);
-	link_entry(upper->map, upper);
+	link_entry(upper);
 }
 
 static bool entries_are_alike(const struct map_entry *lower, const struct map_entry *upper)
@@ -464,7 +467,7 @@ void map_ref(struct map *map)
 	map->refs++;
 }
 
-/* Takes apart a map that nobody can reach any more; a root's translations go with its pmap, later. */
+/* Takes apart a map that nobody can reach any more; a root's translations go with its pmap, later, the kernel's now. */
 static void destroy_entries(struct map *map)
 {
 	while (map->first) {
@@ -472,6 +475,8 @@ static void destroy_entries(struct map *map)
 
 		if (entry->blob) {
 			spin_lock(&entry->blob->family->lock);
+			if (!map->user)
+				pmap_remove(map->pmap, entry->start, entry->end);
 			blob_remove_mapping(entry);
 			spin_unlock(&entry->blob->family->lock);
 		}
@@ -556,7 +561,8 @@ static int insert_region(struct map *root, const struct region *region)
 		entry->submap->start = region->start;
 		entry->submap->end = region->end;
 	}
-	link_entry(root, entry);
+	entry->map = root;
+	link_entry(entry);
 	return 0;
 }
 

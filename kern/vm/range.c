@@ -175,10 +175,11 @@ int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes)
 
 	if (error)
 		return error;
-	if (start < map->start || start + size_bytes > map->end)
-		return -ENOMEM;
 	rw_write_lock(map->lock);
-	error = range_check_unmap(map, start, start + size_bytes);
+	if (start < map->start || start + size_bytes > map->end)
+		error = -ENOMEM;
+	if (!error)
+		error = range_check_unmap(map, start, start + size_bytes);
 	if (!error)
 		error = split_reserve_fill(&reserve, map, start, start + size_bytes);
 	if (!error)
@@ -197,7 +198,7 @@ struct insertion {
 	struct map_entry *entry;
 	struct map_entry
 		*parts; /* of an entity: a list through `next`, their addresses relative to its start */
-	bool layout;    /* may go to the root's own level, which is the layout's */
+	bool layout;    /* may go to free space of the root's own level, which is the layout's */
 };
 
 /* Chooses the map and the address, and checks that the entry may be there. Writing. */
@@ -214,7 +215,7 @@ static int insertion_decide(const struct insertion *in, struct map **where, vadd
 		error = range_check_unmap(*where, *address, *address + in->bytes);
 	if (error)
 		return error;
-	if ((*where)->depth == 0 && (*where)->user && !in->layout)
+	if ((*where)->depth == 0 && (*where)->user && (!in->layout || (place->flags & PLACE_REPLACE)))
 		return -ENOMEM;
 	if (in->entry->prot & ~(*where)->ceiling)
 		return -EACCES;
@@ -270,17 +271,24 @@ static int insert_placed(const struct insertion *in, vaddr_t *out)
 	return error;
 }
 
-int map_create_submap(struct map *parent, const struct placement *place, uint64_t size_bytes,
-		      vm_prot_t ceiling, const char *name, struct map **out)
+int map_place_submap(struct map *parent, const struct placement *place, uint64_t size_bytes,
+		     vm_prot_t ceiling, const char *name, struct arena *arena, struct map **out)
 {
 	struct map_entry *entry = entry_create(ENTRY_SUBMAP, name);
+	struct map *submap;
 	vaddr_t address;
 	int error = -ENOMEM;
 
 	if (!entry)
 		return -ENOMEM;
-	entry->submap = map_allocate_submap(parent, name, ceiling);
-	if (entry->submap)
+	submap = map_allocate_submap(parent, name, ceiling);
+	entry->submap = submap;
+	entry->permanent = arena != NULL;
+	if (submap && arena) {
+		submap->arena = arena;
+		arena_ref(arena);
+	}
+	if (submap)
 		error = insert_placed(&(struct insertion){.map = parent,
 							  .place = place,
 							  .bytes = size_bytes,
@@ -290,8 +298,14 @@ int map_create_submap(struct map *parent, const struct placement *place, uint64_
 	if (error)
 		entry_destroy(entry);
 	else
-		*out = entry->submap;
+		*out = submap;
 	return error;
+}
+
+int map_create_submap(struct map *parent, const struct placement *place, uint64_t size_bytes,
+		      vm_prot_t ceiling, const char *name, struct map **out)
+{
+	return map_place_submap(parent, place, size_bytes, ceiling, name, NULL, out);
 }
 
 int map_reserve(struct map *map, const struct placement *place, uint64_t size_bytes, const char *name,
@@ -381,7 +395,9 @@ int map_blob_private(struct map *map, const struct placement *place, struct blob
 static struct map_entry *segment_entry(const struct segment *segment)
 {
 	bool private = segment->sharing == SEGMENT_PRIVATE;
+	/* What all who map the entity see, none of them may make writable. */
 	struct mapping how = {.prot = segment->prot,
+			      .max_prot = private ? VM_ALL : segment->prot | VM_READ,
 			      .inherit = private ? INHERIT_COPY : INHERIT_SHARE,
 			      .name = segment->name};
 	struct blob *blob = segment->blob;
@@ -624,19 +640,23 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 
 /*
  * May a mapping of `shown` pages of the entry's blob, from `offset` on, come to show `pages`: has the blob so many,
- * and does nobody show the further ones?
+ * and does nobody show the further ones? What they held when somebody last did is gone then.
  */
 static int check_growth(struct map_entry *entry, pgoff_t offset, pgoff_t shown, pgoff_t pages)
 {
-	bool elsewhere;
+	struct blob *blob = entry->blob;
+	int error = 0;
 
-	if (pages > entry->blob->pages - offset)
+	if (pages > blob->pages - offset)
 		return -EINVAL;
-	spin_lock(&entry->blob->family->lock);
+	spin_lock(&blob->family->lock);
 	/* Where a part of the entry is to grow, that may be the entry's own rest. */
-	elsewhere = blob_is_mapped(entry->blob, offset + shown, offset + pages);
-	spin_unlock(&entry->blob->family->lock);
-	return elsewhere ? -ENOMEM : 0;
+	if (blob_is_mapped(blob, offset + shown, offset + pages))
+		error = -ENOMEM;
+	else
+		error = blob_trim(blob, offset + shown, offset + pages, 0);
+	spin_unlock(&blob->family->lock);
+	return error;
 }
 
 /* Space between the entry and the next, or the map's end. */

@@ -164,10 +164,10 @@ void blob_add_mapping(struct map_entry *entry);
 void blob_remove_mapping(struct map_entry *entry);
 
 /*
- * After a mapping of [first, end) is gone: frees those of its pages that nobody can reach any more, because the blob
- * has no holders but mappings, and none of them covers the page. Family locked.
+ * Frees those pages of [first, end) that nobody can reach any more, because the blob has no holders but mappings and
+ * the caller, who has `own` references, and no mapping covers the page. 0, or -ENOMEM: then not all of them. Family locked.
  */
-void blob_trim(struct blob *blob, pgoff_t first, pgoff_t end);
+int blob_trim(struct blob *blob, pgoff_t first, pgoff_t end, uint32_t own);
 
 /* Removes translations of [first, end) from every pmap but at the entry `except`. Family locked. */
 void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, const struct map_entry *except);
@@ -336,6 +336,10 @@ int range_check_unmap(struct map *map, vaddr_t start, vaddr_t end);
 
 /* Unmaps what is in a range that range_check_unmap() allowed. Writing. Cannot fail. */
 void range_unmap(struct map *map, vaddr_t start, vaddr_t end, struct split_reserve *reserve);
+
+/* As map_create_submap; with `arena`, which gets a reference, it is one, and permanent. */
+int map_place_submap(struct map *parent, const struct placement *place, uint64_t size_bytes,
+		     vm_prot_t ceiling, const char *name, struct arena *arena, struct map **out);
 
 /* -EINVAL unless the range is aligned, not empty and does not wrap. */
 int range_check(vaddr_t start, uint64_t size_bytes);

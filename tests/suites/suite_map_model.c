@@ -468,8 +468,7 @@ static void map_an_entity(struct range range)
 	if (!placed(&wish, error, at))
 		return;
 	sub = (struct model_submap){range.first, range.end, NULL, VM_ALL};
-	model_map((struct range){range.first, range.first + half},
-		  (struct cell){CELL_BLOB, b, 0, RX, VM_ALL});
+	model_map((struct range){range.first, range.first + half}, (struct cell){CELL_BLOB, b, 0, RX, RX});
 	model_clone(copy, b, 0, half, false);
 	CHECK_EQ(map_lookup(root, page_at(range.first + half + 1), &found), 0);
 	blobs[copy].blob = found.blob;

@@ -24,8 +24,10 @@
 	SUITE(fault)        \
 	SUITE(clone)        \
 	SUITE(no_memory)    \
+	SUITE(corners)      \
 	SUITE(kmem)         \
 	SUITE(program)      \
+	SUITE(races)        \
 	SUITE(cpu)          \
 	SUITE(usercopy)     \
 	SUITE(time)         \

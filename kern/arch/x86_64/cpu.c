@@ -296,6 +296,18 @@ vaddr_t cpu_fs_base(void)
 	return rdmsr(MSR_FS_BASE);
 }
 
+/* While the kernel runs, the user's GS base waits where SWAPGS takes it from. */
+void cpu_set_gs_base(vaddr_t base)
+{
+	ASSERT(base < LAYOUT_PHYSICAL_END);
+	wrmsr(MSR_KERNEL_GS_BASE, base);
+}
+
+vaddr_t cpu_gs_base(void)
+{
+	return rdmsr(MSR_KERNEL_GS_BASE);
+}
+
 void cpu_enter_user(vaddr_t rip, vaddr_t rsp)
 {
 	ASSERT(rip < LAYOUT_PHYSICAL_END);

@@ -7,6 +7,7 @@
  */
 #include <asm/signal.h>
 #include <asm/errno.h>
+#include <decode.h>
 #include <hw.h>
 #include <image.h>
 #include <kern/cpu.h>
@@ -47,6 +48,8 @@ static const char *forbidden_region(vaddr_t address)
 		return "kernel dynamic memory";
 	if (address >= LAYOUT_PHYSICAL_START && address < LAYOUT_PHYSICAL_END)
 		return "the physical map";
+	if (address >= LAYOUT_PHYSICAL_END)
+		return "outside the address space";
 	return NULL;
 }
 
@@ -169,6 +172,24 @@ static __attribute__((noinline)) void kernel_page_fault(struct trapframe *frame,
 }
 
 /*
+ * A fault in ring 3 that is not one of an ordinary access. An instruction may access memory with the rights of ring
+ * 0 (SDM vol 3, 4.6.1, "implicit supervisor-mode access"; QEMU's TCG makes the stack accesses of IRET and far RET such
+ * ones). Where the page is the user's, SMAP forbids that however often it is tried: the program has to end.
+ */
+static __attribute__((noinline)) void odd_user_fault(const struct trapframe *frame, vaddr_t address)
+{
+	char why[WHY_BYTES];
+
+	if (frame->error & PF_RESERVED)
+		fatal_page_fault(frame, address);
+	if (!(frame->error & PF_PRESENT))
+		return;
+	env_format(why, sizeof why, "%s 0x%llx refused: the CPU made it with the rights of ring 0",
+		   access_name(fault_access(frame->error)), (unsigned long long)address);
+	process_fault(process_current(), frame, SIGSEGV, why);
+}
+
+/*
  * Interrupts are off at entry, so that CR2 is still this fault's; they go on again if they were on, which in
  * ring 3 they always are.
  */
@@ -183,8 +204,8 @@ void trap_page_fault(struct trapframe *frame)
 		return;
 	}
 	interrupts_enable();
-	if (__builtin_expect(frame->error & PF_RESERVED, 0))
-		fatal_page_fault(frame, address);
+	if (__builtin_expect((frame->error & (PF_RESERVED | PF_USER)) != PF_USER, 0))
+		odd_user_fault(frame, address);
 	/* A program needs a page: the VM makes it possible, or the program ends. */
 	status = vm_fault(this_cpu()->map, address, fault_access(frame->error), &result);
 	if (__builtin_expect(status != 0, 0))
@@ -219,6 +240,23 @@ static const struct exception exceptions[VECTOR_FIRST_INTERRUPT] = {
 	[VECTOR_SIMD] = {"SIMD floating-point exception", SIGFPE},
 };
 
+/* Says in `why` what a program's instruction wanted that the CPU refused before there was an address. */
+static void explain_protection(char why[WHY_BYTES], const struct trapframe *frame)
+{
+	static const char *const tried[] = {
+		[DECODED_READ] = "read of", [DECODED_WRITE] = "write to", [DECODED_JUMP] = "jump to"};
+	struct decoded decoded = decode_fault(frame);
+	unsigned long long address = decoded.address;
+
+	if (decoded.kind == DECODED_PRIVILEGED)
+		env_format(why, WHY_BYTES, "privileged instruction at 0x%llx refused", address);
+	else if (decoded.kind == DECODED_UNKNOWN || decoded.address < LAYOUT_PHYSICAL_END)
+		env_format(why, WHY_BYTES, "general protection: an instruction that ring 3 may not use");
+	else
+		env_format(why, WHY_BYTES, "%s 0x%llx refused: not a canonical address", tried[decoded.kind],
+			   address);
+}
+
 static void exception(struct trapframe *frame)
 {
 	const struct exception *what = &exceptions[frame->vector];
@@ -229,7 +267,13 @@ static void exception(struct trapframe *frame)
 		panic_trap(frame, "kernel stack overflow: 0x%llx cannot be written (double fault)",
 			   (unsigned long long)cr2);
 	if (trap_from_user(frame) && what->signal) {
+		char why[WHY_BYTES];
+
 		interrupts_enable();
+		if (frame->vector == VECTOR_PROTECTION || frame->vector == VECTOR_STACK_SEGMENT) {
+			explain_protection(why, frame);
+			name = why;
+		}
 		process_fault(process_current(), frame, what->signal, name);
 	}
 	if (frame->vector == VECTOR_PROTECTION && foreseen_fault(frame, 0))

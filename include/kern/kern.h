@@ -37,7 +37,7 @@ void serial_init(void);
 bool serial_present(unsigned port);
 /* Raw. How many bytes it took: fewer than `count` where it takes no more for a long time. */
 size_t serial_write(unsigned port, const void *bytes, size_t count);
-int serial_read_byte(unsigned port);                               /* -1: nothing there now */
+int serial_read_byte(unsigned port); /* -1: nothing there now */
 
 /* ---- Command line (kern/core/cmdline.c) ------------------------------------------------------ */
 

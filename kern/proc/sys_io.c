@@ -27,7 +27,7 @@
 #define INPUT_BYTES    256
 #define PATH_CHUNK     256
 #define POLL_NS        500000ul     /* between looks at a serial port that had nothing */
-#define QUICK_LOOKS    2000          /* before that: a port that is being sent to has its next bytes soon */
+#define QUICK_LOOKS    2000         /* before that: a port that is being sent to has its next bytes soon */
 #define MAX_TRANSFER   0x7ffff000ul /* as Linux: one call moves no more */
 #define END_OF_INPUT   0x04
 #define QUOTE_INPUT    0x10 /* on other ports than the console: the next byte is data, whatever it is */
@@ -88,8 +88,8 @@ static int find_descriptor(const struct process *process, uint64_t number, unsig
  */
 static bool may_be_buffer(vaddr_t start, uint64_t bytes)
 {
-	return bytes == 0 || (bytes <= LAYOUT_PHYSICAL_END && start <= LAYOUT_PHYSICAL_END - bytes &&
-			      user_range(start, 1));
+	return bytes == 0 ||
+	       (bytes <= LAYOUT_PHYSICAL_END && start <= LAYOUT_PHYSICAL_END - bytes && user_range(start, 1));
 }
 
 static uint64_t transfer_bytes(uint64_t bytes)

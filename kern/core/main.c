@@ -23,8 +23,8 @@ void kernel_main(uint32_t magic, paddr_t info)
 	const char *tests, *zero_pool;
 
 	time_start();
+	serial_init(); /* first: cpu_init may have something to say against the CPU */
 	cpu_init();
-	serial_init();
 	bootinfo_read(magic, info);
 	cmdline_init(bootinfo.command_line);
 	console_choose(cmdline_get("console"));

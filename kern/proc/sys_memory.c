@@ -84,6 +84,16 @@ static int map_in_low_memory(struct user_space *space, struct request *request)
 	return map_at(map_private_space(space->root), request, &place);
 }
 
+/* As map_fixed; where the program has no arena at the address it insists on, it gets one. */
+static int map_exactly(struct user_space *space, struct request *request, vaddr_t address, unsigned flags)
+{
+	int error = map_fixed(space, request, address, flags);
+
+	if (error != -ENOMEM || arenas_add_at(space, address, pages_to_bytes(request->pages)) != 0)
+		return error;
+	return map_fixed(space, request, address, flags);
+}
+
 static int map_anywhere(struct user_space *space, struct request *request, vaddr_t hint, uint64_t flags)
 {
 	hint = page_round_down(hint);
@@ -130,9 +140,9 @@ int64_t sys_mmap(struct process *process, const struct trapframe *frame)
 	if (error)
 		return error;
 	if (flags & MAP_FIXED_NOREPLACE)
-		error = map_fixed(&process->space, &request, frame->rdi, 0);
+		error = map_exactly(&process->space, &request, frame->rdi, 0);
 	else if (flags & MAP_FIXED)
-		error = map_fixed(&process->space, &request, frame->rdi, PLACE_REPLACE);
+		error = map_exactly(&process->space, &request, frame->rdi, PLACE_REPLACE);
 	else
 		error = map_anywhere(&process->space, &request, frame->rdi, flags);
 	blob_unref(request.blob);

@@ -19,9 +19,8 @@ void arena_init(void)
 		panic("no memory for the map of arenas");
 }
 
-static int arena_create(uint64_t size_bytes, struct arena **out)
+static int arena_create(const struct placement *place, uint64_t size_bytes, struct arena **out)
 {
-	struct placement anywhere = {.align = LAYOUT_ARENA_ALIGN};
 	struct arena *arena = slab_alloc(&arena_cache);
 	int error;
 
@@ -29,7 +28,7 @@ static int arena_create(uint64_t size_bytes, struct arena **out)
 		return -ENOMEM;
 	arena->refs = 1;
 	arena->bytes = size_bytes;
-	error = map_reserve(arenas, &anywhere, size_bytes, "arena", &arena->start);
+	error = map_reserve(arenas, place, size_bytes, "arena", &arena->start);
 	if (error)
 		slab_free(&arena_cache, arena);
 	else
@@ -51,11 +50,12 @@ void arena_unref(struct arena *arena)
 	slab_free(&arena_cache, arena);
 }
 
-int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
+static int create_placed(struct map *root, const struct placement *place, uint64_t size_bytes,
+			 struct map **out)
 {
 	struct placement fixed = {.flags = PLACE_FIXED};
 	struct arena *arena;
-	int error = arena_create(size_bytes, &arena);
+	int error = arena_create(place, size_bytes, &arena);
 
 	if (error)
 		return error;
@@ -64,4 +64,18 @@ int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
 	/* The submap has its own reference. */
 	arena_unref(arena);
 	return error;
+}
+
+int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
+{
+	static const struct placement anywhere = {.align = LAYOUT_ARENA_ALIGN};
+
+	return create_placed(root, &anywhere, size_bytes, out);
+}
+
+int map_create_arena_at(struct map *root, vaddr_t start, uint64_t size_bytes, struct map **out)
+{
+	const struct placement fixed = {.address = start, .align = LAYOUT_ARENA_ALIGN, .flags = PLACE_FIXED};
+
+	return create_placed(root, &fixed, size_bytes, out);
 }

@@ -31,7 +31,7 @@ static void map_words(vaddr_t at, pgoff_t pages, enum map_inherit inherit, uint6
 static void make_child(void)
 {
 	CHECK_EQ(map_clone(parent, "child", &child), 0);
-	CHECK(check_map(parent) & check_map(child));
+	CHECK(check_map(parent) && check_map(child));
 }
 
 static uint64_t word_of(struct map *map, vaddr_t va)

@@ -323,7 +323,7 @@ static bool attempt(size_t c, unsigned after)
 	sim_fail_allocation(after, false);
 	error = calls[c].call();
 	failed = sim_fail_stop();
-	CHECK(check_map(root) & check_map(dynamic_map));
+	CHECK(check_map(root) && check_map(dynamic_map));
 	if (error) {
 		CHECK_EQ(error, -ENOMEM);
 		CHECK(failed);

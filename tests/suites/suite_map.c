@@ -589,6 +589,13 @@ static void arenas(void)
 	CHECK_EQ(at, first_start);
 	CHECK_EQ(map_create_arena(other, LAYOUT_ARENA_BYTES, &second), 0);
 	CHECK(map_start(second) != first_start && map_start(second) != map_start(theirs));
+	CHECK_EQ(map_create_arena_at(root, map_start(theirs), LAYOUT_ARENA_ALIGN, &second), -EEXIST);
+	CHECK_EQ(map_create_arena_at(root, map_end(second) + PAGE_SIZE, PAGE_SIZE, &second), -EINVAL);
+	CHECK_EQ(map_create_arena_at(root, LAYOUT_SYSTEM_START, PAGE_SIZE, &second), -ENOMEM);
+	CHECK_EQ(map_create_arena_at(root, LAYOUT_ARENAS_END - LAYOUT_ARENA_ALIGN, LAYOUT_ARENA_ALIGN,
+				     &second),
+		 0);
+	CHECK_EQ(map_end(second), LAYOUT_ARENAS_END);
 	CHECK_EQ(map_create_arena(root, PAGE_SIZE + 1, &second), -EINVAL);
 	CHECK_EQ(map_create_arena(root, 1ul << 47, &second), -ENOMEM);
 	CHECK(check_map(root));

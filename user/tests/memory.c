@@ -5,6 +5,7 @@
 
 #define BYTES        (16 * PAGE)
 #define HUGE         (1ul << 46)
+#define FAR_AWAY     0x500000000000ul
 #define MANY         1000
 #define KEEP_PATTERN 0x5a
 
@@ -49,6 +50,14 @@ static void test_mmap(void)
 	CHECK_ERROR(map_error(NULL, -1ul, PROT_READ, anonymous, -1, 0), ENOMEM);
 	CHECK_ERROR(map_error((void *)(HUGE * 2 - PAGE), 2 * PAGE, PROT_READ, anonymous | MAP_FIXED, -1, 0),
 		    ENOMEM);
+	/* An address that nothing has ever been near. */
+	other = mmap((void *)FAR_AWAY, 2 * PAGE, PROT_READ | PROT_WRITE, anonymous | MAP_FIXED_NOREPLACE, -1,
+		     0);
+	CHECK(other == (char *)FAR_AWAY);
+	if (other == (char *)FAR_AWAY) {
+		other[PAGE] = 1;
+		CHECK(munmap(other, 2 * PAGE) == 0);
+	}
 	CHECK_ERROR(map_error(memory, PAGE, PROT_READ, anonymous | MAP_FIXED_NOREPLACE, -1, 0), EEXIST);
 	CHECK(all_are(memory, BYTES, KEEP_PATTERN));
 

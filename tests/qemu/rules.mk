@@ -3,6 +3,13 @@
 TEST_PROGRAMS := $(patsubst user/%.c,$(BUILD)/user/%,$(sort $(wildcard user/tests/*.c)))
 TEST_FILES += $(TEST_PROGRAMS) $(BUILD)/user/tests/addresses_pie
 
+# The same kernel with its costly assertions, for the suites.
+TEST_FILES += $(BUILD)/debug/phoenix.elf
+
+$(BUILD)/debug/phoenix.elf: $(KERNEL)
+	$(say) DEBUG $@
+	$(Q)$(MAKE) --no-print-directory -s BUILD=$(BUILD)/debug DEBUG=1 $@
+
 # A static PIE: musl-gcc's own specs make no such thing, so the start files are named here.
 MUSL_LIB ?= /usr/lib/x86_64-linux-musl
 STATIC_PIE = -fPIE -nostartfiles -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,text \

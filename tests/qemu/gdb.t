@@ -26,7 +26,7 @@ sub session
 		exec root() . '/tools/phoenix-run', '--gdb', '--timeout', 100, $program or exit 99;
 	}
 	my @gdb = ('timeout', 90, 'gdb', '-q', '-batch', '-nx', $kernel, '-ex', 'set pagination off', '-ex', 'set confirm off',
-		'-ex', "target remote :$port", '-x', root() . '/tools/gdb/phoenix.py', map { ('-ex', $_) } @commands, 'kill');
+		'-ex', "target remote 127.0.0.1:$port", '-x', root() . '/tools/gdb/phoenix.py', map { ('-ex', $_) } @commands, 'kill');
 	my $said = do {
 		my $gdb = open(my $from, '-|') // die "fork: $!";
 		if ($gdb == 0) {

@@ -34,7 +34,7 @@ struct page;
  * Lock ranks. A thread takes locks in increasing order of rank; two of one rank only where the
  * name says so. Debug builds (DEBUG=1) check it at run time.
  *
- *   root map -> shared submap -> blob family -> pmap -> slab cache -> a CPU's pages -> buddy allocator -> console
+ *   root map -> shared submap -> blob family -> store -> pmap -> slab cache -> a CPU's pages -> buddy allocator -> console
  */
 enum lock_rank {
 	RANK_NONE,    /* not checked */
@@ -43,6 +43,7 @@ enum lock_rank {
 	RANK_MAP_SHARED,
 	RANK_ENTITY,
 	RANK_FAMILY,
+	RANK_STORE, /* of pagers that take pages: who has which location */
 	RANK_PMAP,
 	RANK_SLAB,
 	RANK_PAGES, /* a CPU's cache of free pages */

@@ -41,13 +41,24 @@ struct page {
 	void *owner;           /* (o) slab cache; pmap; blob family */
 	uint64_t index;        /* (o) tree index in the family; first free object in the slab page */
 	_Atomic uint32_t refs; /* (a) slots, and other holders, that refer to the page */
-	uint32_t in_use;       /* (o) objects used in a slab page; live entries in a page table */
-	uint16_t wired;        /* (o) holders that need the page resident */
-	uint8_t state;         /* (z), (-) enum page_state; changed by page.c only, which counts them */
-	uint8_t order;         /* (z) PAGE_FREE: log2 of the run's length; else 0 */
-	uint32_t poisoned;     /* (z) debug builds: free, and its contents are the pattern of free pages */
+	uint32_t
+		in_use; /* (o) objects used in a slab page; live entries in a page table; a blob's page: see page_location() */
+	uint16_t wired; /* (o) holders that need the page resident */
+	uint8_t state;  /* (z), (-) enum page_state; changed by page.c only, which counts them */
+	uint8_t order;  /* (z) PAGE_FREE: log2 of the run's length; else 0 */
+	uint32_t
+		scratch; /* (z) debug builds: 1 if free and filled with the pattern of free pages; (o) of check.c, while it checks */
 };
 _Static_assert(sizeof(struct page) <= 48, "page descriptors are at most 48 bytes");
+
+/*
+ * Of a PAGE_BLOB page: the location where the pager that takes its family's pages has its contents as they are now; 0: none,
+ * and the page is dirty. It holds a reference to the location.
+ */
+static inline uint32_t page_location(const struct page *page)
+{
+	return page->in_use;
+}
 
 /* A range of physical memory, as the loader reports it or after it was put in order. */
 struct phys_range {

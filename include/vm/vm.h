@@ -23,18 +23,53 @@ struct entity;
 struct map;
 struct pager;
 
-/* ---- Pagers: where a blob's absent pages come from -------------------------------------- */
+/* ---- Pagers: where pages come from, and go to --------------------------------------------- */
+
+/* At most so many pages are asked of a pager, or given to it, at a time. */
+#define PAGER_CLUSTER 16
+
+/* A page asked of a pager. */
+struct page_wanted {
+	pgoff_t index;     /* tree index */
+	uint32_t location; /* where put_pages put it; 0: what the pager has there from the beginning */
+};
+
+/* A page given to a pager. */
+struct page_put {
+	struct page *page;
+	pgoff_t index;     /* tree index */
+	uint32_t location; /* not 0: out, where it is now; one reference to it is the caller's */
+};
 
 struct pager_ops {
-	const char *name; /* for messages: "boot module", "device" */
+	const char *name; /* for messages: "boot module", "swap" */
 
 	/*
-	 * Provides the page at tree index `index`: the pager's own page, lent (one more reference, which
-	 * the caller gives back), or a new PAGE_BLOB page filled by the pager (its one reference is
-	 * the caller's). Contents never change: a writer copies. Called without locks; may sleep.
-	 * 0, -ENOMEM, or -EIO where the contents cannot be had.
+	 * Provides the first page of `wanted`, and where that is cheap those after it, which have the next indexes:
+	 * each the pager's own page, lent (one more reference, which the caller gives back), or a new PAGE_BLOB page
+	 * filled by the pager (its one reference is the caller's). What a pager has from the beginning never
+	 * changes: a writer copies. Returns how many, 1 to `count`; -ENOMEM; or -EIO where the contents cannot
+	 * be had. Called without spinlocks; may sleep.
 	 */
-	int (*get_page)(struct pager *pager, pgoff_t index, struct page **out);
+	int (*get_pages)(struct pager *pager, const struct page_wanted *wanted, unsigned count,
+			 struct page **out);
+
+	/* Has the pager contents at `index` from the beginning? If not they are zero. NULL: it has them all. May not sleep. */
+	bool (*has_page)(struct pager *pager, pgoff_t index);
+
+	/*
+	 * Writes the contents of `count` pages (1 to PAGER_CLUSTER), with neighbouring indexes as a rule, to new
+	 * locations. 0; or -ENOSPC, -EIO, -ENOMEM, and none was written. The pages do not change meanwhile. Called without
+	 * spinlocks; may sleep. NULL: the pager takes no pages.
+	 */
+	int (*put_pages)(struct pager *pager, struct page_put *pages, unsigned count);
+
+	/*
+	 * One reference more, or less, to a location; what is there goes with the last. Only with put_pages. May not
+	 * sleep: a family's spinlock is held.
+	 */
+	void (*location_ref)(struct pager *pager, uint32_t location);
+	void (*location_unref)(struct pager *pager, uint32_t location);
 
 	/* The last reference to the pager is gone. */
 	void (*destroy)(struct pager *pager);
@@ -46,12 +81,19 @@ struct pager {
 	_Atomic uint32_t refs; /* atomic */
 };
 
+/*
+ * The pager that takes the pages of blobs whose own pager does not, or who have none; NULL: nobody does. Takes a
+ * reference of its own. Blobs that have paged out before stay with the pager they had. -EINVAL: it takes no pages.
+ */
+int vm_set_store(struct pager *store);
+
 /* ---- Blobs ------------------------------------------------------------------------------ */
 
 #define BLOB_MAX_BYTES ((uint64_t)1 << 47)
 
 /* Flags of blob_create. */
-#define BLOB_UNZEROED 1u /* the kernel overwrites new pages before anyone can map them */
+#define BLOB_UNZEROED \
+	1u /* the kernel overwrites what blob_commit and blob_wire make before a user sees it: it is not zeroed */
 
 /*
  * Makes an anonymous blob of `size_bytes` (a multiple of the page size, 1 page to BLOB_MAX_BYTES).
@@ -69,9 +111,20 @@ int blob_create_paged(uint64_t size_bytes, struct pager *pager, struct blob **ou
 int blob_create_device(paddr_t start, uint64_t size_bytes, enum vm_cache cache, struct blob **out);
 
 /*
+ * Makes a blob of consecutive frames of RAM, for a device's DMA: the first at a multiple of `align_bytes` (a power of two
+ * of at least PAGE_SIZE), all below physical address `limit` (PAGE_ANYWHERE: no limit). Zeroed when it is made; then never
+ * paged, zeroed or moved. -EINVAL for the size or alignment, or a size beyond all RAM's; -ENOMEM.
+ */
+int blob_create_contiguous(uint64_t size_bytes, uint64_t align_bytes, paddr_t limit, enum vm_cache cache,
+			   struct blob **out);
+
+/* The physical address of a device or contiguous blob. -EINVAL for any other. */
+int blob_physical(const struct blob *blob, paddr_t *out);
+
+/*
  * Makes a blob with the contents that [offset, offset + pages) of `source` has now, and from then on
  * its own: copy on write, on both sides alike. Costs O(height of the tree), not O(pages).
- * -EINVAL if the window is empty or not inside `source`, or `source` is a device blob; -ENOMEM.
+ * -EINVAL if the window is empty or not inside `source`, or `source` is a device or contiguous blob; -ENOMEM.
  */
 int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out);
 
@@ -89,22 +142,61 @@ uint64_t blob_size(const struct blob *blob); /* in bytes */
 int blob_read(struct blob *blob, uint64_t offset, void *to, size_t bytes);
 int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t bytes);
 
+/* Makes the bytes of [offset, offset + bytes) zero; whole pages become absent where they can. Errors as blob_write. */
+int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes);
+
 /*
- * For both that follow: -EINVAL for a device blob and a window not inside the blob; -ENOMEM. blob_commit may have
- * committed a part of the window then.
+ * Copies bytes from one blob to another, or within one. Errors as blob_read and blob_write; -EINVAL also when the ranges
+ * overlap in one blob.
+ */
+int blob_copy(struct blob *to, uint64_t to_offset, struct blob *from, uint64_t from_offset, uint64_t bytes);
+
+/*
+ * The calls that follow take a window [offset, offset + pages), and return -EINVAL when it is empty or not inside the
+ * blob. What else they return is said with each. Those that have done a part before they fail have lost nothing: no
+ * contents change but by blob_decommit, which does all or nothing.
  */
 
 /*
- * Makes every page of [offset, offset + pages) resident and this blob's own, so that writes cannot fail. -EINVAL as
- * blob_write; -ENOMEM or -EIO when a page cannot be had, and then those before it are.
+ * Makes every page of the window resident and this blob's own, so that writes cannot fail. -EINVAL for a device blob;
+ * -ENOMEM or -EIO when a page cannot be had, and then those before it are.
  */
 int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
-/* Forgets pages: they are absent again, as if never touched, in all mappings of the blob. */
+/*
+ * Forgets pages: they are absent again, as if never touched, in all mappings of the blob. -EINVAL for a device or contiguous
+ * blob; -EBUSY where a page of the window is wired; -ENOMEM.
+ */
 int blob_decommit(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
-/* Resident pages in the window, shared with clones or not. */
+/*
+ * Makes every page of the window resident and this blob's own, and keeps it resident until blob_unwire. A page
+ * stays in the same frame for as long as the blob is not cloned, synced or copied from. -ENOMEM, -EIO: then nothing is wired.
+ */
+struct wiring;
+int blob_wire(struct blob *blob, pgoff_t offset, pgoff_t pages, struct wiring **out);
+void blob_unwire(struct wiring *wiring);
+
+/*
+ * Writes those pages of the window that changed since they were last written (or are new) to the pager that takes them;
+ * they stay resident. blob_page_out does the same, and then gives up every page that is not wired: the next access
+ * brings it back. Pages that are lent by the blob's pager stay. -EINVAL for a device or contiguous blob; -ENODEV: no pager takes its pages; -ENOSPC, -EIO,
+ * -ENOMEM from the pager. A page that somebody writes to meanwhile stays as it is.
+ */
+int blob_sync(struct blob *blob, pgoff_t offset, pgoff_t pages);
+int blob_page_out(struct blob *blob, pgoff_t offset, pgoff_t pages);
+
+/* Resident pages in the window, shared with clones or not. All of a device or contiguous blob's are. 0 for a window not inside. */
 pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages);
+
+/* What the pages of a window are; those that are in none of the first two are absent. */
+struct blob_usage {
+	pgoff_t resident;
+	pgoff_t paged_out;
+	pgoff_t dirty; /* resident, and not at the pager as they are now */
+	pgoff_t wired; /* resident, and kept so */
+};
+int blob_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usage *out);
 
 /* ---- Entities --------------------------------------------------------------------------- */
 
@@ -209,8 +301,29 @@ int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes);
 int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot);
 
 /*
- * Forgets the contents of the range (blob_decommit). -ENOMEM if part of it is not mapped; -EINVAL if a device is.
- * -ENOMEM also where nodes shared with clones cannot be copied: then an initial part of the range is forgotten.
+ * Makes every page of the range resident, and keeps it so until map_unwire or until it is unmapped. Wiring is the entries',
+ * and not counted: one map_unwire undoes it. What a fork's child gets is not wired. -ENOMEM if part of the range is
+ * not mapped or a page cannot be had, -EIO: then nothing is wired. map_unwire: -ENOMEM.
+ */
+int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes);
+int map_unwire(struct map *map, vaddr_t start, uint64_t size_bytes);
+
+enum map_advice {
+	ADVISE_NORMAL, /* of the first three, the last said is kept in the entry */
+	ADVISE_RANDOM, /* a pager is asked for the page that faulted, and no other: so it is without advice, too */
+	ADVISE_SEQUENTIAL, /* a pager is asked for pages that follow, too */
+	ADVISE_WILLNEED,   /* now: what pagers have of the range is brought in, as far as there is memory */
+	ADVISE_PAGE_OUT,   /* now: blob_page_out, whose errors it returns */
+	MAP_ADVICES
+};
+
+/* How the range will be used. -EINVAL: no such advice; -ENOMEM if part of the range is not mapped. */
+int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_advice advice);
+
+/*
+ * Forgets the contents of the range (blob_decommit). -ENOMEM if part of it is not mapped; -EINVAL if a device is; -EBUSY if it is wired.
+ * -ENOMEM also where nodes shared with clones cannot be copied. All of the range is forgotten, or nothing: unless somebody clones or wires one of
+ * the blobs at this moment.
  */
 int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes);
 
@@ -267,9 +380,12 @@ struct entry_info {
 	vaddr_t start, end;
 	vm_prot_t prot, max_prot;
 	enum map_inherit inherit;
-	const char *name;   /* the entry's, or the submap's */
-	pgoff_t offset;     /* ENTRY_BLOB: in the blob */
-	pgoff_t resident;   /* ENTRY_BLOB: pages of the window that are in memory */
+	const char *name;  /* the entry's, or the submap's */
+	pgoff_t offset;    /* ENTRY_BLOB: in the blob */
+	pgoff_t resident;  /* ENTRY_BLOB: pages of the window that are in memory */
+	pgoff_t paged_out; /* ENTRY_BLOB: pages of the window that are not, but at a pager that took them */
+	bool wired;
+	enum map_advice advice;
 	uint64_t faults[8]; /* ENTRY_BLOB: by enum fault_case */
 };
 
@@ -281,7 +397,7 @@ int map_walk(struct map *map, int (*visit)(const struct entry_info *info, void *
 enum fault_case {
 	FAULT_ZERO_FILL,  /* absent, anonymous: a zeroed page */
 	FAULT_RESIDENT,   /* in memory: only the translation was missing */
-	FAULT_PAGE_IN,    /* absent, and the pager has it */
+	FAULT_PAGE_IN,    /* absent and the pager has it, or paged out */
 	FAULT_COPY,       /* write to a page that a clone shares */
 	FAULT_UPGRADE,    /* write to a page that is ours alone, entered read-only */
 	FAULT_RESERVED,   /* refused: reserved space */
@@ -313,13 +429,23 @@ int vm_explain(struct map *root, vaddr_t address, vm_prot_t access, char *text, 
 
 /* How often each case happened since boot. */
 void vm_fault_counts(uint64_t counts[FAULT_CASES]);
-const char *fault_case_name(enum fault_case outcome);
+const char *fault_case_name(enum fault_case outcome); /* "zero fill", ... */
 
 /*
  * May user code name [start, start + bytes)? False for any range that touches a region of the kernel, wraps or ends
  * above user space; says nothing about whether anything is mapped there.
  */
 bool user_range(vaddr_t start, uint64_t bytes);
+
+/* ---- Invariants ------------------------------------------------------------------------- */
+
+/*
+ * Check everything that has to be true of a map and its own submaps, their blobs and their translations; or of a blob and
+ * its family. Panic, naming what is wrong. Cost: all entries and resident pages. Debug builds check a part, which
+ * moves on, whenever a map's or a family's lock is given back.
+ */
+void map_verify(struct map *map);
+void blob_verify(struct blob *blob);
 
 /* ---- Kernel memory ---------------------------------------------------------------------- */
 

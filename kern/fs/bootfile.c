@@ -242,9 +242,8 @@ const char *bootfile_data(const struct bootfile *file)
 }
 
 /* Lends the frame that holds the page, or, where other data share the frame, copies the file's part of it. */
-static int file_get_page(struct pager *pager, pgoff_t index, struct page **out)
+static int file_get_page(const struct file_pager *file, pgoff_t index, struct page **out)
 {
-	struct file_pager *file = (struct file_pager *)pager;
 	uint64_t offset = pages_to_bytes(index);
 	uint64_t bytes;
 	struct page *page;
@@ -269,6 +268,19 @@ static int file_get_page(struct pager *pager, pgoff_t index, struct page **out)
 	return 0;
 }
 
+/* All that is asked for: it is in memory already. */
+static int file_get_pages(struct pager *pager, const struct page_wanted *wanted, unsigned count,
+			  struct page **out)
+{
+	for (unsigned i = 0; i < count; i++) {
+		int error = file_get_page((struct file_pager *)pager, wanted[i].index, &out[i]);
+
+		if (error)
+			return i > 0 ? (int)i : error;
+	}
+	return (int)count;
+}
+
 static void file_destroy(struct pager *pager)
 {
 	slab_free(&pager_cache, pager);
@@ -276,7 +288,7 @@ static void file_destroy(struct pager *pager)
 
 static const struct pager_ops file_pager_ops = {
 	.name = "boot module",
-	.get_page = file_get_page,
+	.get_pages = file_get_pages,
 	.destroy = file_destroy,
 };
 

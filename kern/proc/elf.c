@@ -252,13 +252,15 @@ static int check_headers(struct elf *elf)
 
 /* ---- Making the entity ------------------------------------------------------------------------ */
 
-static int mixed_get_page(struct pager *pager, pgoff_t index, struct page **out)
+static int mixed_get_pages(struct pager *pager, const struct page_wanted *wanted, unsigned count,
+			   struct page **out)
 {
 	struct mixed_page *mixed = (struct mixed_page *)pager;
 	struct page *page;
 	int error;
 
-	if (index != 0)
+	(void)count; /* its blob has one page */
+	if (wanted->index != 0)
 		return -EIO;
 	page = page_alloc(PAGE_BLOB, 0);
 	if (!page)
@@ -270,7 +272,7 @@ static int mixed_get_page(struct pager *pager, pgoff_t index, struct page **out)
 	}
 	memset((char *)page_data(page) + mixed->bytes, 0, PAGE_SIZE - mixed->bytes);
 	*out = page;
-	return 0;
+	return 1;
 }
 
 static void mixed_destroy(struct pager *pager)
@@ -283,7 +285,7 @@ static void mixed_destroy(struct pager *pager)
 
 static const struct pager_ops mixed_pager_ops = {
 	.name = "executable",
-	.get_page = mixed_get_page,
+	.get_pages = mixed_get_pages,
 	.destroy = mixed_destroy,
 };
 

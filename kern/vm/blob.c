@@ -1,9 +1,9 @@
 /*
- * Blobs: creation, cloning, access without mapping, and the reverse map.
+ * Blobs: creation, cloning, families, and the reverse map.
  *
  * A blob is a tree of pages (tree.c), perhaps a pager that has the contents of absent pages, and the
- * list of map entries that show it. How one page is found or made, for a fault or for the calls here, is
- * obtain_page() in fault.c.
+ * list of map entries that show it. Its contents are read and written without mapping it in content.c; how one page is found or
+ * made is obtain_page() in fault.c; how pages go to a pager and come back, pageout.c and pagein.c.
  */
 #include <asm/errno.h>
 
@@ -32,8 +32,29 @@ static struct blob *blob_allocate(pgoff_t pages)
 	return blob;
 }
 
-/* A blob in a family of its own. */
-static struct blob *blob_found_family(pgoff_t pages)
+static void family_join(struct family *family, struct blob *blob)
+{
+	blob->family = family;
+	blob->tree.family = family;
+	blob->next = family->blobs;
+	if (blob->next)
+		blob->next->previous = blob;
+	family->blobs = blob;
+	family->count++;
+}
+
+/* Returns whether the blob was the last. Family locked. */
+static bool family_leave(struct blob *blob)
+{
+	struct family *family = blob->family;
+
+	*(blob->previous ? &blob->previous->next : &family->blobs) = blob->next;
+	if (blob->next)
+		blob->next->previous = blob->previous;
+	return --family->count == 0;
+}
+
+struct blob *blob_found_family(pgoff_t pages)
 {
 	struct blob *blob = blob_allocate(pages);
 	struct family *family;
@@ -46,8 +67,10 @@ static struct blob *blob_found_family(pgoff_t pages)
 		return NULL;
 	}
 	spin_init(&family->lock, RANK_FAMILY, "blob family");
-	family->blobs = 1;
-	blob->family = family;
+	family->count = 0;
+	family->blobs = NULL;
+	family->store = NULL;
+	family_join(family, blob);
 	return blob;
 }
 
@@ -84,13 +107,14 @@ int blob_create_device(paddr_t start, uint64_t size_bytes, enum vm_cache cache, 
 	struct blob *blob;
 	int error;
 
-	if (!size_is_valid(size_bytes) || !page_aligned(start) || start + size_bytes < start)
+	if (!size_is_valid(size_bytes) || !page_aligned(start) || start + size_bytes < start ||
+	    cache > CACHE_UNCACHED)
 		return -EINVAL;
 	blob = blob_found_family(size_bytes >> PAGE_SHIFT);
 	if (!blob)
 		return -ENOMEM;
-	blob->device = true;
-	blob->device_start = start;
+	blob->fixed = true;
+	blob->fixed_start = start;
 	blob->cache = cache;
 	error = page_add_device(start, start + size_bytes);
 	if (error)
@@ -100,12 +124,47 @@ int blob_create_device(paddr_t start, uint64_t size_bytes, enum vm_cache cache, 
 	return error;
 }
 
+int blob_create_contiguous(uint64_t size_bytes, uint64_t align_bytes, paddr_t limit, enum vm_cache cache,
+			   struct blob **out)
+{
+	pgoff_t pages = size_bytes >> PAGE_SHIFT;
+	struct page *first;
+	struct blob *blob;
+
+	if (!size_is_valid(size_bytes) || align_bytes < PAGE_SIZE || (align_bytes & (align_bytes - 1)) ||
+	    cache > CACHE_UNCACHED)
+		return -EINVAL;
+	blob = blob_found_family(pages);
+	if (!blob)
+		return -ENOMEM;
+	first = page_alloc_run(PAGE_KERNEL, pages, align_bytes >> PAGE_SHIFT, limit, PAGE_ALLOC_ZERO);
+	if (!first) {
+		blob_unref(blob);
+		return -ENOMEM;
+	}
+	blob->fixed = true;
+	blob->contiguous = true;
+	blob->fixed_start = page_paddr(first);
+	blob->cache = cache;
+	*out = blob;
+	return 0;
+}
+
+int blob_physical(const struct blob *blob, paddr_t *out)
+{
+	if (!blob->fixed)
+		return -EINVAL;
+	*out = blob->fixed_start;
+	return 0;
+}
+
 void blob_ref(struct blob *blob)
 {
+	BLOB_ASSERT_LIVE(blob);
 	blob->refs++;
 }
 
-static void pager_unref(struct pager *pager)
+void pager_unref(struct pager *pager)
 {
 	if (pager && --pager->refs == 0)
 		pager->ops->destroy(pager);
@@ -116,17 +175,22 @@ void blob_unref(struct blob *blob)
 	struct family *family = blob->family;
 	bool last_of_family;
 
+	BLOB_ASSERT_LIVE(blob);
 	if (--blob->refs > 0)
 		return;
 	spin_lock(&family->lock);
 	ASSERT(blob->mapping_count == 0);
 	/* All of the tree: no node is copied for that, so it cannot fail. */
 	tree_clear(&blob->tree, 0, UINT64_MAX);
-	last_of_family = --family->blobs == 0;
+	last_of_family = family_leave(blob);
 	spin_unlock(&family->lock);
-	if (last_of_family)
+	if (last_of_family) {
+		pager_unref(family->store);
 		slab_free(&family_cache, family);
+	}
 	pager_unref(blob->pager);
+	if (blob->contiguous)
+		page_free_run(page_from_paddr(blob->fixed_start), blob->pages);
 	slab_free(&blob_cache, blob);
 }
 
@@ -135,9 +199,10 @@ uint64_t blob_size(const struct blob *blob)
 	return pages_to_bytes(blob->pages);
 }
 
-static bool window_is_inside(const struct blob *blob, pgoff_t offset, pgoff_t pages)
+int blob_check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages)
 {
-	return pages > 0 && offset < blob->pages && pages <= blob->pages - offset;
+	BLOB_ASSERT_LIVE(blob);
+	return pages > 0 && offset < blob->pages && pages <= blob->pages - offset ? 0 : -EINVAL;
 }
 
 /* ---- Cloning ---------------------------------------------------------------------------------- */
@@ -147,9 +212,16 @@ static void withdraw_write(struct map_entry *entry, pgoff_t first, pgoff_t end, 
 	vaddr_t start = entry->start + pages_to_bytes(first - entry->offset);
 
 	(void)context;
+	if (!entry->map)
+		return;
 	/* All rights but one: the pmap takes only write at a constant cost for each large block. */
 	pmap_protect(entry->map->pmap, start, start + pages_to_bytes(end - first),
 		     VM_READ | VM_EXEC | VM_USER);
+}
+
+void blob_withdraw_write(struct blob *blob, pgoff_t first, pgoff_t end)
+{
+	blob_for_each_mapping(blob, first, end, withdraw_write, NULL);
 }
 
 int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out)
@@ -158,7 +230,7 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	struct blob *clone;
 	int error;
 
-	if (source->device || !window_is_inside(source, offset, pages))
+	if (source->fixed || blob_check_window(source, offset, pages))
 		return -EINVAL;
 	clone = blob_allocate(pages);
 	if (!clone)
@@ -166,7 +238,6 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	clone->flags = source->flags;
 	clone->cache = source->cache;
 	clone->base = source->base + offset;
-	clone->family = family;
 	clone->pager = source->pager;
 
 	spin_lock(&family->lock);
@@ -180,161 +251,59 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 		slab_free(&blob_cache, clone);
 		return error;
 	}
-	family->blobs++;
+	family_join(family, clone);
 	if (clone->pager)
 		clone->pager->refs++;
 	/* What the source has entered writable is shared now: its next write has to fault. */
 	if (clone->tree.root != SLOT_EMPTY)
-		blob_for_each_mapping(source, offset, offset + pages, withdraw_write, NULL);
+		blob_withdraw_write(source, offset, offset + pages);
 	spin_unlock(&family->lock);
 	*out = clone;
 	return 0;
 }
 
-/* ---- Access without mapping ---------------------------------------------------------------------- */
-
-/* Obtains a page, asking the pager where needed. On 0 the family is locked, and the page stays till it is unlocked. */
-static int lock_and_obtain(struct blob *blob, pgoff_t offset, bool write, struct obtained *out)
-{
-	for (;;) {
-		enum obtain step;
-		int error;
-
-		spin_lock(&blob->family->lock);
-		step = obtain_page(blob, offset, write, NULL, out);
-		if (step == OBTAIN_DONE)
-			return 0;
-		spin_unlock(&blob->family->lock);
-		if (step == OBTAIN_NO_MEMORY)
-			return -ENOMEM;
-		error = page_in(blob, offset);
-		if (error)
-			return error;
-	}
-}
-
-/* Reads within one page. An absent page that would be zero is not made for it. */
-static int read_within_page(struct blob *blob, uint64_t offset, void *to, size_t bytes)
-{
-	pgoff_t page_offset = offset >> PAGE_SHIFT;
-	struct obtained found;
-	bool shared, zero;
-	slot_t *place;
-	int error;
-
-	if (!blob->pager && !blob->device) {
-		spin_lock(&blob->family->lock);
-		place = tree_find(&blob->tree, blob->base + page_offset, &shared);
-		zero = !place || *place == SLOT_EMPTY;
-		spin_unlock(&blob->family->lock);
-		if (zero) {
-			memset(to, 0, bytes);
-			return 0;
-		}
-	}
-	error = lock_and_obtain(blob, page_offset, false, &found);
-	if (error)
-		return error;
-	memcpy(to, (char *)page_data(found.page) + (offset & PAGE_MASK), bytes);
-	spin_unlock(&blob->family->lock);
-	return 0;
-}
-
-static int write_within_page(struct blob *blob, uint64_t offset, const void *from, size_t bytes)
-{
-	struct obtained found;
-	int error = lock_and_obtain(blob, offset >> PAGE_SHIFT, true, &found);
-
-	if (error)
-		return error;
-	memcpy((char *)page_data(found.page) + (offset & PAGE_MASK), from, bytes);
-	spin_unlock(&blob->family->lock);
-	return 0;
-}
-
-static bool bytes_are_inside(const struct blob *blob, uint64_t offset, size_t bytes)
-{
-	uint64_t size = blob_size(blob);
-
-	return !blob->device && offset <= size && bytes <= size - offset;
-}
-
-static size_t bytes_left_in_page(uint64_t offset, size_t bytes)
-{
-	size_t left = PAGE_SIZE - (offset & PAGE_MASK);
-
-	return bytes < left ? bytes : left;
-}
-
-int blob_read(struct blob *blob, uint64_t offset, void *to, size_t bytes)
-{
-	if (!bytes_are_inside(blob, offset, bytes))
-		return -EINVAL;
-	while (bytes > 0) {
-		size_t piece = bytes_left_in_page(offset, bytes);
-		int error = read_within_page(blob, offset, to, piece);
-
-		if (error)
-			return error;
-		offset += piece;
-		to = (char *)to + piece;
-		bytes -= piece;
-	}
-	return 0;
-}
-
-int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t bytes)
-{
-	if (!bytes_are_inside(blob, offset, bytes))
-		return -EINVAL;
-	while (bytes > 0) {
-		size_t piece = bytes_left_in_page(offset, bytes);
-		int error = write_within_page(blob, offset, from, piece);
-
-		if (error)
-			return error;
-		offset += piece;
-		from = (const char *)from + piece;
-		bytes -= piece;
-	}
-	return 0;
-}
-
-int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages)
-{
-	if (!window_is_inside(blob, offset, pages) || blob->device)
-		return -EINVAL;
-	for (pgoff_t i = 0; i < pages; i++) {
-		struct obtained found;
-		int error = lock_and_obtain(blob, offset + i, true, &found);
-
-		if (error)
-			return error;
-		spin_unlock(&blob->family->lock);
-	}
-	return 0;
-}
+/* ---- What is there -------------------------------------------------------------------------------- */
 
 int blob_decommit(struct blob *blob, pgoff_t offset, pgoff_t pages)
 {
-	int error;
+	int error = blob_check_window(blob, offset, pages);
 
-	if (!window_is_inside(blob, offset, pages) || blob->device)
+	if (error || blob->fixed)
 		return -EINVAL;
 	spin_lock(&blob->family->lock);
-	/* First the translations, which faults bring back: then the pages may go. */
-	blob_forget_translations(blob, offset, offset + pages, NULL);
-	error = tree_clear(&blob->tree, blob->base + offset, blob->base + offset + pages);
+	if (blob_is_wired(blob, offset, offset + pages)) {
+		error = -EBUSY;
+	} else {
+		/* First the translations, which faults bring back: then the pages may go. */
+		blob_forget_translations(blob, offset, offset + pages, NULL);
+		error = tree_clear(&blob->tree, blob->base + offset, blob->base + offset + pages);
+	}
 	spin_unlock(&blob->family->lock);
 	return error;
+}
+
+int blob_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usage *out)
+{
+	int error = blob_check_window(blob, offset, pages);
+
+	if (error)
+		return error;
+	spin_lock(&blob->family->lock);
+	tree_usage(&blob->tree, blob->base + offset, blob->base + offset + pages, out);
+	if (blob->fixed)
+		out->resident = pages;
+	spin_unlock(&blob->family->lock);
+	return 0;
 }
 
 pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages)
 {
 	pgoff_t count;
 
-	if (blob->device || !window_is_inside(blob, offset, pages))
+	if (blob_check_window(blob, offset, pages))
 		return 0;
+	if (blob->fixed)
+		return pages;
 	spin_lock(&blob->family->lock);
 	count = tree_count(&blob->tree, blob->base + offset, blob->base + offset + pages);
 	spin_unlock(&blob->family->lock);
@@ -348,7 +317,7 @@ void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned c
 		bool shared;
 		slot_t *place = tree_find(&blob->tree, blob->base + offset + i, &shared);
 
-		vector[i] = blob->device || (place && *place != SLOT_EMPTY);
+		vector[i] = blob->fixed || (place && slot_is_page(*place));
 	}
 	spin_unlock(&blob->family->lock);
 }
@@ -442,7 +411,7 @@ static void forget_translations(struct map_entry *entry, pgoff_t first, pgoff_t 
 {
 	vaddr_t start = entry->start + pages_to_bytes(first - entry->offset);
 
-	if (entry != except)
+	if (entry != except && entry->map)
 		pmap_remove(entry->map->pmap, start, start + pages_to_bytes(end - first));
 }
 
@@ -483,7 +452,7 @@ int blob_trim(struct blob *blob, pgoff_t first, pgoff_t end, uint32_t own)
 
 	FAMILY_ASSERT_LOCKED(blob->family);
 	/* Who has a reference beyond the mappings' may read or map the pages again. */
-	if (blob->device || blob->mapping_count == 0 || blob->refs != blob->mapping_count + own)
+	if (blob->fixed || blob->mapping_count == 0 || blob->refs != blob->mapping_count + own)
 		return 0;
 	blob_for_each_mapping(blob, first, end, trim_before, &trim);
 	if (trim.cursor < end && tree_clear(&blob->tree, blob->base + trim.cursor, blob->base + end))

@@ -1,7 +1,7 @@
 /*
  * Cloning a root map, for fork: each entry by its inheritance.
  *
- *   copy    the new map has a clone of the blob: copy on write both ways (a device is shared, as it cannot be copied)
+ *   copy    the new map has a clone of the blob: copy on write both ways (a device or contiguous blob is shared, as it cannot be copied)
  *   share   the new map has the same blob
  *   none    the new map has nothing there
  *
@@ -63,7 +63,7 @@ static int clone_contents(struct cloning *cloning, const struct map_entry *origi
 	}
 	if (!original->blob)
 		return 0;
-	if (original->inherit == INHERIT_COPY && !original->blob->device)
+	if (original->inherit == INHERIT_COPY && !original->blob->fixed)
 		return clone_blob(cloning, original->blob, &entry->blob);
 	entry->blob = original->blob;
 	blob_ref(entry->blob);
@@ -84,6 +84,7 @@ static int clone_entry(struct cloning *cloning, const struct map_entry *original
 	entry->prot = original->prot;
 	entry->max_prot = original->max_prot;
 	entry->inherit = original->inherit;
+	entry->advice = original->advice;
 	entry->permanent = original->permanent;
 	error = clone_contents(cloning, original, to, entry);
 	if (error)

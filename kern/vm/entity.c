@@ -19,7 +19,7 @@ static bool segment_is_valid(const struct segment *segment, pgoff_t entity_pages
 		return false;
 	if (segment->blob_offset >= blob_pages || segment->pages > blob_pages - segment->blob_offset)
 		return false;
-	return segment->sharing == SEGMENT_SHARED || !segment->blob->device;
+	return segment->sharing == SEGMENT_SHARED || !segment->blob->fixed;
 }
 
 static bool segments_overlap(const struct segment *a, const struct segment *b)

@@ -1,9 +1,10 @@
 /*
  * vm_explain: says in one line what an access meets on its way, and what it would do.
  *
- * It follows the same steps as vm_fault() in fault.c, but changes nothing: from the root through submaps and
- * entities to the entry, to the page's state in its blob, to the translation, to the verdict. For the
- * lines of programs that are ended, for statistics, for a console, and for tests.
+ * It follows the same steps as vm_fault() in fault.c, but changes nothing and asks no pager: from the root through
+ * submaps and entities to the entry, to the page's state in its blob, to the translation, to the verdict. For the
+ * lines of programs that are ended, for statistics, for the monitor, for GDB, and for tests. A page that is said to be
+ * resident and nothing else is the blob's alone, and dirty.
  */
 #include <asm/errno.h>
 
@@ -38,14 +39,17 @@ static const char *rights(vm_prot_t prot, char out[RIGHTS_BYTES])
 	return out;
 }
 
+/* Where the page of a blob is, before the access. */
+enum whereabouts { PAGE_IS_FIXED, PAGE_IS_RESIDENT, PAGE_IS_AT_PAGER, PAGE_IS_NOWHERE };
+
 /* What is known of the access, step by step. */
 struct access {
 	struct map *map; /* the innermost */
 	vaddr_t address;
 	vm_prot_t wanted;
 	struct map_entry *entry; /* NULL: nothing is mapped */
-	bool present;            /* the blob's page is in memory */
-	bool alone;              /* nobody else sees it */
+	enum whereabouts page;   /* of an entry that shows a blob */
+	bool alone;              /* PAGE_IS_RESIDENT: nobody else sees it */
 	struct pmap_query translation;
 };
 
@@ -75,6 +79,41 @@ static void say_way(struct line *line, struct access *access)
 	}
 }
 
+/* A page in memory: whose it is, whether the store has it too, and whether it may be given up. Family locked. */
+static void say_resident(struct line *line, struct access *access, struct page *page, bool shared)
+{
+	access->page = PAGE_IS_RESIDENT;
+	access->alone = !shared && page->refs == 1;
+	SAY(line, "resident");
+	if (page->state != PAGE_BLOB && access->entry->blob->pager)
+		SAY(line, ", lent by %s", access->entry->blob->pager->ops->name);
+	else if (!access->alone)
+		SAY(line, ", shared");
+	if (page->state == PAGE_BLOB && page_location(page))
+		SAY(line, ", clean");
+	if (page->wired)
+		SAY(line, ", wired");
+}
+
+/* A page that is not in memory: who has its contents. Family locked. */
+static void say_absent(struct line *line, struct access *access, pgoff_t index, slot_t slot)
+{
+	struct blob *blob = access->entry->blob;
+	struct pager *pager = blob->pager;
+
+	access->page = PAGE_IS_AT_PAGER;
+	if (slot_is_paged_out(slot)) {
+		SAY(line, "paged out, %s", blob->family->store->ops->name);
+		return;
+	}
+	if (pager && (!pager->ops->has_page || pager->ops->has_page(pager, index))) {
+		SAY(line, "absent, %s", pager->ops->name);
+		return;
+	}
+	access->page = PAGE_IS_NOWHERE;
+	SAY(line, "absent, zero");
+}
+
 /* The state of the blob's page. Map locked. */
 static void say_page(struct line *line, struct access *access)
 {
@@ -85,17 +124,18 @@ static void say_page(struct line *line, struct access *access)
 	bool shared;
 
 	SAY(line, " > page %llu ", (unsigned long long)offset);
+	if (blob->fixed) {
+		access->page = PAGE_IS_FIXED;
+		SAY(line, blob->contiguous ? "of contiguous RAM" : "of a device");
+		return;
+	}
 	spin_lock(&blob->family->lock);
 	place = tree_find(&blob->tree, blob->base + offset, &shared);
-	access->present = blob->device || (place && *place != SLOT_EMPTY);
-	access->alone = blob->device || (access->present && !shared && slot_page(*place)->refs == 1);
-	spin_unlock(&blob->family->lock);
-	if (blob->device)
-		SAY(line, "of a device");
-	else if (access->present)
-		SAY(line, access->alone ? "resident" : "resident, shared");
+	if (place && slot_is_page(*place))
+		say_resident(line, access, slot_page(*place), shared);
 	else
-		SAY(line, "absent, %s", blob->pager ? blob->pager->ops->name : "zero");
+		say_absent(line, access, blob->base + offset, place ? *place : SLOT_EMPTY);
+	spin_unlock(&blob->family->lock);
 }
 
 static void say_translation(struct line *line, struct access *access)
@@ -111,11 +151,30 @@ static void say_translation(struct line *line, struct access *access)
 		SAY(line, " > no translation");
 }
 
-/* What the access would do: the case of fault.c that it is. */
+/* The case of fault.c that a fault would be; the entry allows it. */
+static enum fault_case outcome(const struct access *access)
+{
+	bool write = access->wanted & VM_WRITE;
+
+	switch (access->page) {
+	case PAGE_IS_NOWHERE:
+		return FAULT_ZERO_FILL;
+	case PAGE_IS_AT_PAGER:
+		return FAULT_PAGE_IN;
+	case PAGE_IS_RESIDENT:
+		if (write)
+			return access->alone ? FAULT_UPGRADE : FAULT_COPY;
+		return FAULT_RESIDENT;
+	case PAGE_IS_FIXED:
+		break;
+	}
+	return FAULT_RESIDENT;
+}
+
+/* What the access would do. A translation that allows it serves it without a fault, if the entry allows it too. */
 static int say_verdict(struct line *line, const struct access *access)
 {
 	const struct map_entry *entry = access->entry;
-	enum fault_case outcome;
 
 	SAY(line, " > %s ",
 	    access->wanted & VM_WRITE  ? "write"
@@ -129,17 +188,10 @@ static int say_verdict(struct line *line, const struct access *access)
 		SAY(line, "refused: not allowed here");
 		return -EACCES;
 	}
-	if (access->translation.page && !(access->wanted & ~access->translation.prot)) {
+	if (access->translation.page && !(access->wanted & ~access->translation.prot))
 		SAY(line, "succeeds");
-		return 0;
-	}
-	if (!access->present)
-		outcome = entry->blob->pager ? FAULT_PAGE_IN : FAULT_ZERO_FILL;
-	else if (access->wanted & VM_WRITE)
-		outcome = access->alone ? FAULT_UPGRADE : FAULT_COPY;
 	else
-		outcome = FAULT_RESIDENT;
-	SAY(line, "faults: %s", fault_case_name(outcome));
+		SAY(line, "faults: %s", fault_case_name(outcome(access)));
 	return 0;
 }
 

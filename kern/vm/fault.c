@@ -8,9 +8,9 @@
  *   case         the page is                            and the access   what happens
  *   ----------   ------------------------------------   --------------   ------------------------------
  *   zero fill    absent, and the blob has no pager      any              a zeroed page is stored
- *   page in      absent, and the blob has a pager       any              the pager's page is stored; again
- *   resident     there                                  read             it is entered, read-only if shared
- *   upgrade      there, and the blob's alone            write            it is entered writable
+ *   page in      absent with a pager, or paged out      any              the pager's page is stored; again
+ *   resident     there                                  read             it is entered, read-only if shared or clean
+ *   upgrade      there, and the blob's alone            write            it is dirty, and entered writable
  *   copy         there, and others see it too           write            the blob gets a copy of its own
  *   reserved     reserved space                         any              refused, -EFAULT
  *   protection   -                                      not allowed      refused, -EACCES
@@ -35,9 +35,10 @@ static _Atomic uint64_t fault_counts[FAULT_CASES];
 
 /* Fills the empty `place` of a blob without a pager; NULL: there is no place yet. */
 static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slot_t *place, bool shared,
-					   bool write, struct obtained *out)
+					   enum obtain_for purpose, struct obtained *out)
 {
-	struct page *page = page_alloc(PAGE_BLOB, blob->flags & BLOB_UNZEROED ? 0 : PAGE_ALLOC_ZERO);
+	struct page *page = page_alloc(PAGE_BLOB, purpose == OBTAIN_UNZEROED ? 0 : PAGE_ALLOC_ZERO);
+	bool write = purpose != OBTAIN_READ;
 
 	if (unlikely(!page))
 		return OBTAIN_NO_MEMORY;
@@ -53,6 +54,16 @@ static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slo
 	/* Read first and written later, as a fresh page often is: spare it the second fault. */
 	out->writable = write || !shared;
 	return OBTAIN_DONE;
+}
+
+/* The blob's own wirings of a page go to its copy; those of others stay. */
+static void move_wirings(struct blob *blob, struct page *original, struct page *copy)
+{
+	copy->wired = blob_wirings_at(blob, copy->index - blob->base);
+	if (original->state != PAGE_BLOB)
+		return;
+	ASSERT(original->wired >= copy->wired);
+	original->wired -= copy->wired;
 }
 
 /* Replaces a page that others see too by a copy that is the blob's alone. */
@@ -73,26 +84,36 @@ static __attribute__((noinline)) enum obtain copy_on_write(struct blob *blob, pg
 	pmap_copy_page(copy, original);
 	copy->owner = blob->family;
 	copy->index = index;
+	move_wirings(blob, original, copy);
 	/* The faulting entry's own translation is replaced when the copy is entered. */
 	blob_forget_translations(blob, index - blob->base, index - blob->base + 1, entry);
 	*place = slot_of_page(copy);
-	page_unref(original);
+	page_release(blob->family, original);
 	out->page = copy;
 	out->how = FAULT_COPY;
 	out->writable = true;
 	return OBTAIN_DONE;
 }
 
-static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, bool write,
+/* A page that is the blob's alone, and clean: it can be written only when it counts as dirty. */
+static __attribute__((noinline)) bool make_dirty(struct blob *blob, struct page *page, bool write)
+{
+	if (write)
+		page_forget_location(blob->family, page);
+	return write;
+}
+
+static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, enum obtain_for purpose,
 					const struct map_entry *entry, struct obtained *out)
 {
 	pgoff_t index = blob->base + offset;
+	bool write = purpose != OBTAIN_READ;
 	slot_t *place;
 	bool shared;
 
 	FAMILY_ASSERT_LOCKED(blob->family);
-	if (unlikely(blob->device)) {
-		out->page = page_from_paddr(blob->device_start + pages_to_bytes(offset));
+	if (unlikely(blob->fixed)) {
+		out->page = page_from_paddr(blob->fixed_start + pages_to_bytes(offset));
 		out->writable = true;
 		out->how = FAULT_RESIDENT;
 		return OBTAIN_DONE;
@@ -101,47 +122,24 @@ static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, bool 
 	if (!place || *place == SLOT_EMPTY) {
 		if (unlikely(blob->pager != NULL))
 			return OBTAIN_FROM_PAGER;
-		return zero_fill(blob, index, place, shared, write, out);
+		return zero_fill(blob, index, place, shared, purpose, out);
 	}
+	if (slot_is_paged_out(*place))
+		return OBTAIN_FROM_PAGER;
 	out->page = slot_page(*place);
 	out->writable = !shared && out->page->refs == 1;
 	if (write && !out->writable)
 		return copy_on_write(blob, index, out->page, entry, out);
+	if (out->writable && unlikely(page_location(out->page) != 0))
+		out->writable = make_dirty(blob, out->page, write);
 	out->how = write ? FAULT_UPGRADE : FAULT_RESIDENT;
 	return OBTAIN_DONE;
 }
 
-enum obtain obtain_page(struct blob *blob, pgoff_t offset, bool write, const struct map_entry *entry,
-			struct obtained *out)
+enum obtain obtain_page(struct blob *blob, pgoff_t offset, enum obtain_for purpose,
+			const struct map_entry *entry, struct obtained *out)
 {
-	return obtain(blob, offset, write, entry, out);
-}
-
-int page_in(struct blob *blob, pgoff_t offset)
-{
-	pgoff_t index = blob->base + offset;
-	struct page *page;
-	slot_t *place;
-	int error = blob->pager->ops->get_page(blob->pager, index, &page);
-
-	if (error)
-		return error;
-	spin_lock(&blob->family->lock);
-	/* In place, for all who share the node: the pager's page is what they all have there. */
-	error = tree_place(&blob->tree, index, false, &place);
-	if (!error && *place == SLOT_EMPTY) {
-		/* A lent page stays its owner's. */
-		if (page->state == PAGE_BLOB) {
-			page->owner = blob->family;
-			page->index = index;
-		}
-		*place = slot_of_page(page);
-		page = NULL;
-	}
-	spin_unlock(&blob->family->lock);
-	if (page)
-		page_unref(page);
-	return error;
+	return obtain(blob, offset, purpose, entry, out);
 }
 
 /* ---- The fault ------------------------------------------------------------------------------------------ */
@@ -159,6 +157,16 @@ static __attribute__((noinline)) int refuse(struct map *root, vaddr_t address, c
 	return result->outcome == FAULT_PROTECTION ? -EACCES : -EFAULT;
 }
 
+/* How many pages to ask a pager for at a fault: where access is sequential, those that follow in the entry, too. */
+static unsigned cluster_of(const struct map_entry *entry, pgoff_t offset)
+{
+	pgoff_t follow = entry->offset + entry_pages(entry) - offset;
+
+	if (entry->advice != ADVISE_SEQUENTIAL)
+		return 1;
+	return follow < PAGER_CLUSTER ? follow : PAGER_CLUSTER;
+}
+
 /*
  * What vm_fault does when the page is not to be had under its locks, which this unlocks: waits for the pager, and
  * then all is to be looked up again (0); or gives up.
@@ -167,6 +175,7 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 						  enum obtain step, struct fault_result *result)
 {
 	struct blob *blob = entry->blob;
+	unsigned cluster = cluster_of(entry, offset);
 	int error;
 
 	entry->faults[FAULT_PAGE_IN] += step == OBTAIN_FROM_PAGER;
@@ -177,7 +186,7 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 	if (step == OBTAIN_FROM_PAGER) {
 		result->outcome = FAULT_PAGE_IN;
 		fault_counts[FAULT_PAGE_IN]++;
-		error = page_in(blob, offset);
+		error = page_in(blob, offset, cluster);
 	} else {
 		result->outcome = FAULT_ZERO_FILL;
 		error = -ENOMEM;
@@ -221,7 +230,7 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 		offset = entry->offset + ((address - entry->start) >> PAGE_SHIFT);
 
 		spin_lock(&blob->family->lock);
-		step = obtain(blob, offset, access & VM_WRITE, entry, &found);
+		step = obtain(blob, offset, access & VM_WRITE ? OBTAIN_WRITE : OBTAIN_READ, entry, &found);
 		if (likely(step == OBTAIN_DONE)) {
 			error = pmap_enter(entry->map->pmap, page_round_down(address), found.page,
 					   rights_of(entry, found.writable), blob->cache);

@@ -24,7 +24,7 @@ static int enter_all(vaddr_t start, struct blob *blob, pgoff_t pages)
 		int error;
 
 		spin_lock(&blob->family->lock);
-		if (obtain_page(blob, i, true, NULL, &found) == OBTAIN_DONE)
+		if (obtain_page(blob, i, OBTAIN_WRITE, NULL, &found) == OBTAIN_DONE)
 			error = pmap_enter(&kernel_pmap, start + pages_to_bytes(i), found.page,
 					   VM_READ | VM_WRITE, blob->cache);
 		else
@@ -44,7 +44,9 @@ static int map_wired(struct map *map, const struct placement *place, struct blob
 	int error = map_blob(map, place, blob, 0, blob->pages, &how, out);
 
 	if (!error) {
-		error = enter_all(*out, blob, blob->pages);
+		error = map_wire(map, *out, blob_size(blob));
+		if (!error)
+			error = enter_all(*out, blob, blob->pages);
 		if (error)
 			map_unmap(map, *out, blob_size(blob));
 	}

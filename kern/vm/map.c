@@ -311,6 +311,8 @@ void entry_remove(struct map_entry *entry)
 
 		spin_lock(&blob->family->lock);
 		pmap_remove(entry->map->pmap, entry->start, entry->end);
+		if (entry->wired)
+			entry_unwire(entry);
 		blob_remove_mapping(entry);
 		(void)blob_trim(blob, entry->offset, entry->offset + entry_pages(entry), 1);
 		spin_unlock(&blob->family->lock);
@@ -362,6 +364,7 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 	upper->map = entry->map;
 	upper->kind = entry->kind;
 	upper->inherit = entry->inherit;
+	upper->advice = entry->advice;
 	upper->prot = entry->prot;
 	upper->max_prot = entry->max_prot;
 	upper->name = entry->name;
@@ -373,8 +376,11 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 		blob_ref(upper->blob);
 	lock_family(entry);
 	move_bounds(entry, entry->start, address);
-	if (upper->blob)
+	upper->wired = entry->wired;
+	if (upper->blob) {
 		blob_add_mapping(upper);
+		upper->blob->wired_count += upper->wired;
+	}
 	unlock_family(entry);
 	link_entry(upper);
 }
@@ -384,7 +390,7 @@ static bool entries_are_alike(const struct map_entry *lower, const struct map_en
 	return lower->kind == upper->kind && !lower->submap && !lower->permanent && !upper->permanent &&
 	       lower->end == upper->start && lower->blob == upper->blob && lower->prot == upper->prot &&
 	       lower->max_prot == upper->max_prot && lower->inherit == upper->inherit &&
-	       lower->name == upper->name &&
+	       lower->name == upper->name && lower->advice == upper->advice && lower->wired == upper->wired &&
 	       (!lower->blob || lower->offset + entry_pages(lower) == upper->offset);
 }
 
@@ -396,8 +402,10 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	if (!lower || !entries_are_alike(lower, entry))
 		return entry;
 	lock_family(entry);
-	if (entry->blob)
+	if (entry->blob) {
 		blob_remove_mapping(entry);
+		entry->blob->wired_count -= entry->wired;
+	}
 	move_bounds(lower, lower->start, entry->end);
 	for (unsigned i = 0; i < FAULT_CASES; i++)
 		lower->faults[i] += entry->faults[i];
@@ -477,6 +485,8 @@ static void destroy_entries(struct map *map)
 			spin_lock(&entry->blob->family->lock);
 			if (!map->user)
 				pmap_remove(map->pmap, entry->start, entry->end);
+			if (entry->wired)
+				entry_unwire(entry);
 			blob_remove_mapping(entry);
 			spin_unlock(&entry->blob->family->lock);
 		}

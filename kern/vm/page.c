@@ -121,7 +121,7 @@ static void page_poison(struct page *page, size_t run)
 	if (run > POISON_MAX_PAGES)
 		return;
 	memset(page_data(page), (int)(FREE_PATTERN & 0xff), PAGE_SIZE);
-	page->poisoned = 1;
+	page->scratch = 1;
 }
 
 static void contents_check(const struct page *page, uint64_t pattern)
@@ -138,9 +138,9 @@ static void contents_check(const struct page *page, uint64_t pattern)
 /* Pages that were never allocated hold whatever the firmware left. */
 static void page_unpoison(struct page *page)
 {
-	if (page->poisoned)
+	if (page->scratch)
 		contents_check(page, FREE_PATTERN);
-	page->poisoned = 0;
+	page->scratch = 0;
 }
 
 static void page_check_zeroed(const struct page *page)

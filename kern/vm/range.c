@@ -1,9 +1,10 @@
 /*
- * What is done to ranges of a map: map, reserve, unmap, protect, decommit, resize, and list.
+ * What is done to ranges of a map: map, reserve, unmap, protect.
  *
  * Every change is made in two steps: check and allocate, then a part that cannot fail, all in one section
  * of the map's lock. A range may lie in a submap or reach over several; entries at its ends are split,
- * and neighbours that become alike are joined again. The entries themselves are map.c's.
+ * and neighbours that become alike are joined again. The entries themselves are map.c's; what does not change the
+ * layout (contents, wiring, advice, listing) is in range_use.c, changing a mapping's size in resize.c.
  */
 #include <asm/errno.h>
 #include <vm/layout.h>
@@ -26,23 +27,9 @@ static vaddr_t lower(vaddr_t a, vaddr_t b)
 	return a < b ? a : b;
 }
 
-/* A submap whose entries are guarded by the same lock, so that range operations go into it. */
-static bool goes_inside(const struct map_entry *entry)
-{
-	return entry->submap && entry->submap->top == entry->map->top;
-}
-
 /* ---- Visiting the entries of a range ---------------------------------------------------------- */
 
-/* A step of a range operation: [start, end) is the entry's part of the range. 0 to go on. */
-typedef int (*range_visit)(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context);
-
-/*
- * Visits, in address order, each entry that meets the range and is not a passable submap. A visit may replace its
- * entry by others. With `whole`, -ENOMEM as soon as there is a hole.
- */
-static int range_for_each(struct map *map, vaddr_t start, vaddr_t end, bool whole, range_visit visit,
-			  void *context)
+int range_for_each(struct map *map, vaddr_t start, vaddr_t end, bool whole, range_visit visit, void *context)
 {
 	struct map_entry *entry = map_first_above(map, start);
 	vaddr_t cursor = start;
@@ -56,7 +43,7 @@ static int range_for_each(struct map *map, vaddr_t start, vaddr_t end, bool whol
 
 		if (whole && entry->start > cursor)
 			return -ENOMEM;
-		if (goes_inside(entry))
+		if (entry_is_passable(entry))
 			error = range_for_each(entry->submap, part_start, part_end, whole, visit, context);
 		else
 			error = visit(entry, part_start, part_end, context);
@@ -101,9 +88,8 @@ void split_reserve_drain(struct split_reserve *reserve)
 		entry_destroy(reserve->spare[--reserve->count]);
 }
 
-/* Makes [start, end), a part of the entry, an entry of its own, and returns it. */
-static struct map_entry *clip(struct map_entry *entry, vaddr_t start, vaddr_t end,
-			      struct split_reserve *reserve)
+struct map_entry *entry_clip(struct map_entry *entry, vaddr_t start, vaddr_t end,
+			     struct split_reserve *reserve)
 {
 	if (entry->start < start) {
 		struct map_entry *upper = reserve->spare[--reserve->count];
@@ -158,11 +144,11 @@ void range_unmap(struct map *map, vaddr_t start, vaddr_t end, struct split_reser
 		vaddr_t part_start = higher(entry->start, start);
 		vaddr_t part_end = lower(entry->end, end);
 
-		if (goes_inside(entry)) {
+		if (entry_is_passable(entry)) {
 			range_unmap(entry->submap, part_start, part_end, reserve);
 			shrink_submap(entry, part_start, part_end);
 		} else {
-			entry_remove(clip(entry, part_start, part_end, reserve));
+			entry_remove(entry_clip(entry, part_start, part_end, reserve));
 		}
 		entry = next;
 	}
@@ -488,7 +474,7 @@ static int protect_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 	vm_prot_t taken = entry->prot & ~change->prot;
 
 	if (entry->prot != change->prot) {
-		entry = clip(entry, start, end, &change->reserve);
+		entry = entry_clip(entry, start, end, &change->reserve);
 		spin_lock(&entry->blob->family->lock);
 		entry->prot = change->prot;
 		/* Rights that are added reach the page tables with the next fault. */
@@ -501,8 +487,7 @@ static int protect_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 	return 0;
 }
 
-/* Joins the entry that begins where a changed range ends with the one before it. */
-static void merge_at(struct map *map, vaddr_t address)
+void range_merge_at(struct map *map, vaddr_t address)
 {
 	struct map_entry *entry = map_find(map, address);
 
@@ -526,319 +511,10 @@ int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t p
 		error = split_reserve_fill(&change.reserve, map, start, end);
 	if (!error) {
 		(void)range_for_each(map, start, end, true, protect_entry, &change);
-		merge_at(map, end);
+		range_merge_at(map, end);
 		/* An entry at an end that had the rights already was not split. */
 		split_reserve_drain(&change.reserve);
 	}
 	rw_write_unlock(map->lock);
 	return error;
-}
-
-/* ---- Contents ------------------------------------------------------------------------------------------- */
-
-/* Is the entry's part of a range a window of a blob? Anything else counts as a hole. */
-static int check_blob(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
-{
-	(void)start, (void)end, (void)context;
-	return entry->kind == ENTRY_BLOB ? 0 : -ENOMEM;
-}
-
-/* The same for decommit, which has no meaning for a device. */
-static int check_decommit(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
-{
-	int error = check_blob(entry, start, end, context);
-
-	return !error && entry->blob->device ? -EINVAL : error;
-}
-
-static pgoff_t offset_of(const struct map_entry *entry, vaddr_t address)
-{
-	return entry->offset + ((address - entry->start) >> PAGE_SHIFT);
-}
-
-static int decommit_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
-{
-	(void)context;
-	return blob_decommit(entry->blob, offset_of(entry, start), (end - start) >> PAGE_SHIFT);
-}
-
-int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes)
-{
-	vaddr_t end = start + size_bytes;
-	int error = range_check(start, size_bytes);
-
-	if (error)
-		return error;
-	rw_read_lock(map->lock);
-	error = range_for_each(map, start, end, true, check_decommit, NULL);
-	if (!error)
-		error = range_for_each(map, start, end, true, decommit_entry, NULL);
-	rw_read_unlock(map->lock);
-	return error;
-}
-
-int map_check(struct map *map, vaddr_t start, uint64_t size_bytes)
-{
-	int error = range_check(start, size_bytes);
-
-	if (error)
-		return error;
-	rw_read_lock(map->lock);
-	error = range_for_each(map, start, start + size_bytes, true, check_blob, NULL);
-	rw_read_unlock(map->lock);
-	return error;
-}
-
-static int residency_of_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
-{
-	unsigned char **vector = context;
-	pgoff_t pages = (end - start) >> PAGE_SHIFT;
-
-	blob_residency(entry->blob, offset_of(entry, start), pages, *vector);
-	*vector += pages;
-	return 0;
-}
-
-int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned char *vector)
-{
-	vaddr_t end = start + size_bytes;
-	int error = range_check(start, size_bytes);
-
-	if (error)
-		return error;
-	rw_read_lock(map->lock);
-	error = range_for_each(map, start, end, true, check_blob, NULL);
-	if (!error)
-		error = range_for_each(map, start, end, true, residency_of_entry, &vector);
-	rw_read_unlock(map->lock);
-	return error;
-}
-
-int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
-{
-	struct map_entry *entry;
-	int error = -EFAULT;
-
-	rw_read_lock(map->lock);
-	entry = map_find(map, address);
-	if (entry && entry->kind == ENTRY_BLOB) {
-		out->blob = entry->blob;
-		blob_ref(entry->blob);
-		out->offset = offset_of(entry, page_round_down(address));
-		out->end = entry->end;
-		out->how = (struct mapping){.prot = entry->prot,
-					    .max_prot = entry->max_prot,
-					    .inherit = entry->inherit,
-					    .name = entry->name};
-		error = 0;
-	}
-	rw_read_unlock(map->lock);
-	return error;
-}
-
-/* ---- Changing the size of a mapping ---------------------------------------------------------------------- */
-
-/*
- * May a mapping of `shown` pages of the entry's blob, from `offset` on, come to show `pages`: has the blob so many,
- * and does nobody show the further ones? What they held when somebody last did is gone then.
- */
-static int check_growth(struct map_entry *entry, pgoff_t offset, pgoff_t shown, pgoff_t pages)
-{
-	struct blob *blob = entry->blob;
-	int error = 0;
-
-	if (pages > blob->pages - offset)
-		return -EINVAL;
-	spin_lock(&blob->family->lock);
-	/* Where a part of the entry is to grow, that may be the entry's own rest. */
-	if (blob_is_mapped(blob, offset + shown, offset + pages))
-		error = -ENOMEM;
-	else
-		error = blob_trim(blob, offset + shown, offset + pages, 0);
-	spin_unlock(&blob->family->lock);
-	return error;
-}
-
-/* Space between the entry and the next, or the map's end. */
-static uint64_t room_above(const struct map_entry *entry)
-{
-	return entry->next ? entry->next->gap : entry->map->end - entry->end;
-}
-
-/* A resize under way. */
-struct resize {
-	const struct resize_request *want;
-	struct map *map;
-	vaddr_t old_end, new_end;
-	struct map_entry *entry; /* that shows the old range */
-};
-
-/* Finds the mapping and checks what does not depend on where it goes. Writing. */
-static int resize_check(struct resize *resize, struct map *map)
-{
-	const struct resize_request *want = resize->want;
-	struct map_entry *entry = map_find(map, want->start);
-
-	if (!entry || entry->kind != ENTRY_BLOB || resize->old_end > entry->end)
-		return -EFAULT;
-	resize->entry = entry;
-	if (want->new_bytes <= want->old_bytes)
-		return 0;
-	return check_growth(entry, offset_of(entry, want->start), want->old_bytes >> PAGE_SHIFT,
-			    want->new_bytes >> PAGE_SHIFT);
-}
-
-/* Can the mapping grow where it is? */
-static bool resize_fits(const struct resize *resize)
-{
-	return resize->old_end == resize->entry->end &&
-	       room_above(resize->entry) >= resize->new_end - resize->old_end;
-}
-
-/* Chooses the place to move to, in `*target` or a submap of it, and checks it. Writing. */
-static int resize_choose(const struct resize *resize, struct map **target, vaddr_t *address)
-{
-	const struct resize_request *want = resize->want;
-	const struct placement *place = &want->place;
-	int error;
-
-	if (place->flags & PLACE_FIXED)
-		*target = map_containing(*target, place->address, place->address + want->new_bytes);
-	error = map_choose(*target, place, want->new_bytes, address);
-	if (error == -EEXIST && (place->flags & PLACE_REPLACE))
-		error = range_check_unmap(*target, *address, *address + want->new_bytes);
-	if (error)
-		return error;
-	if ((*target)->depth == 0 && (*target)->user)
-		return -ENOMEM;
-	if (*address < resize->old_end && want->start < *address + want->new_bytes)
-		return -EINVAL;
-	return resize->entry->prot & ~(*target)->ceiling ? -EACCES : 0;
-}
-
-/* Moves the mapping to a place in `target`, with its new length. Writing. */
-static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *out)
-{
-	const struct resize_request *want = resize->want;
-	struct split_reserve old_ends, new_ends;
-	struct map_entry *moved;
-	vaddr_t address;
-	int error = resize_choose(resize, &target, &address);
-
-	if (error)
-		return error;
-	moved = entry_create(ENTRY_BLOB, resize->entry->name);
-	if (!moved)
-		return -ENOMEM;
-	if (split_reserve_fill(&old_ends, resize->map, want->start, resize->old_end)) {
-		entry_destroy(moved);
-		return -ENOMEM;
-	}
-	if (split_reserve_fill(&new_ends, target, address, address + want->new_bytes)) {
-		split_reserve_drain(&old_ends);
-		entry_destroy(moved);
-		return -ENOMEM;
-	}
-	moved->prot = resize->entry->prot;
-	moved->max_prot = resize->entry->max_prot & target->ceiling;
-	moved->inherit = resize->entry->inherit;
-	moved->blob = resize->entry->blob;
-	moved->offset = offset_of(resize->entry, want->start);
-	moved->start = address;
-	moved->end = address + want->new_bytes;
-	/* From here on resize->entry may be gone: what is replaced can be another part of it. */
-	range_unmap(target, moved->start, moved->end, &new_ends);
-	/* Not before: a reference without a mapping would keep pages that were replaced. */
-	blob_ref(moved->blob);
-	entry_insert(target, moved);
-	/* From the top, as map_unmap() does: an entity goes with the last of its parts. */
-	range_unmap(resize->map, want->start, resize->old_end, &old_ends);
-	/* Where both ranges cut the same entry, one of the splits made the other needless. */
-	split_reserve_drain(&old_ends);
-	*out = address;
-	return 0;
-}
-
-static int resize_locked(struct resize *resize, struct map *map, struct map *target, vaddr_t *out)
-{
-	const struct resize_request *want = resize->want;
-	int error = resize_check(resize, map);
-
-	if (error)
-		return error;
-	if (want->place.flags & PLACE_FIXED)
-		return want->may_move ? resize_by_moving(resize, target, out) : -EINVAL;
-	if (resize->new_end > resize->old_end) {
-		if (!resize_fits(resize))
-			return want->may_move ? resize_by_moving(resize, target, out) : -ENOMEM;
-		entry_set_range(resize->entry, resize->entry->start, resize->new_end);
-	} else if (resize->new_end < resize->old_end) {
-		struct split_reserve reserve;
-
-		error = split_reserve_fill(&reserve, map, resize->new_end, resize->old_end);
-		if (error)
-			return error;
-		range_unmap(map, resize->new_end, resize->old_end, &reserve);
-	}
-	*out = want->start;
-	return 0;
-}
-
-int map_resize(struct map *map, struct map *target, const struct resize_request *want, vaddr_t *out)
-{
-	struct resize resize = {.want = want,
-				.map = map,
-				.old_end = want->start + want->old_bytes,
-				.new_end = want->start + want->new_bytes};
-	int error = range_check(want->start, want->old_bytes);
-
-	if (!error)
-		error = range_check(want->start, want->new_bytes);
-	if (error)
-		return error;
-	rw_write_lock(map->lock);
-	error = resize_locked(&resize, map, target, out);
-	rw_write_unlock(map->lock);
-	return error;
-}
-
-/* ---- Listing --------------------------------------------------------------------------------------------- */
-
-static int walk_map(struct map *map, unsigned depth,
-		    int (*visit)(const struct entry_info *info, void *context), void *context)
-{
-	for (struct map_entry *entry = map->first; entry; entry = entry->next) {
-		struct entry_info info = {.depth = depth,
-					  .kind = entry->kind,
-					  .start = entry->start,
-					  .end = entry->end,
-					  .prot = entry->prot,
-					  .max_prot = entry->max_prot,
-					  .inherit = entry->inherit,
-					  .name = entry->name,
-					  .offset = entry->offset};
-		int stop;
-
-		if (entry->blob) {
-			info.resident = blob_resident(entry->blob, entry->offset, entry_pages(entry));
-			for (unsigned i = 0; i < FAULT_CASES; i++)
-				info.faults[i] = entry->faults[i];
-		}
-		stop = visit(&info, context);
-		if (!stop && goes_inside(entry))
-			stop = walk_map(entry->submap, depth + 1, visit, context);
-		if (stop)
-			return stop;
-	}
-	return 0;
-}
-
-int map_walk(struct map *map, int (*visit)(const struct entry_info *info, void *context), void *context)
-{
-	int stop;
-
-	rw_read_lock(map->lock);
-	stop = walk_map(map, 0, visit, context);
-	rw_read_unlock(map->lock);
-	return stop;
 }

@@ -6,8 +6,8 @@
  * below one, is shared. Two kinds of change are told apart:
  *
  *  - a change of contents (a write, a decommit) concerns one blob: shared nodes on the way are copied first;
- *  - a change that keeps contents (an absent page becomes the page that its pager has) is true
- *    for all who share the node, and is made in place.
+ *  - a change that keeps contents (an absent page becomes the page that its pager has; a page goes to a pager, or comes
+ *    back) is true for all who share the node, and is made in place.
  *
  * All trees of a family are guarded by the family's lock, so neither kind can be seen half done. What pages mean to
  * a blob, and who maps them, is blob.c's business.
@@ -39,23 +39,29 @@ static bool tree_covers(const struct tree *tree, pgoff_t index)
 	return index >> (TREE_BITS * tree->height) == 0;
 }
 
-static void slot_ref(slot_t slot)
+static void slot_ref(struct family *family, slot_t slot)
 {
 	if (slot_is_page(slot))
 		page_ref(slot_page(slot));
+	else if (slot_is_paged_out(slot))
+		family->store->ops->location_ref(family->store, slot_location(slot));
 	else if (slot != SLOT_EMPTY)
 		slot_node(slot)->refs++;
 }
 
 /* Drops a reference to what is in a slot, and with the last one all that is below. */
-static void slot_unref(slot_t slot)
+static void slot_unref(struct family *family, slot_t slot)
 {
 	struct node *node;
 
 	if (slot == SLOT_EMPTY)
 		return;
 	if (slot_is_page(slot)) {
-		page_unref(slot_page(slot));
+		page_release(family, slot_page(slot));
+		return;
+	}
+	if (slot_is_paged_out(slot)) {
+		family->store->ops->location_unref(family->store, slot_location(slot));
 		return;
 	}
 	node = slot_node(slot);
@@ -63,13 +69,14 @@ static void slot_unref(slot_t slot)
 	if (--node->refs > 0)
 		return;
 	for (unsigned i = 0; i < TREE_FANOUT; i++)
-		slot_unref(node->slots[i]);
+		slot_unref(family, node->slots[i]);
 	slab_free(&node_cache, node);
 }
 
 /* ---- Nodes set aside before a change, so that the change cannot fail --------------------- */
 
 struct node_reserve {
+	struct family *family;
 	struct node *nodes[2 * TREE_MAX_HEIGHT];
 	unsigned count;
 };
@@ -80,9 +87,10 @@ static void reserve_drain(struct node_reserve *reserve)
 		slab_free(&node_cache, reserve->nodes[--reserve->count]);
 }
 
-static int reserve_fill(struct node_reserve *reserve, unsigned count)
+static int reserve_fill(struct node_reserve *reserve, struct family *family, unsigned count)
 {
 	ASSERT(count <= 2 * TREE_MAX_HEIGHT);
+	reserve->family = family;
 	for (reserve->count = 0; reserve->count < count; reserve->count++) {
 		struct node *node = slab_alloc(&node_cache);
 
@@ -113,7 +121,7 @@ static struct node *reserve_take_copy(struct node_reserve *reserve, struct node 
 	memcpy(node, shared, sizeof(*node));
 	node->refs = 1;
 	for (unsigned i = 0; i < TREE_FANOUT; i++)
-		slot_ref(node->slots[i]);
+		slot_ref(reserve->family, node->slots[i]);
 	shared->refs--;
 	return node;
 }
@@ -166,7 +174,7 @@ static int tree_build(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 	struct node_reserve reserve;
 	slot_t *place;
 
-	if (reserve_fill(&reserve, nodes_missing(tree, index, own)))
+	if (reserve_fill(&reserve, tree->family, nodes_missing(tree, index, own)))
 		return -ENOMEM;
 	tree_grow(tree, index, &reserve);
 	place = &tree->root;
@@ -205,6 +213,14 @@ int tree_place(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 }
 
 /* ---- Clearing ------------------------------------------------------------------------------ */
+
+/* Clips [first, end) to what the tree covers; false if nothing is left. */
+static bool clip_to_tree(const struct tree *tree, pgoff_t first, pgoff_t *end)
+{
+	if (*end > span(tree->height))
+		*end = span(tree->height);
+	return first < *end && tree->root != SLOT_EMPTY;
+}
 
 /* A subtree at work: its height, and the index where it starts. */
 struct subtree {
@@ -271,7 +287,7 @@ static void subtree_clear(slot_t *place, struct subtree sub, pgoff_t first, pgof
 	if (*place == SLOT_EMPTY)
 		return;
 	if (subtree_inside(sub, first, end)) {
-		slot_unref(*place);
+		slot_unref(reserve->family, *place);
 		*place = SLOT_EMPTY;
 		return;
 	}
@@ -289,16 +305,49 @@ static void subtree_clear(slot_t *place, struct subtree sub, pgoff_t first, pgof
 	}
 }
 
+/* Copies the shared nodes at the ends of a range, which clearing it would copy. */
+static void subtree_unshare(slot_t *place, struct subtree sub, pgoff_t first, pgoff_t end,
+			    struct node_reserve *reserve)
+{
+	struct node *node;
+	unsigned left, right;
+
+	if (*place == SLOT_EMPTY || subtree_inside(sub, first, end))
+		return;
+	node = slot_node(*place);
+	if (node->refs > 1) {
+		node = reserve_take_copy(reserve, node);
+		*place = (slot_t)node;
+	}
+	left = first_slot(sub, first);
+	right = last_slot(sub, end);
+	subtree_unshare(&node->slots[left], subtree_child(sub, left), first, end, reserve);
+	if (right != left)
+		subtree_unshare(&node->slots[right], subtree_child(sub, right), first, end, reserve);
+}
+
+int tree_unshare_ends(struct tree *tree, pgoff_t first, pgoff_t end)
+{
+	struct subtree all = {tree->height, 0};
+	struct node_reserve reserve;
+
+	if (!clip_to_tree(tree, first, &end))
+		return 0;
+	if (reserve_fill(&reserve, tree->family, nodes_to_copy(tree->root, all, first, end, false)))
+		return -ENOMEM;
+	subtree_unshare(&tree->root, all, first, end, &reserve);
+	reserve_drain(&reserve);
+	return 0;
+}
+
 int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end)
 {
 	struct subtree all = {tree->height, 0};
 	struct node_reserve reserve;
 
-	if (end > span(tree->height))
-		end = span(tree->height);
-	if (first >= end)
+	if (!clip_to_tree(tree, first, &end))
 		return 0;
-	if (reserve_fill(&reserve, nodes_to_copy(tree->root, all, first, end, false)))
+	if (reserve_fill(&reserve, tree->family, nodes_to_copy(tree->root, all, first, end, false)))
 		return -ENOMEM;
 	subtree_clear(&tree->root, all, first, end, &reserve);
 	reserve_drain(&reserve);
@@ -312,19 +361,19 @@ int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t 
 	struct tree shared = *from;
 	int error;
 
-	slot_ref(shared.root);
+	slot_ref(shared.family, shared.root);
 	error = tree_clear(&shared, 0, first);
 	if (!error)
 		error = tree_clear(&shared, end, span(TREE_MAX_HEIGHT));
 	if (error) {
-		slot_unref(shared.root);
+		slot_unref(shared.family, shared.root);
 		return error;
 	}
 	*to = shared;
 	return 0;
 }
 
-/* ---- Counting ------------------------------------------------------------------------------ */
+/* ---- Looking ------------------------------------------------------------------------------- */
 
 static pgoff_t subtree_count(slot_t slot, struct subtree sub, pgoff_t first, pgoff_t end)
 {
@@ -334,7 +383,7 @@ static pgoff_t subtree_count(slot_t slot, struct subtree sub, pgoff_t first, pgo
 	if (slot == SLOT_EMPTY)
 		return 0;
 	if (sub.height == 0)
-		return 1;
+		return slot_is_page(slot);
 	last = last_slot(sub, end);
 	for (unsigned i = first_slot(sub, first); i <= last; i++)
 		count += subtree_count(slot_node(slot)->slots[i], subtree_child(sub, i), first, end);
@@ -343,11 +392,62 @@ static pgoff_t subtree_count(slot_t slot, struct subtree sub, pgoff_t first, pgo
 
 pgoff_t tree_count(const struct tree *tree, pgoff_t first, pgoff_t end)
 {
-	struct subtree all = {tree->height, 0};
-
-	if (end > span(tree->height))
-		end = span(tree->height);
-	if (first >= end)
+	if (!clip_to_tree(tree, first, &end))
 		return 0;
-	return subtree_count(tree->root, all, first, end);
+	return subtree_count(tree->root, (struct subtree){tree->height, 0}, first, end);
+}
+
+/* The first index of [first, end), which meets the subtree, whose slot is not empty; `end`: none. */
+static pgoff_t subtree_next(slot_t *place, struct subtree sub, pgoff_t first, pgoff_t end, slot_t **out)
+{
+	unsigned last;
+
+	if (*place == SLOT_EMPTY)
+		return end;
+	if (sub.height == 0) {
+		*out = place;
+		return sub.start;
+	}
+	last = last_slot(sub, end);
+	for (unsigned i = first_slot(sub, first); i <= last; i++) {
+		pgoff_t found =
+			subtree_next(&slot_node(*place)->slots[i], subtree_child(sub, i), first, end, out);
+
+		if (found < end)
+			return found;
+	}
+	return end;
+}
+
+pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out)
+{
+	pgoff_t clipped = end;
+	pgoff_t found;
+
+	if (!clip_to_tree(tree, first, &clipped))
+		return end;
+	found = subtree_next(&tree->root, (struct subtree){tree->height, 0}, first, clipped, out);
+	return found < clipped ? found : end;
+}
+
+void tree_usage(struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage *usage)
+{
+	pgoff_t index = first;
+	slot_t *place;
+
+	*usage = (struct blob_usage){0};
+	while ((index = tree_next(tree, index, end, &place)) < end) {
+		struct page *page = slot_page(*place);
+
+		index++;
+		if (slot_is_paged_out(*place)) {
+			usage->paged_out++;
+			continue;
+		}
+		usage->resident++;
+		if (page->state != PAGE_BLOB)
+			continue;
+		usage->dirty += page_location(page) == 0;
+		usage->wired += page->wired > 0;
+	}
 }

@@ -1,6 +1,6 @@
 /*
  * What the files of the VM core share: the structures behind the handles of vm.h, and the
- * calls between tree.c, blob.c, entity.c, map.c, range.c and fault.c.
+ * calls between its files.
  *
  * Which lock guards a field is the letter in its comment:
  *
@@ -38,10 +38,15 @@ static inline void vm_copy_name(char to[VM_NAME_BYTES], const char *from)
 #define TREE_FANOUT     (1u << TREE_BITS)
 #define TREE_MAX_HEIGHT 6 /* 2^36 pages: a blob's 2^47 bytes are 2^35 */
 
-/* What is at one place of a tree: nothing, a node, or a page; told apart by the low bits. */
+/*
+ * What is at one place of a tree: nothing, a node, a page, or the location at a pager to which a page was written
+ * before it was given up; told apart by the low bits.
+ */
 typedef uintptr_t slot_t;
-#define SLOT_EMPTY ((slot_t)0)
-#define SLOT_PAGE  ((slot_t)1)
+#define SLOT_EMPTY     ((slot_t)0)
+#define SLOT_PAGE      ((slot_t)1)
+#define SLOT_PAGED_OUT ((slot_t)2)
+#define SLOT_KIND_BITS 2
 
 static inline bool slot_is_page(slot_t slot)
 {
@@ -56,6 +61,19 @@ static inline slot_t slot_of_page(struct page *page)
 	return (slot_t)page | SLOT_PAGE;
 }
 
+static inline bool slot_is_paged_out(slot_t slot)
+{
+	return slot & SLOT_PAGED_OUT;
+}
+static inline uint32_t slot_location(slot_t slot)
+{
+	return slot >> SLOT_KIND_BITS;
+}
+static inline slot_t slot_of_location(uint32_t location)
+{
+	return (slot_t)location << SLOT_KIND_BITS | SLOT_PAGED_OUT;
+}
+
 struct node;
 static inline struct node *slot_node(slot_t slot)
 {
@@ -65,6 +83,7 @@ static inline struct node *slot_node(slot_t slot)
 /* Locks: (f) everything, the lock of the family whose trees the node is in. */
 struct node {
 	uint32_t refs;             /* (f) slots, in nodes or roots, that refer to it; shared if more than 1 */
+	uint32_t scratch;          /* (f) of check.c, while it checks */
 	slot_t slots[TREE_FANOUT]; /* (f) */
 };
 
@@ -72,11 +91,12 @@ struct node {
  * A tree of height h covers indexes below 64^h; of height 0, only index 0, with no node at all.
  * It grows to the highest index that was ever filled.
  *
- * Locks: (f) everything.
+ * Locks: (f) the family's; (-) constant.
  */
 struct tree {
-	slot_t root;     /* (f) */
-	unsigned height; /* (f) */
+	slot_t root;           /* (f) */
+	unsigned height;       /* (f) */
+	struct family *family; /* (-) whose pager has the paged-out pages */
 };
 
 void tree_init(void);
@@ -117,41 +137,71 @@ int tree_place(struct tree *tree, pgoff_t index, bool own, slot_t **out);
 /* Empties [first, end). 0, or -ENOMEM and nothing changed (only where the tree shares nodes at the range's ends). */
 int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end);
 
+/* Lets tree_clear() of [first, end) not fail until the tree is next shared: no contents change. 0 or -ENOMEM. */
+int tree_unshare_ends(struct tree *tree, pgoff_t first, pgoff_t end);
+
 /* Makes `to`, an empty tree, the same as `from` within [first, end), and empty outside. 0 or -ENOMEM. */
 int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t end);
 
-/* Pages in [first, end). */
+/* Resident pages in [first, end). Those that follow: family locked. */
 pgoff_t tree_count(const struct tree *tree, pgoff_t first, pgoff_t end);
+
+/* The same, and what else there is. */
+void tree_usage(struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage *usage);
+
+/* The first index of [first, end) whose slot is not empty, and the slot's place; `end` if there is none. */
+pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out);
 
 /* ---- Blobs (blob.c) --------------------------------------------------------------------- */
 
 /* Blobs that were cloned from one another, and may share nodes. Freed with its last blob. */
 struct family {
 	struct spinlock lock;
-	uint32_t blobs; /* (f) */
+	uint32_t count;     /* (f) blobs */
+	struct blob *blobs; /* (f) a list through blob->next */
+	struct pager *
+		store; /* (f) that has the paged-out pages; NULL: none was ever paged out. A reference is held */
+	uint32_t verified;   /* (f) of check.c: the map_verify() that checked it last */
+	uint32_t check_turn; /* (f) of check.c: the blob of the next slice */
+	pgoff_t check_index; /* (f) of check.c: where in the tree that begins */
 };
 
 struct blob {
-	_Atomic uint32_t refs;     /* (a) one for each map entry, one for each other holder */
-	uint32_t flags;            /* (-) BLOB_* */
-	enum vm_cache cache;       /* (-) */
-	bool device;               /* (-) its pages are the device's, from device_start */
-	paddr_t device_start;      /* (-) */
-	pgoff_t pages;             /* (-) size */
-	pgoff_t base;              /* (-) tree index of page 0 */
-	struct pager *pager;       /* (-) NULL: absent pages are zero */
-	struct family *family;     /* (-) */
-	struct tree tree;          /* (f) */
-	struct avl_node *mappings; /* (f) map entries by offset */
-	uint32_t mapping_count;    /* (f) */
+	_Atomic uint32_t refs; /* (a) one for each map entry and wiring, one for each other holder */
+	uint32_t flags;        /* (-) BLOB_* */
+	enum vm_cache cache;   /* (-) */
+	bool fixed;      /* (-) its pages are the frames from fixed_start on: a device's, or its own RAM */
+	bool contiguous; /* (-) fixed, and its own RAM */
+	paddr_t fixed_start;          /* (-) */
+	pgoff_t pages;                /* (-) size */
+	pgoff_t base;                 /* (-) tree index of page 0 */
+	struct pager *pager;          /* (-) NULL: absent pages are zero */
+	struct family *family;        /* (-) */
+	struct blob *next, *previous; /* (f) in the family */
+	struct tree tree;             /* (f) */
+	struct avl_node *mappings;    /* (f) map entries, and wirings, by offset */
+	uint32_t mapping_count;       /* (f) */
+	uint32_t wired_count;         /* (f) of them, those that are wired */
 };
 
+#define BLOB_ASSERT_LIVE(blob) DEBUG_ASSERT((int32_t)(blob)->refs > 0)
+
 void blob_init(void);
+void pager_unref(struct pager *pager); /* NULL: nothing */
+
+/* The structures of a blob with one reference, in a family of its own; NULL: no memory. */
+struct blob *blob_found_family(pgoff_t pages);
 
 /* Writes 1 or 0 for each page of a window: is it in memory? */
 void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector);
 
-/* The reverse map: `visit` each entry that maps any of [first, end), in pages of the blob. Family locked. */
+/* -EINVAL unless the window is not empty, and inside the blob. */
+int blob_check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages);
+
+/*
+ * The reverse map: `visit` each entry that maps any of [first, end), in pages of the blob. A wiring is an entry
+ * without a map. Family locked.
+ */
 struct map_entry;
 void blob_for_each_mapping(struct blob *blob, pgoff_t first, pgoff_t end,
 			   void (*visit)(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context),
@@ -172,25 +222,89 @@ int blob_trim(struct blob *blob, pgoff_t first, pgoff_t end, uint32_t own);
 /* Removes translations of [first, end) from every pmap but at the entry `except`. Family locked. */
 void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, const struct map_entry *except);
 
+/* Takes the right to write from all mappings of a window: what is in it is shared, or about to be. Family locked. */
+void blob_withdraw_write(struct blob *blob, pgoff_t first, pgoff_t end);
+
 /* ---- Obtaining a page of a blob (fault.c) ----------------------------------------------- */
+
+/* What a page is wanted for. */
+enum obtain_for {
+	OBTAIN_READ,
+	OBTAIN_WRITE,
+	OBTAIN_UNZEROED, /* to write; should it be new, it need not be zero */
+};
+
+/* What a page is obtained for by calls that make pages for the kernel to overwrite. */
+static inline enum obtain_for obtain_new(const struct blob *blob)
+{
+	return blob->flags & BLOB_UNZEROED ? OBTAIN_UNZEROED : OBTAIN_WRITE;
+}
 
 enum obtain { OBTAIN_DONE, OBTAIN_FROM_PAGER, OBTAIN_NO_MEMORY };
 
 struct obtained {
 	struct page *page;
-	bool writable; /* the blob's alone: writing it shows nowhere else */
+	bool writable; /* the blob's alone, and dirty: writing it shows nowhere else */
 	enum fault_case how;
 };
 
 /*
- * Finds or makes the page at `offset` (in pages of the blob) for reading or writing. `entry` is the one that
- * faulted, or NULL: other mappings of a page that is replaced by its copy lose their translations. Family locked, also when it returns.
+ * Finds or makes the page at `offset` (in pages of the blob). `entry` is the one that faulted, or NULL: other mappings of a
+ * page that is replaced by its copy lose their translations. Family locked, also when it returns.
  */
-enum obtain obtain_page(struct blob *blob, pgoff_t offset, bool write, const struct map_entry *entry,
-			struct obtained *out);
+enum obtain obtain_page(struct blob *blob, pgoff_t offset, enum obtain_for purpose,
+			const struct map_entry *entry, struct obtained *out);
 
-/* Asks the pager for the page at `offset` and stores it. No locks held; may sleep. 0, -ENOMEM, -EIO. */
-int page_in(struct blob *blob, pgoff_t offset);
+/* ---- Contents (content.c), pagers (pagein.c, pageout.c), wiring (wire.c) ----------------------------------- */
+
+/* Obtains a page, asking pagers where needed. 0: the family is locked, and the page stays till it is unlocked; -ENOMEM, -EIO. */
+int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purpose, struct obtained *out);
+
+/*
+ * Asks the pager for the page at `offset`, which is absent or paged out, and for up to `cluster` - 1 after it, and stores
+ * them. No spinlocks held; may sleep. 0 (the page may be gone again), -ENOMEM, -EIO.
+ */
+int page_in(struct blob *blob, pgoff_t offset, unsigned cluster);
+
+/* Brings in what pagers have of a window, as far as there is memory. May sleep. */
+void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages);
+
+/* Replaces `from`, a page or location, by `to` at `index` in all trees of the family; returns in how many slots. References are the caller's business. Family locked. */
+unsigned family_replace(struct family *family, pgoff_t index, slot_t from, slot_t to);
+
+/* Gives up the reference to the location where a page's contents are, as they are about to change or go. Family locked. */
+void page_forget_location(struct family *family, struct page *page);
+
+/* Drops a reference to a page of the family's, and with the last its location. Family locked. */
+static inline void page_release(struct family *family, struct page *page)
+{
+	if (unlikely(page_location(page) != 0) && page->refs == 1)
+		page_forget_location(family, page);
+	page_unref(page);
+}
+
+/* As blob_wire, for a window that is inside; `purpose` is what each page is obtained for. */
+struct wiring;
+int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_for purpose,
+		  struct wiring **out);
+
+/* Wirings in the order in which they were made. */
+struct wiring_list {
+	struct wiring *first, *last;
+};
+void wiring_append(struct wiring_list *list, struct wiring *wiring);
+struct wiring *wiring_take(struct wiring_list *list);
+
+/* Makes the wiring the entry's own, which shows just its window and is not wired; and frees it. The entry's map is locked to write. */
+void wiring_give(struct wiring *wiring, struct map_entry *entry);
+
+/* Ends the wiring of an entry that is wired. Its map is locked to write, and the family. */
+void entry_unwire(struct map_entry *entry);
+
+/* The wirings of a blob that cover a page. Family locked. */
+uint16_t blob_wirings_at(struct blob *blob, pgoff_t offset);
+/* Is any page of the window wired by the blob's own? Family locked. */
+bool blob_is_wired(struct blob *blob, pgoff_t first, pgoff_t end);
 
 /* ---- Entities (entity.c) ---------------------------------------------------------------- */
 
@@ -213,9 +327,11 @@ struct map_entry {
 	vaddr_t start, end;                /* (mf) */
 	uint64_t gap;    /* (m) free bytes between the previous entry, or the map's start, and this */
 	uint64_t widest; /* (m) the largest gap in the subtree below this entry */
-	struct map *map; /* (-) */
+	struct map *map; /* (-) NULL: a wiring of the blob's */
 	uint8_t kind;    /* (-) enum entry_kind */
 	uint8_t inherit; /* (m) enum map_inherit */
+	uint8_t advice;  /* (m) enum map_advice: one of those that are kept */
+	bool wired;      /* (mf) its pages are resident, and counted as wired */
 	bool permanent; /* (-) part of the layout: map_unmap empties a submap but keeps it, and refuses reserved space */
 	vm_prot_t prot;               /* (mf) */
 	vm_prot_t max_prot;           /* (-) */
@@ -256,6 +372,7 @@ struct map {
 	struct arena *arena;            /* (-) whose addresses it has; NULL: it is no arena */
 	uint8_t depth;                  /* (-) */
 	char name[VM_NAME_BYTES];       /* (-) */
+	vaddr_t check_cursor;           /* (m) in a top, of check.c: where the next slice begins */
 };
 
 #define MAP_ASSERT_LOCKED(map)       DEBUG_ASSERT(rw_held((map)->lock))
@@ -320,7 +437,28 @@ void map_set_bounds(struct map *map, vaddr_t start, vaddr_t end);
 /* An empty map below `parent`, with its lock, at an address yet to be set; NULL: no memory. */
 struct map *map_allocate_submap(struct map *parent, const char *name, vm_prot_t ceiling);
 
+/* A submap whose entries are guarded by the same lock, so that range operations go into it. */
+static inline bool entry_is_passable(const struct map_entry *entry)
+{
+	return entry->submap && entry->submap->top == entry->map->top;
+}
+
+/* The page of the entry's blob that is at `address`. */
+static inline pgoff_t entry_offset_at(const struct map_entry *entry, vaddr_t address)
+{
+	return entry->offset + ((address - entry->start) >> PAGE_SHIFT);
+}
+
 /* The parts of range operations that have to work in one locked section with others (range.c). */
+
+/* A step of a range operation: [start, end) is the entry's part of the range. 0 to go on. */
+typedef int (*range_visit)(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context);
+
+/*
+ * Visits, in address order, each entry that meets the range and is not a passable submap. A visit may replace its
+ * entry by others. With `whole`, -ENOMEM as soon as there is a hole. Map locked.
+ */
+int range_for_each(struct map *map, vaddr_t start, vaddr_t end, bool whole, range_visit visit, void *context);
 
 /* Entries for the splits at the two ends of a range, so that a change of it cannot fail. */
 struct split_reserve {
@@ -330,6 +468,13 @@ struct split_reserve {
 /* 0, or -ENOMEM. Writing, and nothing changes in the map before the reserve is used. */
 int split_reserve_fill(struct split_reserve *reserve, struct map *map, vaddr_t start, vaddr_t end);
 void split_reserve_drain(struct split_reserve *reserve);
+
+/* Makes [start, end), a part of the entry, an entry of its own, and returns it. Writing. */
+struct map_entry *entry_clip(struct map_entry *entry, vaddr_t start, vaddr_t end,
+			     struct split_reserve *reserve);
+
+/* Joins the entry that begins where a changed range ends with the one before it. Writing. */
+void range_merge_at(struct map *map, vaddr_t address);
 
 /* 0 if [start, end) may be unmapped; -EPERM where it meets a part of the layout. Writing. */
 int range_check_unmap(struct map *map, vaddr_t start, vaddr_t end);
@@ -343,5 +488,30 @@ int map_place_submap(struct map *parent, const struct placement *place, uint64_t
 
 /* -EINVAL unless the range is aligned, not empty and does not wrap. */
 int range_check(vaddr_t start, uint64_t size_bytes);
+
+/* ---- Invariant checkers (check.c) -------------------------------------------------------- */
+
+#ifdef DEBUG
+/* Check a part of a map tree, or of a family, that moves on with every call, or all if it is small. Writing; family locked. */
+void map_check_slice(struct map *map);
+void family_check_slice(struct family *family);
+#endif
+
+/* Give a lock back. What it guards is in order again, which debug builds check. */
+static inline void map_write_unlock(struct map *map)
+{
+#ifdef DEBUG
+	map_check_slice(map);
+#endif
+	rw_write_unlock(map->lock);
+}
+
+static inline void family_unlock(struct family *family)
+{
+#ifdef DEBUG
+	family_check_slice(family);
+#endif
+	spin_unlock(&family->lock);
+}
 
 #endif

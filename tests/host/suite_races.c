@@ -30,12 +30,14 @@ static bool scarce; /* now and then an allocation fails */
 static struct page *lent[BLOB_PAGES];
 static struct pager pager;
 
-static int lend(struct pager *from, pgoff_t index, struct page **out)
+static int lend(struct pager *from, const struct page_wanted *wanted, unsigned count, struct page **out)
 {
 	(void)from;
-	page_ref(lent[index]);
-	*out = lent[index];
-	return 0;
+	for (unsigned i = 0; i < count; i++) {
+		out[i] = lent[wanted[i].index];
+		page_ref(out[i]);
+	}
+	return (int)count;
 }
 
 static void end_of_pager(struct pager *from)
@@ -43,7 +45,7 @@ static void end_of_pager(struct pager *from)
 	CHECK(from == &pager);
 }
 
-static const struct pager_ops lender = {.name = "lender", .get_page = lend, .destroy = end_of_pager};
+static const struct pager_ops lender = {.name = "lender", .get_pages = lend, .destroy = end_of_pager};
 
 /* One CPU's part. */
 struct actor {

@@ -256,7 +256,7 @@ static int call_shrink(void)
 	return map_resize(root, root, &want, &at);
 }
 
-static int fault_at(vaddr_t va, vm_prot_t access)
+static int fault_of(vaddr_t va, vm_prot_t access)
 {
 	struct fault_result result;
 
@@ -265,17 +265,17 @@ static int fault_at(vaddr_t va, vm_prot_t access)
 
 static int call_fault_zero_fill(void)
 {
-	return fault_at(page_at(BLOB_PAGES - 1), VM_READ);
+	return fault_of(page_at(BLOB_PAGES - 1), VM_READ);
 }
 
 static int call_fault_copy(void)
 {
-	return fault_at(page_at(64), VM_WRITE);
+	return fault_of(page_at(64), VM_WRITE);
 }
 
 static int call_fault_page_in(void)
 {
-	return fault_at(page_at(512 + 100), VM_WRITE);
+	return fault_of(page_at(512 + 100), VM_WRITE);
 }
 
 /* `whole`: after a failure, memory in use is as before, too. The others may have filled pages that were absent. */

@@ -85,6 +85,18 @@ bool page_is_zero(struct blob *blob, pgoff_t page)
 	return true;
 }
 
+void check_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usage expected,
+		 const char *file, int line)
+{
+	struct blob_usage found = {0};
+
+	CHECK_EQ(blob_usage(blob, offset, pages, &found), 0);
+	test_check_equal(found.resident, expected.resident, "resident", "expected", file, line);
+	test_check_equal(found.paged_out, expected.paged_out, "paged out", "expected", file, line);
+	test_check_equal(found.dirty, expected.dirty, "dirty", "expected", file, line);
+	test_check_equal(found.wired, expected.wired, "wired", "expected", file, line);
+}
+
 static struct page *pager_make_page(enum page_state state, pgoff_t index)
 {
 	struct page *page = page_alloc(state, PAGE_ALLOC_ZERO);
@@ -94,19 +106,22 @@ static struct page *pager_make_page(enum page_state state, pgoff_t index)
 	return page;
 }
 
-static int test_pager_get_page(struct pager *pager, pgoff_t index, struct page **out)
+/* Is this call to fail? */
+static bool pager_fails_now(struct test_pager *test)
 {
-	struct test_pager *test = (struct test_pager *)pager;
-
-	test->calls++;
-	if (!CHECK(index < PAGER_PAGES) || test->error)
-		return test->error ? test->error : -EIO;
-	if (test->write_meanwhile) {
-		struct blob *blob = test->write_meanwhile;
-
-		test->write_meanwhile = NULL;
-		put_word(blob, index - blob->base, ~index);
+	if (!test->fail_armed)
+		return false;
+	if (test->fail_after > 0) {
+		test->fail_after--;
+		return false;
 	}
+	test->fail_armed = false;
+	return true;
+}
+
+/* One page: 0, or -ENOMEM. */
+static int test_pager_provide(struct test_pager *test, pgoff_t index, struct page **out)
+{
 	if (test->copies) {
 		*out = pager_make_page(PAGE_BLOB, index);
 		return *out ? 0 : -ENOMEM;
@@ -118,6 +133,49 @@ static int test_pager_get_page(struct pager *pager, pgoff_t index, struct page *
 	page_ref(test->pages[index]);
 	*out = test->pages[index];
 	return 0;
+}
+
+static int test_pager_get_pages(struct pager *pager, const struct page_wanted *wanted, unsigned count,
+				struct page **out)
+{
+	struct test_pager *test = (struct test_pager *)pager;
+	unsigned done = 0;
+
+	test->calls++;
+	if (!CHECK(count >= 1 && count <= PAGER_CLUSTER))
+		return -EIO;
+	if (pager_fails_now(test))
+		return -EIO;
+	if (test->error)
+		return test->error;
+	if (test->write_meanwhile) {
+		struct blob *blob = test->write_meanwhile;
+
+		test->write_meanwhile = NULL;
+		put_word(blob, wanted[0].index - blob->base, ~wanted[0].index);
+	}
+	while (done < count) {
+		int error;
+
+		/* It is asked for what it says it has, and takes no pages itself. */
+		if (!CHECK(pager->ops->has_page(pager, wanted[done].index)) ||
+		    !CHECK_EQ(wanted[done].location, 0) ||
+		    !CHECK_EQ(wanted[done].index, wanted[0].index + done))
+			return -EIO;
+		error = test_pager_provide(test, wanted[done].index, &out[done]);
+		if (error)
+			return done > 0 ? (int)done : error;
+		done++;
+		test->provided++;
+	}
+	return (int)done;
+}
+
+static bool test_pager_has_page(struct pager *pager, pgoff_t index)
+{
+	const struct test_pager *test = (const struct test_pager *)pager;
+
+	return CHECK(index < PAGER_PAGES) && !(test->holes && (index & 1));
 }
 
 static void test_pager_destroy(struct pager *pager)
@@ -132,7 +190,8 @@ void test_pager_init(struct test_pager *pager)
 {
 	static const struct pager_ops ops = {
 		.name = "test",
-		.get_page = test_pager_get_page,
+		.get_pages = test_pager_get_pages,
+		.has_page = test_pager_has_page,
 		.destroy = test_pager_destroy,
 	};
 
@@ -235,6 +294,14 @@ int user_load(struct map *root, vaddr_t va, uint64_t *word)
 int user_store(struct map *root, vaddr_t va, uint64_t word)
 {
 	return user_access(root, va, VM_WRITE, &word);
+}
+
+enum fault_case fault_at(struct map *root, vaddr_t va, vm_prot_t access)
+{
+	struct fault_result result = {.outcome = FAULT_CASES};
+
+	CHECK_EQ(vm_fault(root, va, access, &result), 0);
+	return result.outcome;
 }
 
 uint64_t word_at(struct map *root, vaddr_t va)

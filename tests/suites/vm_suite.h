@@ -49,9 +49,16 @@ uint64_t get_word(struct blob *blob, pgoff_t page);
 /* Are all bytes of a page zero? */
 bool page_is_zero(struct blob *blob, pgoff_t page);
 
+/* Checks what the pages of a window, or of a whole blob, are: in the order of struct blob_usage. */
+#define CHECK_USAGE_OF(blob, offset, pages, ...) \
+	check_usage((blob), (offset), (pages), (struct blob_usage){__VA_ARGS__}, __FILE__, __LINE__)
+#define CHECK_USAGE(blob, ...) CHECK_USAGE_OF((blob), 0, blob_size(blob) >> PAGE_SHIFT, __VA_ARGS__)
+void check_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usage expected,
+		 const char *file, int line);
+
 /*
  * A pager for tests: lends its own pages, or with `copies` makes new ones. Page i's first word is
- * PAGER_WORD + i; with `error` set it fails with that.
+ * PAGER_WORD + i; with `error` set it fails with that. It takes no pages, and provides all that it is asked for.
  */
 #define PAGER_PAGES 256
 #define PAGER_WORD  0x7a67000000000000ul
@@ -59,10 +66,14 @@ struct test_pager {
 	struct pager pager;
 	struct page *pages[PAGER_PAGES]; /* made at the first call for each */
 	unsigned calls;
+	unsigned provided; /* pages, in all calls */
 	int error;
 	bool copies;
+	bool holes;                   /* it has no odd pages */
 	struct blob *write_meanwhile; /* somebody writes to its page while the pager fetches it; once */
 	bool destroyed;
+	bool fail_armed; /* after so many calls, one fails with -EIO; and disarms */
+	unsigned fail_after;
 };
 void test_pager_init(struct test_pager *pager);
 
@@ -86,6 +97,9 @@ int user_store(struct map *root, vaddr_t va, uint64_t word);
 /* The same without a fault: false if the CPU does not allow it. */
 bool try_load(struct map *root, vaddr_t va, uint64_t *word);
 bool try_store(struct map *root, vaddr_t va, uint64_t word);
+
+/* The case of a fault, which has to be served. */
+enum fault_case fault_at(struct map *root, vaddr_t va, vm_prot_t access);
 
 /* The word at `va`, which the program may read. */
 uint64_t word_at(struct map *root, vaddr_t va);

@@ -1,0 +1,235 @@
+/*
+ * The contents of blobs, without mapping them: read, write, zero, copy, commit.
+ *
+ * Everything goes page by page through blob_lock_and_obtain(), which makes the page resident as a fault would. What is to be
+ * written never meets another's contents: copy on write happens here as in a fault.
+ */
+#include <asm/errno.h>
+
+#include "vm_internal.h"
+
+int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purpose, struct obtained *out)
+{
+	for (;;) {
+		enum obtain step;
+		int error;
+
+		spin_lock(&blob->family->lock);
+		step = obtain_page(blob, offset, purpose, NULL, out);
+		if (step == OBTAIN_DONE)
+			return 0;
+		spin_unlock(&blob->family->lock);
+		if (step == OBTAIN_NO_MEMORY)
+			return -ENOMEM;
+		error = page_in(blob, offset, 1);
+		if (error)
+			return error;
+	}
+}
+
+/* Is the page absent, and would be zero? Then it need not be made to read it. */
+static bool is_absent_and_zero(struct blob *blob, pgoff_t offset)
+{
+	bool shared, absent;
+	slot_t *place;
+
+	if (blob->pager || blob->fixed)
+		return false;
+	spin_lock(&blob->family->lock);
+	place = tree_find(&blob->tree, blob->base + offset, &shared);
+	absent = !place || *place == SLOT_EMPTY;
+	spin_unlock(&blob->family->lock);
+	return absent;
+}
+
+static int read_within_page(struct blob *blob, uint64_t offset, void *to, size_t bytes)
+{
+	struct obtained found;
+	int error;
+
+	if (is_absent_and_zero(blob, offset >> PAGE_SHIFT)) {
+		memset(to, 0, bytes);
+		return 0;
+	}
+	error = blob_lock_and_obtain(blob, offset >> PAGE_SHIFT, OBTAIN_READ, &found);
+	if (error)
+		return error;
+	memcpy(to, (char *)page_data(found.page) + (offset & PAGE_MASK), bytes);
+	spin_unlock(&blob->family->lock);
+	return 0;
+}
+
+static int write_within_page(struct blob *blob, uint64_t offset, const void *from, size_t bytes)
+{
+	struct obtained found;
+	int error = blob_lock_and_obtain(blob, offset >> PAGE_SHIFT,
+					 bytes == PAGE_SIZE ? OBTAIN_UNZEROED : OBTAIN_WRITE, &found);
+
+	if (error)
+		return error;
+	memcpy((char *)page_data(found.page) + (offset & PAGE_MASK), from, bytes);
+	spin_unlock(&blob->family->lock);
+	return 0;
+}
+
+static int zero_within_page(struct blob *blob, uint64_t offset, size_t bytes)
+{
+	struct obtained found;
+	int error;
+
+	if (is_absent_and_zero(blob, offset >> PAGE_SHIFT))
+		return 0;
+	error = blob_lock_and_obtain(blob, offset >> PAGE_SHIFT, OBTAIN_WRITE, &found);
+	if (error)
+		return error;
+	memset((char *)page_data(found.page) + (offset & PAGE_MASK), 0, bytes);
+	spin_unlock(&blob->family->lock);
+	return 0;
+}
+
+/* Copies bytes that lie within one page at both ends. */
+static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *from, uint64_t from_offset,
+			    size_t bytes)
+{
+	bool one_page = to == from && to_offset >> PAGE_SHIFT == from_offset >> PAGE_SHIFT;
+	struct obtained source;
+	int error;
+
+	if (is_absent_and_zero(from, from_offset >> PAGE_SHIFT))
+		return zero_within_page(to, to_offset, bytes);
+	error = blob_lock_and_obtain(from, from_offset >> PAGE_SHIFT, one_page ? OBTAIN_WRITE : OBTAIN_READ,
+				     &source);
+	if (error)
+		return error;
+	if (one_page) {
+		char *data = page_data(source.page);
+
+		memcpy(data + (to_offset & PAGE_MASK), data + (from_offset & PAGE_MASK), bytes);
+		spin_unlock(&from->family->lock);
+		return 0;
+	}
+	/* Two families' locks are never held together; so the source's page is kept by a reference. */
+	page_ref(source.page);
+	spin_unlock(&from->family->lock);
+	error = write_within_page(to, to_offset, (char *)page_data(source.page) + (from_offset & PAGE_MASK),
+				  bytes);
+	spin_lock(&from->family->lock);
+	page_release(from->family, source.page);
+	spin_unlock(&from->family->lock);
+	return error;
+}
+
+static bool bytes_are_inside(const struct blob *blob, uint64_t offset, uint64_t bytes)
+{
+	uint64_t size = blob_size(blob);
+
+	BLOB_ASSERT_LIVE(blob);
+	return (!blob->fixed || blob->contiguous) && offset <= size && bytes <= size - offset;
+}
+
+static size_t bytes_left_in_page(uint64_t offset, uint64_t bytes)
+{
+	size_t left = PAGE_SIZE - (offset & PAGE_MASK);
+
+	return bytes < left ? bytes : left;
+}
+
+int blob_read(struct blob *blob, uint64_t offset, void *to, size_t bytes)
+{
+	if (!bytes_are_inside(blob, offset, bytes))
+		return -EINVAL;
+	while (bytes > 0) {
+		size_t piece = bytes_left_in_page(offset, bytes);
+		int error = read_within_page(blob, offset, to, piece);
+
+		if (error)
+			return error;
+		offset += piece;
+		to = (char *)to + piece;
+		bytes -= piece;
+	}
+	return 0;
+}
+
+int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t bytes)
+{
+	if (!bytes_are_inside(blob, offset, bytes))
+		return -EINVAL;
+	while (bytes > 0) {
+		size_t piece = bytes_left_in_page(offset, bytes);
+		int error = write_within_page(blob, offset, from, piece);
+
+		if (error)
+			return error;
+		offset += piece;
+		from = (const char *)from + piece;
+		bytes -= piece;
+	}
+	return 0;
+}
+
+int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes)
+{
+	bool absent_is_zero = !blob->pager && !blob->fixed;
+
+	if (!bytes_are_inside(blob, offset, bytes))
+		return -EINVAL;
+	while (bytes > 0) {
+		uint64_t piece = bytes_left_in_page(offset, bytes);
+		int error = -EBUSY;
+
+		/* Where pages can just be given up. If some are wired, or there is no memory for that, they are cleared. */
+		if (absent_is_zero && page_aligned(offset) && bytes >= PAGE_SIZE) {
+			error = blob_decommit(blob, offset >> PAGE_SHIFT, bytes >> PAGE_SHIFT);
+			if (!error)
+				piece = page_round_down(bytes);
+			else
+				absent_is_zero = false;
+		}
+		if (error)
+			error = zero_within_page(blob, offset, piece);
+		if (error)
+			return error;
+		offset += piece;
+		bytes -= piece;
+	}
+	return 0;
+}
+
+static bool bytes_overlap(uint64_t a, uint64_t b, uint64_t bytes)
+{
+	return a < b + bytes && b < a + bytes;
+}
+
+int blob_copy(struct blob *to, uint64_t to_offset, struct blob *from, uint64_t from_offset, uint64_t bytes)
+{
+	if (!bytes_are_inside(to, to_offset, bytes) || !bytes_are_inside(from, from_offset, bytes) ||
+	    (to == from && bytes_overlap(to_offset, from_offset, bytes)))
+		return -EINVAL;
+	while (bytes > 0) {
+		size_t piece = bytes_left_in_page(to_offset, bytes_left_in_page(from_offset, bytes));
+		int error = copy_within_page(to, to_offset, from, from_offset, piece);
+
+		if (error)
+			return error;
+		to_offset += piece;
+		from_offset += piece;
+		bytes -= piece;
+	}
+	return 0;
+}
+
+int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages)
+{
+	if (blob_check_window(blob, offset, pages) || (blob->fixed && !blob->contiguous))
+		return -EINVAL;
+	for (pgoff_t i = 0; i < pages; i++) {
+		struct obtained found;
+		int error = blob_lock_and_obtain(blob, offset + i, obtain_new(blob), &found);
+
+		if (error)
+			return error;
+		spin_unlock(&blob->family->lock);
+	}
+	return 0;
+}

@@ -1,0 +1,223 @@
+/*
+ * Page in: what a pager has of a blob becomes resident.
+ *
+ * Two kinds of places are filled: absent ones of a blob with a pager of its own, and those of pages that were paged out
+ * (pageout.c), which the family's store has. Neither changes contents, so both are done in place, for all blobs that
+ * share the node, and for those that have the same location in nodes of their own. The pager is asked with no spinlock held; what it
+ * gives is stored only where the place is still as it was.
+ */
+#include <asm/errno.h>
+
+#include "vm_internal.h"
+
+unsigned family_replace(struct family *family, pgoff_t index, slot_t from, slot_t to)
+{
+	unsigned replaced = 0;
+
+	FAMILY_ASSERT_LOCKED(family);
+	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
+		bool shared;
+		slot_t *place;
+
+		if (index - blob->base >= blob->pages)
+			continue;
+		place = tree_find(&blob->tree, index, &shared);
+		if (place && *place == from) {
+			*place = to;
+			replaced++;
+		}
+	}
+	return replaced;
+}
+
+/* What is asked of a pager at once: pages with neighbouring indexes, all absent or all paged out. */
+struct request {
+	struct pager *pager;
+	bool paged_out;
+	unsigned count;
+	struct page_wanted wanted[PAGER_CLUSTER];
+	struct page *pages[PAGER_CLUSTER];
+};
+
+/* Is the page at `index` one that the pager is to be asked for? Family locked. */
+static bool request_takes(const struct request *request, struct blob *blob, pgoff_t index, uint32_t *location)
+{
+	bool shared;
+	slot_t *place = tree_find(&blob->tree, index, &shared);
+	slot_t slot = place ? *place : SLOT_EMPTY;
+
+	*location = 0;
+	if (request->paged_out) {
+		*location = slot_location(slot);
+		return slot_is_paged_out(slot);
+	}
+	if (slot != SLOT_EMPTY || !request->pager)
+		return false;
+	return !request->pager->ops->has_page || request->pager->ops->has_page(request->pager, index);
+}
+
+/* Collects up to `most` pages from `offset` on; none if there is nothing to ask for. Family locked. */
+static void request_fill(struct request *request, struct blob *blob, pgoff_t offset, unsigned most)
+{
+	bool shared;
+	slot_t *place = tree_find(&blob->tree, blob->base + offset, &shared);
+
+	request->paged_out = place && slot_is_paged_out(*place);
+	request->pager = request->paged_out ? blob->family->store : blob->pager;
+	request->count = 0;
+	while (request->count < most && offset + request->count < blob->pages) {
+		pgoff_t index = blob->base + offset + request->count;
+		uint32_t location;
+
+		if (!request_takes(request, blob, index, &location))
+			break;
+		/* Its contents stay until they have been read, whatever becomes of the blob. */
+		if (request->paged_out)
+			request->pager->ops->location_ref(request->pager, location);
+		request->wanted[request->count++] = (struct page_wanted){index, location};
+	}
+}
+
+/* Stores a page that came from the store; it takes the place of its location wherever that is. Family locked. */
+static bool store_paged_out(struct family *family, const struct page_wanted *wanted, struct page *page)
+{
+	struct pager *store = family->store;
+	unsigned slots =
+		family_replace(family, wanted->index, slot_of_location(wanted->location), slot_of_page(page));
+
+	for (unsigned i = 0; i < slots; i++) {
+		store->ops->location_unref(store, wanted->location);
+		if (i > 0)
+			page_ref(page);
+	}
+	if (slots == 0)
+		return false;
+	/* Until somebody writes to it the page is clean, and may be given up without being written again. */
+	page->owner = family;
+	page->index = wanted->index;
+	page->in_use = wanted->location;
+	store->ops->location_ref(store, wanted->location);
+	return true;
+}
+
+/* Stores a page that the blob's pager had from the beginning. 1: stored, 0: not needed any more, -ENOMEM. Family locked. */
+static int store_absent(struct blob *blob, pgoff_t index, struct page *page)
+{
+	slot_t *place;
+
+	if (tree_place(&blob->tree, index, false, &place))
+		return -ENOMEM;
+	if (*place != SLOT_EMPTY)
+		return 0;
+	/* A lent page stays its owner's. */
+	if (page->state == PAGE_BLOB) {
+		page->owner = blob->family;
+		page->index = index;
+	}
+	*place = slot_of_page(page);
+	return 1;
+}
+
+/* Stores what the pager gave of a request, and gives back what is not needed. Family locked. 0 or -ENOMEM. */
+static int request_store(struct request *request, struct blob *blob, unsigned given)
+{
+	int error = 0;
+
+	for (unsigned i = 0; i < request->count; i++) {
+		const struct page_wanted *wanted = &request->wanted[i];
+		int stored = 0;
+
+		if (i < given && !error) {
+			stored = request->paged_out ? store_paged_out(blob->family, wanted, request->pages[i])
+						    : store_absent(blob, wanted->index, request->pages[i]);
+			error = stored < 0 ? stored : 0;
+		}
+		if (i < given && stored <= 0)
+			page_unref(request->pages[i]);
+		if (request->paged_out)
+			request->pager->ops->location_unref(request->pager, wanted->location);
+	}
+	return error;
+}
+
+/* Fills an absent place that the blob's pager has nothing for, for all who share it. Family locked. */
+static int store_zero_page(struct blob *blob, pgoff_t offset)
+{
+	struct page *page = page_alloc(PAGE_BLOB, PAGE_ALLOC_ZERO);
+	int stored;
+
+	if (!page)
+		return -ENOMEM;
+	stored = store_absent(blob, blob->base + offset, page);
+	if (stored <= 0)
+		page_free(page);
+	return stored < 0 ? stored : 0;
+}
+
+static bool is_absent(struct blob *blob, pgoff_t offset)
+{
+	bool shared;
+	slot_t *place = tree_find(&blob->tree, blob->base + offset, &shared);
+
+	return !place || *place == SLOT_EMPTY;
+}
+
+int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
+{
+	struct family *family = blob->family;
+	struct request request;
+	int given, error = 0;
+
+	spin_lock(&family->lock);
+	request_fill(&request, blob, offset, cluster);
+	if (request.count == 0) {
+		/* Somebody else was faster; or there is nothing, and what is absent there is zero. */
+		if (is_absent(blob, offset))
+			error = store_zero_page(blob, offset);
+		spin_unlock(&family->lock);
+		return error;
+	}
+	spin_unlock(&family->lock);
+	given = request.pager->ops->get_pages(request.pager, request.wanted, request.count, request.pages);
+	ASSERT(given != 0 && given <= (int)request.count);
+	spin_lock(&family->lock);
+	error = request_store(&request, blob, given < 0 ? 0 : (unsigned)given);
+	spin_unlock(&family->lock);
+	return given < 0 ? given : error;
+}
+
+/* Has a pager the page at `offset`, which is not resident? Family locked. */
+static bool pager_has(struct blob *blob, pgoff_t offset)
+{
+	pgoff_t index = blob->base + offset;
+	bool shared;
+	slot_t *place = tree_find(&blob->tree, index, &shared);
+
+	if (place && *place != SLOT_EMPTY)
+		return slot_is_paged_out(*place);
+	return blob->pager && (!blob->pager->ops->has_page || blob->pager->ops->has_page(blob->pager, index));
+}
+
+void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
+{
+	pgoff_t end = offset + pages;
+	int error = 0;
+
+	while (offset < end && error != -ENOMEM) {
+		unsigned most = end - offset < PAGER_CLUSTER ? end - offset : PAGER_CLUSTER;
+		bool has = false;
+		slot_t *place;
+
+		spin_lock(&blob->family->lock);
+		/* Without a pager of its own, a blob has only what was paged out: what is absent is skipped. */
+		if (!blob->pager)
+			offset = tree_next(&blob->tree, blob->base + offset, blob->base + end, &place) -
+				 blob->base;
+		if (offset < end)
+			has = pager_has(blob, offset);
+		spin_unlock(&blob->family->lock);
+		if (has)
+			error = page_in(blob, offset, most);
+		offset++;
+	}
+}

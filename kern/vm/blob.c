@@ -180,10 +180,13 @@ void blob_unref(struct blob *blob)
 		return;
 	spin_lock(&family->lock);
 	ASSERT(blob->mapping_count == 0);
-	/* All of the tree: no node is copied for that, so it cannot fail. */
-	tree_clear(&blob->tree, 0, UINT64_MAX);
+	/* Bit by bit, so that the family need not wait long for a large blob to go. */
+	while (tree_shed(&blob->tree)) {
+		family_unlock(family);
+		spin_lock(&family->lock);
+	}
 	last_of_family = family_leave(blob);
-	spin_unlock(&family->lock);
+	family_unlock(family);
 	if (last_of_family) {
 		pager_unref(family->store);
 		slab_free(&family_cache, family);
@@ -247,7 +250,7 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	else
 		error = tree_share(&clone->tree, &source->tree, clone->base, clone->base + pages);
 	if (error) {
-		spin_unlock(&family->lock);
+		family_unlock(family);
 		slab_free(&blob_cache, clone);
 		return error;
 	}
@@ -257,7 +260,7 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	/* What the source has entered writable is shared now: its next write has to fault. */
 	if (clone->tree.root != SLOT_EMPTY)
 		blob_withdraw_write(source, offset, offset + pages);
-	spin_unlock(&family->lock);
+	family_unlock(family);
 	*out = clone;
 	return 0;
 }
@@ -278,7 +281,7 @@ int blob_decommit(struct blob *blob, pgoff_t offset, pgoff_t pages)
 		blob_forget_translations(blob, offset, offset + pages, NULL);
 		error = tree_clear(&blob->tree, blob->base + offset, blob->base + offset + pages);
 	}
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return error;
 }
 
@@ -292,7 +295,7 @@ int blob_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usa
 	tree_usage(&blob->tree, blob->base + offset, blob->base + offset + pages, out);
 	if (blob->fixed)
 		out->resident = pages;
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return 0;
 }
 
@@ -306,7 +309,7 @@ pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages)
 		return pages;
 	spin_lock(&blob->family->lock);
 	count = tree_count(&blob->tree, blob->base + offset, blob->base + offset + pages);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return count;
 }
 
@@ -319,7 +322,7 @@ void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned c
 
 		vector[i] = blob->fixed || (place && slot_is_page(*place));
 	}
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 }
 
 /* ---- The reverse map: which entries show a window of the blob --------------------------------------- */

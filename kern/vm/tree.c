@@ -49,28 +49,27 @@ static void slot_ref(struct family *family, slot_t slot)
 		slot_node(slot)->refs++;
 }
 
-/* Drops a reference to what is in a slot, and with the last one all that is below. */
-static void slot_unref(struct family *family, slot_t slot)
-{
-	struct node *node;
+static void slot_unref(struct family *family, slot_t slot);
 
-	if (slot == SLOT_EMPTY)
-		return;
-	if (slot_is_page(slot)) {
-		page_release(family, slot_page(slot));
-		return;
-	}
-	if (slot_is_paged_out(slot)) {
-		family->store->ops->location_unref(family->store, slot_location(slot));
-		return;
-	}
-	node = slot_node(slot);
+static __attribute__((noinline)) void node_unref(struct family *family, struct node *node)
+{
 	ASSERT(node->refs > 0);
 	if (--node->refs > 0)
 		return;
 	for (unsigned i = 0; i < TREE_FANOUT; i++)
 		slot_unref(family, node->slots[i]);
 	slab_free(&node_cache, node);
+}
+
+/* Drops a reference to what is in a slot, and with the last one all that is below. Most are pages. */
+static inline __attribute__((always_inline)) void slot_unref(struct family *family, slot_t slot)
+{
+	if (slot_is_page(slot))
+		page_release(family, slot_page(slot));
+	else if (slot_is_paged_out(slot))
+		family->store->ops->location_unref(family->store, slot_location(slot));
+	else if (slot != SLOT_EMPTY)
+		node_unref(family, slot_node(slot));
 }
 
 /* ---- Nodes set aside before a change, so that the change cannot fail --------------------- */
@@ -354,6 +353,39 @@ int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end)
 	if (tree->root == SLOT_EMPTY)
 		tree->height = 0;
 	return 0;
+}
+
+/* Nodes that tree_shed() drops at a time. */
+#define SHED_NODES 8u
+
+/* Drops what is below `place`, a node's, until `budget` nodes of the lowest level, or shared ones, are dropped. */
+static void subtree_shed(struct family *family, slot_t *place, unsigned height, unsigned *budget)
+{
+	struct node *node = slot_node(*place);
+
+	for (unsigned i = 0; height > 1 && node->refs == 1 && i < TREE_FANOUT; i++) {
+		if (node->slots[i] == SLOT_EMPTY)
+			continue;
+		subtree_shed(family, &node->slots[i], height - 1, budget);
+		if (*budget == 0)
+			return;
+	}
+	node_unref(family, node);
+	*place = SLOT_EMPTY;
+	--*budget;
+}
+
+bool tree_shed(struct tree *tree)
+{
+	unsigned budget = SHED_NODES;
+
+	if (tree->height > 0 && tree->root != SLOT_EMPTY)
+		subtree_shed(tree->family, &tree->root, tree->height, &budget);
+	else
+		slot_unref(tree->family, tree->root);
+	if (tree->height == 0)
+		tree->root = SLOT_EMPTY;
+	return tree->root != SLOT_EMPTY;
 }
 
 int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t end)

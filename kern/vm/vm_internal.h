@@ -137,6 +137,9 @@ int tree_place(struct tree *tree, pgoff_t index, bool own, slot_t **out);
 /* Empties [first, end). 0, or -ENOMEM and nothing changed (only where the tree shares nodes at the range's ends). */
 int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end);
 
+/* Empties a part of a tree that nobody uses any more; false: it is empty now. Needs no memory. */
+bool tree_shed(struct tree *tree);
+
 /* Lets tree_clear() of [first, end) not fail until the tree is next shared: no contents change. 0 or -ENOMEM. */
 int tree_unshare_ends(struct tree *tree, pgoff_t first, pgoff_t end);
 

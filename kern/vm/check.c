@@ -207,7 +207,8 @@ static void mark_subtree(struct blob *blob, slot_t slot, unsigned height, pgoff_
 		empty &= node->slots[i] == SLOT_EMPTY;
 		mark_subtree(blob, node->slots[i], height, start + ((pgoff_t)i << (TREE_BITS * height)));
 	}
-	BLOB_RULE(blob, start, "an empty node", !empty);
+	/* The tree of a blob that goes is emptied bit by bit. */
+	BLOB_RULE(blob, start, "an empty node", !empty || blob->refs == 0);
 }
 
 /* Second visit: compares the marks with the references, and removes them. */
@@ -633,6 +634,8 @@ void map_verify(struct map *map)
 #define SLICE_SLOTS   4
 #define SLICE_PAGES   4  /* of one entry */
 #define SLICE_BLOBS   16 /* of a family, the youngest, take turns */
+#define TURN_FACTOR   2654435769u
+#define TURN_SHIFT    16
 
 /* Up to this size a map's own entries, or a family, are checked as a whole. */
 #define SMALL_ENTRIES  8
@@ -709,15 +712,28 @@ static void visit_slot(struct map_entry *entry, pgoff_t first, pgoff_t end, void
 		check_translation_at(entry, first);
 }
 
-/* What is at one index, and, where there are few, the mappings that show it. */
+/* Are there so few wirings that those of a page can be counted at every unlock? */
+static bool has_few_wirings(const struct family *family)
+{
+	if (family->count > SLICE_BLOBS)
+		return false;
+	for (const struct blob *blob = family->blobs; blob; blob = blob->next) {
+		if (blob->wired_count > SMALL_MAPPINGS)
+			return false;
+	}
+	return true;
+}
+
+/* What is at one index, and, where there are few, the wirings and the mappings that show it. */
 static void slice_slot(struct blob *blob, pgoff_t index, slot_t slot)
 {
+	struct family *family = blob->family;
 	pgoff_t offset = index - blob->base;
 
 	check_leaf(blob, index, slot);
-	if (is_own_page(slot))
+	if (is_own_page(slot) && has_few_wirings(family))
 		BLOB_RULE(blob, index, "wirings of a page",
-			  slot_page(slot)->wired == wirings_of_page(blob->family, slot_page(slot), index));
+			  slot_page(slot)->wired == wirings_of_page(family, slot_page(slot), index));
 	if (blob->mapping_count <= SMALL_MAPPINGS)
 		blob_for_each_mapping(blob, offset, offset + 1, visit_slot, NULL);
 }
@@ -745,16 +761,15 @@ static void slice_blob(struct blob *blob)
 void family_check_slice(struct family *family)
 {
 	struct blob *blob = family->blobs;
-	uint32_t turn = family->check_turn++;
+	/* Spread (Knuth's multiplicative hashing), or a blob would meet the same part of the cursor's cycle again and again. */
+	uint32_t turn = (family->check_turn++ * TURN_FACTOR) >> TURN_SHIFT;
 	uint32_t most_blobs = family->count < SLICE_BLOBS ? family->count : SLICE_BLOBS;
 
 	FAMILY_ASSERT_LOCKED(family);
 	if (!blob)
 		return;
-	if (is_small(family)) {
+	if (is_small(family))
 		check_family(family);
-		return;
-	}
 	for (turn %= most_blobs; turn > 0 && blob->next; turn--)
 		blob = blob->next;
 	slice_blob(blob);

@@ -126,7 +126,7 @@ int map_clone(struct map *root, const char *name, struct map **out)
 	rw_read_lock(root->lock);
 	rw_write_lock(clone->lock);
 	error = clone_entries(&cloning, root, clone);
-	rw_write_unlock(clone->lock);
+	map_write_unlock(clone);
 	rw_read_unlock(root->lock);
 	if (cloning.clone)
 		blob_unref(cloning.clone);

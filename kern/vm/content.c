@@ -18,7 +18,7 @@ int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purp
 		step = obtain_page(blob, offset, purpose, NULL, out);
 		if (step == OBTAIN_DONE)
 			return 0;
-		spin_unlock(&blob->family->lock);
+		family_unlock(blob->family);
 		if (step == OBTAIN_NO_MEMORY)
 			return -ENOMEM;
 		error = page_in(blob, offset, 1);
@@ -38,7 +38,7 @@ static bool is_absent_and_zero(struct blob *blob, pgoff_t offset)
 	spin_lock(&blob->family->lock);
 	place = tree_find(&blob->tree, blob->base + offset, &shared);
 	absent = !place || *place == SLOT_EMPTY;
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return absent;
 }
 
@@ -55,7 +55,7 @@ static int read_within_page(struct blob *blob, uint64_t offset, void *to, size_t
 	if (error)
 		return error;
 	memcpy(to, (char *)page_data(found.page) + (offset & PAGE_MASK), bytes);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return 0;
 }
 
@@ -68,7 +68,7 @@ static int write_within_page(struct blob *blob, uint64_t offset, const void *fro
 	if (error)
 		return error;
 	memcpy((char *)page_data(found.page) + (offset & PAGE_MASK), from, bytes);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return 0;
 }
 
@@ -83,7 +83,7 @@ static int zero_within_page(struct blob *blob, uint64_t offset, size_t bytes)
 	if (error)
 		return error;
 	memset((char *)page_data(found.page) + (offset & PAGE_MASK), 0, bytes);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return 0;
 }
 
@@ -105,17 +105,17 @@ static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *fr
 		char *data = page_data(source.page);
 
 		memcpy(data + (to_offset & PAGE_MASK), data + (from_offset & PAGE_MASK), bytes);
-		spin_unlock(&from->family->lock);
+		family_unlock(from->family);
 		return 0;
 	}
 	/* Two families' locks are never held together; so the source's page is kept by a reference. */
 	page_ref(source.page);
-	spin_unlock(&from->family->lock);
+	family_unlock(from->family);
 	error = write_within_page(to, to_offset, (char *)page_data(source.page) + (from_offset & PAGE_MASK),
 				  bytes);
 	spin_lock(&from->family->lock);
 	page_release(from->family, source.page);
-	spin_unlock(&from->family->lock);
+	family_unlock(from->family);
 	return error;
 }
 
@@ -229,7 +229,7 @@ int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages)
 
 		if (error)
 			return error;
-		spin_unlock(&blob->family->lock);
+		family_unlock(blob->family);
 	}
 	return 0;
 }

@@ -68,11 +68,13 @@ int entity_create(const char *name, pgoff_t pages, const struct segment *segment
 
 void entity_ref(struct entity *entity)
 {
+	ENTITY_ASSERT_LIVE(entity);
 	entity->refs++;
 }
 
 void entity_unref(struct entity *entity)
 {
+	ENTITY_ASSERT_LIVE(entity);
 	if (--entity->refs > 0)
 		return;
 	for (size_t i = 0; i < entity->count; i++)

@@ -104,14 +104,15 @@ static void say_absent(struct line *line, struct access *access, pgoff_t index, 
 	access->page = PAGE_IS_AT_PAGER;
 	if (slot_is_paged_out(slot)) {
 		SAY(line, "paged out, %s", blob->family->store->ops->name);
-		return;
+	} else if (!pager) {
+		access->page = PAGE_IS_NOWHERE;
+		SAY(line, "absent, zero");
+	} else {
+		/* The pager is asked in any case, and what it does not have is zero. */
+		bool has = !pager->ops->has_page || pager->ops->has_page(pager, index);
+
+		SAY(line, "absent, %s%s", pager->ops->name, has ? "" : " has nothing");
 	}
-	if (pager && (!pager->ops->has_page || pager->ops->has_page(pager, index))) {
-		SAY(line, "absent, %s", pager->ops->name);
-		return;
-	}
-	access->page = PAGE_IS_NOWHERE;
-	SAY(line, "absent, zero");
 }
 
 /* The state of the blob's page. Map locked. */
@@ -135,7 +136,7 @@ static void say_page(struct line *line, struct access *access)
 		say_resident(line, access, slot_page(*place), shared);
 	else
 		say_absent(line, access, blob->base + offset, place ? *place : SLOT_EMPTY);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 }
 
 static void say_translation(struct line *line, struct access *access)

@@ -179,7 +179,7 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 	int error;
 
 	entry->faults[FAULT_PAGE_IN] += step == OBTAIN_FROM_PAGER;
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	blob_ref(blob);
 	vm_copy_name(result->region, entry->name);
 	rw_read_unlock(root->lock);
@@ -235,7 +235,7 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 			error = pmap_enter(entry->map->pmap, page_round_down(address), found.page,
 					   rights_of(entry, found.writable), blob->cache);
 			entry->faults[found.how]++;
-			spin_unlock(&blob->family->lock);
+			family_unlock(blob->family);
 			fault_counts[found.how]++;
 			result->outcome = found.how;
 			if (unlikely(error))

@@ -29,7 +29,7 @@ static int enter_all(vaddr_t start, struct blob *blob, pgoff_t pages)
 					   VM_READ | VM_WRITE, blob->cache);
 		else
 			error = -ENOMEM;
-		spin_unlock(&blob->family->lock);
+		family_unlock(blob->family);
 		if (error)
 			return error;
 	}

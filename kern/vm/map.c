@@ -240,7 +240,8 @@ int map_choose(struct map *map, const struct placement *place, uint64_t bytes, v
 		.low = place->low, .high = place->high, .bytes = bytes + 2 * place->guard, .align = align};
 
 	MAP_ASSERT_LOCKED(map);
-	if (bytes == 0 || !page_aligned(bytes) || (align & (align - 1)) || align < PAGE_SIZE)
+	if (bytes == 0 || !page_aligned(bytes) || (align & (align - 1)) || align < PAGE_SIZE ||
+	    (place->guard & (align - 1)))
 		return -EINVAL;
 	if (place->flags & PLACE_FIXED) {
 		if (place->address & (align - 1))
@@ -260,7 +261,7 @@ int map_choose(struct map *map, const struct placement *place, uint64_t bytes, v
 		*out = place->address;
 		return 0;
 	}
-	if (search.bytes < bytes || !search_aligned(map, &search))
+	if (place->guard > (UINT64_MAX - bytes) / 2 || !search_aligned(map, &search))
 		return -ENOMEM;
 	*out = search.found + place->guard;
 	return 0;
@@ -299,7 +300,7 @@ void entry_insert(struct map *map, struct map_entry *entry)
 	if (entry->blob) {
 		spin_lock(&entry->blob->family->lock);
 		blob_add_mapping(entry);
-		spin_unlock(&entry->blob->family->lock);
+		family_unlock(entry->blob->family);
 	}
 }
 
@@ -315,7 +316,7 @@ void entry_remove(struct map_entry *entry)
 			entry_unwire(entry);
 		blob_remove_mapping(entry);
 		(void)blob_trim(blob, entry->offset, entry->offset + entry_pages(entry), 1);
-		spin_unlock(&blob->family->lock);
+		family_unlock(blob->family);
 	}
 	unlink_entry(entry);
 	entry_destroy(entry);
@@ -331,7 +332,7 @@ static void lock_family(const struct map_entry *entry)
 static void unlock_family(const struct map_entry *entry)
 {
 	if (entry->blob)
-		spin_unlock(&entry->blob->family->lock);
+		family_unlock(entry->blob->family);
 }
 
 /* Changes the range within one section of the family's lock, so that the reverse map never misses a page. */
@@ -472,6 +473,7 @@ void map_set_bounds(struct map *map, vaddr_t start, vaddr_t end)
 
 void map_ref(struct map *map)
 {
+	MAP_ASSERT_LIVE(map);
 	map->refs++;
 }
 
@@ -488,7 +490,7 @@ static void destroy_entries(struct map *map)
 			if (entry->wired)
 				entry_unwire(entry);
 			blob_remove_mapping(entry);
-			spin_unlock(&entry->blob->family->lock);
+			family_unlock(entry->blob->family);
 		}
 		map->first = entry->next;
 		entry_destroy(entry);
@@ -499,6 +501,7 @@ void map_unref(struct map *map)
 {
 	bool owns_pmap = map->top == map && map->user;
 
+	MAP_ASSERT_LIVE(map);
 	if (--map->refs > 0)
 		return;
 	/*

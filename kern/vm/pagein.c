@@ -174,15 +174,15 @@ int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
 		/* Somebody else was faster; or there is nothing, and what is absent there is zero. */
 		if (is_absent(blob, offset))
 			error = store_zero_page(blob, offset);
-		spin_unlock(&family->lock);
+		family_unlock(family);
 		return error;
 	}
-	spin_unlock(&family->lock);
+	family_unlock(family);
 	given = request.pager->ops->get_pages(request.pager, request.wanted, request.count, request.pages);
 	ASSERT(given != 0 && given <= (int)request.count);
 	spin_lock(&family->lock);
 	error = request_store(&request, blob, given < 0 ? 0 : (unsigned)given);
-	spin_unlock(&family->lock);
+	family_unlock(family);
 	return given < 0 ? given : error;
 }
 
@@ -215,7 +215,7 @@ void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
 				 blob->base;
 		if (offset < end)
 			has = pager_has(blob, offset);
-		spin_unlock(&blob->family->lock);
+		family_unlock(blob->family);
 		if (has)
 			error = page_in(blob, offset, most);
 		offset++;

@@ -202,7 +202,7 @@ static int writing_carry_out(struct writing *writing, struct pager *pager)
 		else
 			written(writing, &writing->puts[i]);
 	}
-	spin_unlock(&family->lock);
+	family_unlock(family);
 	return error;
 }
 
@@ -223,7 +223,7 @@ static int write_window(struct blob *blob, pgoff_t offset, pgoff_t pages, bool g
 		pager = family_store(blob->family, blob->pager);
 		if (pager)
 			writing_collect(&writing);
-		spin_unlock(&blob->family->lock);
+		family_unlock(blob->family);
 		if (!pager)
 			return -ENODEV;
 		if (writing.count > 0)

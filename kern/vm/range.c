@@ -170,7 +170,7 @@ int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes)
 		error = split_reserve_fill(&reserve, map, start, start + size_bytes);
 	if (!error)
 		range_unmap(map, start, start + size_bytes, &reserve);
-	rw_write_unlock(map->lock);
+	map_write_unlock(map);
 	return error;
 }
 
@@ -253,7 +253,7 @@ static int insert_placed(const struct insertion *in, vaddr_t *out)
 		insertion_commit(in, where, address);
 		*out = address;
 	}
-	rw_write_unlock(in->map->lock);
+	map_write_unlock(in->map);
 	return error;
 }
 
@@ -434,6 +434,7 @@ int map_entity(struct map *map, const struct placement *place, struct entity *en
 	struct insertion in = {.map = map, .place = place, .bytes = pages_to_bytes(entity->pages)};
 	int error = -ENOMEM;
 
+	ENTITY_ASSERT_LIVE(entity);
 	in.entry = entry_create(ENTRY_ENTITY, entity->name);
 	if (!in.entry)
 		return -ENOMEM;
@@ -480,7 +481,7 @@ static int protect_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 		/* Rights that are added reach the page tables with the next fault. */
 		if (taken)
 			pmap_protect(entry->map->pmap, start, end, change->prot | VM_USER);
-		spin_unlock(&entry->blob->family->lock);
+		family_unlock(entry->blob->family);
 	}
 	/* The one before may just have become like this one, whether this one changed or not. */
 	entry_merge(entry);
@@ -515,6 +516,6 @@ int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t p
 		/* An entry at an end that had the rights already was not split. */
 		split_reserve_drain(&change.reserve);
 	}
-	rw_write_unlock(map->lock);
+	map_write_unlock(map);
 	return error;
 }

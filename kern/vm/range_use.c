@@ -34,7 +34,7 @@ static int prepare_decommit(struct map_entry *entry, vaddr_t start, vaddr_t end,
 	error = blob_is_wired(blob, first, last) ? -EBUSY : 0;
 	if (!error)
 		error = tree_unshare_ends(&blob->tree, blob->base + first, blob->base + last);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return error;
 }
 
@@ -156,7 +156,7 @@ static int commit_wiring(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 
 int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes)
 {
-	struct wire_range range = {.wirings = {NULL}};
+	struct wire_range range = {.wirings = {NULL, NULL}};
 	vaddr_t end = start + size_bytes;
 	int error = range_check(start, size_bytes);
 
@@ -178,7 +178,7 @@ int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes)
 		}
 		split_reserve_drain(&range.reserve);
 	}
-	rw_write_unlock(map->lock);
+	map_write_unlock(map);
 	return error;
 }
 
@@ -190,7 +190,7 @@ static int unwire_part(struct map_entry *entry, vaddr_t start, vaddr_t end, void
 		entry = entry_clip(entry, start, end, reserve);
 		spin_lock(&entry->blob->family->lock);
 		entry_unwire(entry);
-		spin_unlock(&entry->blob->family->lock);
+		family_unlock(entry->blob->family);
 	}
 	entry_merge(entry);
 	return 0;
@@ -213,7 +213,7 @@ int map_unwire(struct map *map, vaddr_t start, uint64_t size_bytes)
 		range_merge_at(map, end);
 		split_reserve_drain(&reserve);
 	}
-	rw_write_unlock(map->lock);
+	map_write_unlock(map);
 	return error;
 }
 
@@ -285,7 +285,7 @@ int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_adv
 		error = range_for_each(map, start, end, true,
 				       advice == ADVISE_WILLNEED ? will_need_part : page_out_part, NULL);
 	if (for_later)
-		rw_write_unlock(map->lock);
+		map_write_unlock(map);
 	else
 		rw_read_unlock(map->lock);
 	return error;

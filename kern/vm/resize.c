@@ -25,7 +25,7 @@ static int check_growth(struct map_entry *entry, pgoff_t offset, pgoff_t shown, 
 		error = -ENOMEM;
 	else
 		error = blob_trim(blob, offset + shown, offset + pages, 0);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return error;
 }
 
@@ -111,7 +111,7 @@ static int resize_in_place(const struct resize *resize)
 	if (wiring) {
 		spin_lock(&entry->blob->family->lock);
 		entry_unwire(entry);
-		spin_unlock(&entry->blob->family->lock);
+		family_unlock(entry->blob->family);
 	}
 	entry_set_range(entry, entry->start, resize->new_end);
 	if (wiring)
@@ -215,6 +215,6 @@ int map_resize(struct map *map, struct map *target, const struct resize_request 
 		return error;
 	rw_write_lock(map->lock);
 	error = resize_locked(&resize, map, target, out);
-	rw_write_unlock(map->lock);
+	map_write_unlock(map);
 	return error;
 }

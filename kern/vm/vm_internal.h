@@ -170,13 +170,13 @@ struct family {
 };
 
 struct blob {
+	pgoff_t pages; /* (-) size; first, as what is first in a freed object says nothing of it */
 	_Atomic uint32_t refs; /* (a) one for each map entry and wiring, one for each other holder */
 	uint32_t flags;        /* (-) BLOB_* */
 	enum vm_cache cache;   /* (-) */
 	bool fixed;      /* (-) its pages are the frames from fixed_start on: a device's, or its own RAM */
 	bool contiguous; /* (-) fixed, and its own RAM */
 	paddr_t fixed_start;          /* (-) */
-	pgoff_t pages;                /* (-) size */
 	pgoff_t base;                 /* (-) tree index of page 0 */
 	struct pager *pager;          /* (-) NULL: absent pages are zero */
 	struct family *family;        /* (-) */
@@ -378,6 +378,8 @@ struct map {
 	vaddr_t check_cursor;           /* (m) in a top, of check.c: where the next slice begins */
 };
 
+#define MAP_ASSERT_LIVE(map)         DEBUG_ASSERT((int32_t)(map)->refs > 0)
+#define ENTITY_ASSERT_LIVE(entity)   DEBUG_ASSERT((int32_t)(entity)->refs > 0)
 #define MAP_ASSERT_LOCKED(map)       DEBUG_ASSERT(rw_held((map)->lock))
 #define MAP_ASSERT_WRITING(map)      DEBUG_ASSERT(rw_held_write((map)->lock))
 #define FAMILY_ASSERT_LOCKED(family) DEBUG_ASSERT(spin_held(&(family)->lock))

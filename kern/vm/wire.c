@@ -118,7 +118,7 @@ static int wire_page(struct wiring *wiring, enum obtain_for purpose)
 	}
 	if (!error)
 		wiring_set_pages(wiring, pages + 1);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	return error;
 }
 
@@ -135,13 +135,13 @@ void blob_unwire(struct wiring *wiring)
 		spin_lock(&blob->family->lock);
 		uncount(blob, entry->offset + left, entry->offset + pages);
 		wiring_set_pages(wiring, left);
-		spin_unlock(&blob->family->lock);
+		family_unlock(blob->family);
 		pages = left;
 	}
 	/* Nobody may have mapped the pages any more but this. */
 	spin_lock(&blob->family->lock);
 	(void)blob_trim(blob, entry->offset, entry->offset + all, 1);
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	entry_destroy(entry);
 }
 
@@ -160,7 +160,7 @@ int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_
 	if (blob->fixed) {
 		spin_lock(&blob->family->lock);
 		wiring_set_pages(wiring, pages);
-		spin_unlock(&blob->family->lock);
+		family_unlock(blob->family);
 		pages = 0;
 	}
 	for (pgoff_t i = 0; i < pages && !error; i++)
@@ -188,7 +188,7 @@ void wiring_give(struct wiring *wiring, struct map_entry *entry)
 	spin_lock(&blob->family->lock);
 	blob_remove_mapping(&wiring->entry);
 	entry->wired = true;
-	spin_unlock(&blob->family->lock);
+	family_unlock(blob->family);
 	entry_destroy(&wiring->entry);
 }
 

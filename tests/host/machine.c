@@ -84,9 +84,10 @@ static void boot_tables(void)
 		boot_table(low, pte_index(va, 3), KERNEL_LINK);
 	boot_table(kernel_pml4, pte_index(LAYOUT_DYNAMIC_START, 4), KERNEL_LINK);
 	physical = boot_table(kernel_pml4, pte_index(LAYOUT_PHYSICAL_START, 4), KERNEL_LINK);
-	entries = env_phys_to_virt(boot_table(physical, 0, KERNEL_LINK));
-	for (unsigned i = 0; i < SIM_RAM_BYTES / pte_span(2); i++)
-		entries[i] = i * pte_span(2) | KERNEL_LINK | PTE_LARGE | PTE_GLOBAL | PTE_NX;
+	for (paddr_t pa = 0; pa < SIM_RAM_BYTES; pa += pte_span(2)) {
+		entries = env_phys_to_virt(boot_table(physical, pte_index(pa, 3), KERNEL_LINK));
+		entries[pte_index(pa, 2)] = pa | KERNEL_LINK | PTE_LARGE | PTE_GLOBAL | PTE_NX;
+	}
 }
 
 void machine_init(void)

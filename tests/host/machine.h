@@ -11,7 +11,9 @@
 
 #include <vm/pmap.h>
 
-#define SIM_RAM_BYTES      ((uint64_t)64 << 20)
+#ifndef SIM_RAM_BYTES /* the benchmarks have more */
+#define SIM_RAM_BYTES ((uint64_t)64 << 20)
+#endif
 #define SIM_PHYSICAL_BYTES ((uint64_t)64 << 30) /* has descriptors; of it, RAM is from 0 to SIM_RAM_BYTES */
 #define SIM_CPUS           4
 

@@ -12,8 +12,8 @@ HOST_SANITIZE_THREADS := -fsanitize=thread
 HOST_WATCHED := page_alloc page_alloc_run page_free page_free_run page_unref slab_alloc
 HOST_LDFLAGS := $(HOST_WATCHED:%=-Wl,--wrap=%)
 
-# What of the suites needs the real machine, or parts of the kernel that are not the VM.
-HOST_NOT_SUITES := $(patsubst %,tests/suites/%.c,probe \
+# What of the suites needs the real machine, or parts of the kernel that are not the VM; or is a benchmark.
+HOST_NOT_SUITES := $(patsubst %,tests/suites/%.c,probe count suite_scale \
 	suite_cpu suite_usercopy suite_time suite_elf suite_process suite_panic suite_stack_overflow)
 HOST_SUITES := $(filter-out $(HOST_NOT_SUITES),$(sort $(wildcard tests/suites/*.c)))
 HOST_CORE ?= $(sort $(wildcard kern/vm/*.c))

@@ -351,6 +351,45 @@ static void test_withdrawal(void)
 	withdraw(2 * BLOCK_1G + 6 * BLOCK_2M + 10 * PAGE_SIZE);
 }
 
+/* Withdrawn from all of a block but `less` bytes at one end, where another page lies: that one keeps the right. */
+static void withdraw_beside(uint64_t span, uint64_t less)
+{
+	const vaddr_t first = BASE, last = BASE + span - PAGE_SIZE, middle = BASE + span / 2;
+
+	CHECK_EQ(enter(first, 0, RWU), 0);
+	CHECK_EQ(enter(middle, 1, RWU), 0);
+	CHECK_EQ(enter(last, 2, RWU), 0);
+	pmap_protect(pmap, BASE, BASE + span - less, RXU);
+	CHECK(has(first, 0, RU) && has(middle, 1, less > span / 2 ? RWU : RU) && has(last, 2, RWU));
+	CHECK_EQ(enter(first, 0, RWU), 0);
+	CHECK_EQ(enter(middle, 1, RWU), 0);
+	pmap_protect(pmap, BASE + less, BASE + span, RXU);
+	CHECK(has(first, 0, RWU) && has(middle, 1, less > span / 2 ? RWU : RU) && has(last, 2, RU));
+
+	/* With nothing beside, and then something new there. */
+	pmap_remove(pmap, first, first + PAGE_SIZE);
+	CHECK_EQ(enter(last, 2, RWU), 0);
+	CHECK_EQ(enter(middle, 1, RWU), 0);
+	pmap_protect(pmap, BASE + less, BASE + span, RXU);
+	CHECK(has(middle, 1, less > span / 2 ? RWU : RU) && has(last, 2, RU));
+	CHECK_EQ(enter(first, 3, RWU), 0);
+	CHECK(has(first, 3, RWU) && has(middle, 1, less > span / 2 ? RWU : RU) && has(last, 2, RU));
+	pmap_remove(pmap, BASE, BASE + span);
+	sizes(0, EMPTY_TABLES);
+}
+
+static void test_withdrawal_beside(void)
+{
+	test_case("the right to write, withdrawn from a part of a block, and what is in the rest of it");
+	withdraw_beside(BLOCK_2M, PAGE_SIZE);
+	withdraw_beside(BLOCK_2M, BLOCK_2M - 64 * PAGE_SIZE);
+	withdraw_beside(BLOCK_1G, PAGE_SIZE);
+	withdraw_beside(BLOCK_1G, BLOCK_2M);
+	withdraw_beside(BLOCK_1G, BLOCK_1G - 64 * BLOCK_2M + PAGE_SIZE);
+	withdraw_beside(BLOCK_512G, PAGE_SIZE);
+	withdraw_beside(BLOCK_512G, BLOCK_512G - 64 * BLOCK_1G);
+}
+
 static void test_withdrawal_below_kernel(void)
 {
 	const vaddr_t low = LAYOUT_PRIVATE_START, high = LAYOUT_PRIVATE_END - PAGE_SIZE;
@@ -591,6 +630,7 @@ void suite_pmap(void)
 	test_boundaries();
 	test_many_pages();
 	test_withdrawal();
+	test_withdrawal_beside();
 	test_withdrawal_below_kernel();
 	test_kernel_windows();
 	test_no_memory();

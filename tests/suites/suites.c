@@ -23,11 +23,20 @@
 	SUITE(map_model)    \
 	SUITE(fault)        \
 	SUITE(clone)        \
+	SUITE(explain)      \
+	SUITE(paging)       \
+	SUITE(paging_maps)  \
+	SUITE(wire)         \
+	SUITE(content)      \
+	SUITE(cache)        \
+	SUITE(bad_input)    \
 	SUITE(no_memory)    \
 	SUITE(corners)      \
+	SUITE(check)        \
 	SUITE(kmem)         \
 	SUITE(program)      \
 	SUITE(races)        \
+	SUITE(stream)       \
 	SUITE(cpu)          \
 	SUITE(usercopy)     \
 	SUITE(time)         \
@@ -37,13 +46,15 @@
 #define DECLARE_SUITE(suite) void suite_##suite(void) __attribute__((weak));
 SUITES(DECLARE_SUITE)
 
-/* They end the system, on purpose: run only by name. */
+/* Run only by name: one takes long, and 5 GiB of RAM; the others end the system, on purpose. */
+void suite_scale(void) __attribute__((weak));
 void suite_panic(void) __attribute__((weak));
 void suite_stack_overflow(void) __attribute__((weak));
 
 #define LIST_SUITE(suite) {#suite, suite_##suite, false},
 const struct test_suite test_suites[] = {
-	SUITES(LIST_SUITE){"panic", suite_panic, true},
+	SUITES(LIST_SUITE){"scale", suite_scale, true},
+	{"panic", suite_panic, true},
 	{"stack-overflow", suite_stack_overflow, true},
 };
 const size_t test_suite_count = sizeof test_suites / sizeof test_suites[0];

@@ -595,6 +595,72 @@ void pmap_destroy(struct pmap *pmap)
 
 /* ---- Protect ---------------------------------------------------------------------------------- */
 
+/* How many of the entries from `first` to before `end` are present. */
+static unsigned count_present(const pte_t *entries, unsigned first, unsigned end)
+{
+	unsigned present = 0;
+
+#pragma GCC unroll 8
+	for (unsigned i = first; i < end; i++)
+		present += (unsigned)(pte_load(&entries[i]) & PTE_PRESENT);
+	return present;
+}
+
+/* Is any of the entries from `first` to before `end` present? */
+static bool any_present(const pte_t *entries, unsigned first, unsigned end)
+{
+	pte_t all = 0;
+
+#pragma GCC unroll 8
+	for (unsigned i = first; i < end; i++)
+		all |= pte_load(&entries[i]);
+	return all & PTE_PRESENT;
+}
+
+static bool end_inside(const pte_t *entries, unsigned level, vaddr_t start, vaddr_t end);
+
+/*
+ * Is all that a table at `level` translates inside of [start, end)? Costs a look at half its entries at most, and the same
+ * for the tables at the range's two ends.
+ */
+static bool all_inside(const struct page *table, unsigned level, vaddr_t start, vaddr_t end)
+{
+	unsigned first = pte_index(start, level), last = pte_index(end - 1, level);
+	const pte_t *entries = page_data(table);
+	bool inside;
+
+	if (last - first < PTE_ENTRIES / 2)
+		inside = count_present(entries, first, last + 1) == table->in_use;
+	else
+		inside = !any_present(entries, 0, first) && !any_present(entries, last + 1, PTE_ENTRIES);
+	if (!inside || level == 1)
+		return inside;
+	/* Only the blocks at the two ends can lie in the range in part. */
+	return end_inside(entries, level, start, block_end(start, end, level)) &&
+	       (first == last || end_inside(entries, level, (end - 1) & ~(pte_span(level) - 1), end));
+}
+
+/* As all_inside, for what is below one entry of a table at `level`. */
+static bool end_inside(const pte_t *entries, unsigned level, vaddr_t start, vaddr_t end)
+{
+	pte_t pte = pte_load(&entries[pte_index(start, level)]);
+
+	return !(pte & PTE_PRESENT) || end - start == pte_span(level) ||
+	       all_inside(page_from_paddr(pte_frame(pte)), level - 1, start, end);
+}
+
+/* Fewer entries than this are changed one by one: to hand write down again to all of a table would cost more. */
+#define WITHDRAW_MIN 65u
+
+/* May write be withdrawn in the entry at `slot`, for [start, end) below it? If nothing else is translated there. */
+static bool may_withdraw(const pte_t *slot, unsigned level, vaddr_t start, vaddr_t end)
+{
+	if (end - start == pte_span(level))
+		return true;
+	return end - start >= WITHDRAW_MIN * pte_span(level - 1) &&
+	       all_inside(page_from_paddr(pte_frame(pte_load(slot))), level - 1, start, end);
+}
+
 /* Clears the bits `clear` and sets `set` in the leaves of [start, end) of a table at `level`. */
 static void protect_range(struct pmap *pmap, struct page *table, unsigned level, vaddr_t start, vaddr_t end,
 			  pte_t clear, pte_t set, struct flush *flush)
@@ -616,7 +682,7 @@ static void protect_range(struct pmap *pmap, struct page *table, unsigned level,
 			pte_set(slot, set);
 			pte_clear(slot, clear);
 			flush_add(flush, va);
-		} else if (only_write && next - va == pte_span(level) && !is_kernel(pmap)) {
+		} else if (only_write && !is_kernel(pmap) && may_withdraw(slot, level, va, next)) {
 			pte_clear(slot, PTE_WRITE);
 			flush->full = true;
 		} else {

@@ -89,9 +89,18 @@ long copy_string_from_user(char *to, vaddr_t from, size_t bytes);
 
 /* ---- Processes (kern/proc) ---------------------------------------------------------------------- */
 
-/* Ends the process that trapped, with a console line: signal `signo`, why, and the address where there is one. */
+/* An access to memory that the VM refused. */
+struct refused_access {
+	vaddr_t address;
+	vm_prot_t access; /* VM_READ, VM_WRITE or VM_EXEC; 0: there was none */
+};
+
+/*
+ * Ends the process that trapped, with a console line: signal `signo`, why, and the instruction's address; and with
+ * another one, vm_explain()'s, where it was an access that the VM refused (else NULL).
+ */
 _Noreturn void process_fault(struct process *process, const struct trapframe *frame, int signo,
-			     const char *why);
+			     const char *why, const struct refused_access *refused);
 
 /* Called by vectors.asm with interrupts on: does the system call and sets frame->rax. */
 void syscall_handle(struct trapframe *frame);

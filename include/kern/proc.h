@@ -98,6 +98,7 @@ struct process {
 	void *kernel_stack;                   /* (-) */
 	uint64_t start_time;                  /* (-) nanoseconds since boot */
 	vaddr_t clear_tid;                    /* (t) set_tid_address's; unused until there are threads */
+	struct refused_access refused;        /* (t) the one that ended it */
 	bool open[STANDARD_DESCRIPTORS];      /* (t) descriptors that are not closed */
 	struct rlimit64 limits[RLIM_NLIMITS]; /* (t) kept, not enforced */
 };
@@ -121,8 +122,19 @@ _Noreturn void process_exit(struct process *process, int status);
 /* Formats one entry as map_list() in <kern/phoenix_abi.h> says, without a newline. As env_format. */
 int stats_format_entry(char *line, size_t bytes, const struct entry_info *entry);
 
-/* Prints the process's map tree, faults by case, pages by state and page-table sizes on the console. */
+/*
+ * Print on the console: the process's map tree, with what happened in each entry; faults by case, pages by state and
+ * page-table sizes; all of it, and what vm_explain() says of the addresses that matter.
+ */
+void stats_print_map(struct process *process);
+void stats_print_totals(struct process *process);
 void stats_print(struct process *process);
+
+/* The length to which a line of vm_explain()'s is printed: enough for a few submaps. */
+#define EXPLAIN_BYTES 320
+
+/* Prints what vm_explain() says of an access, after `what`. */
+void stats_print_access(struct process *process, const char *what, vaddr_t address, vm_prot_t access);
 
 /* What was in use before a program started, to tell afterwards whether all of it came back. */
 struct usage {
@@ -133,6 +145,20 @@ struct usage usage_now(void);
 
 /* Logs what is missing since `before`, if anything is. */
 void usage_check(const struct usage *before);
+
+/* ---- The monitor (kern/proc/monitor.c) ------------------------------------------------------------- */
+
+/* When the monitor may stop a process. */
+enum monitor_event { MONITOR_START, MONITOR_CRASH, MONITOR_EXIT, MONITOR_EVENTS };
+
+/* Reads from the command line when it shall; once. */
+void monitor_init(void);
+
+/*
+ * If it shall: takes commands from the console until one says to go on. `status` is what the process ends with, as far as
+ * that is known. No locks held; may sleep.
+ */
+void monitor_stop(struct process *process, enum monitor_event event, int status);
 
 /* ---- Random bytes (kern/proc/random.c) --------------------------------------------------------------- */
 

@@ -33,6 +33,9 @@ void test_case(const char *name);
 /* Marks the present case as skipped: it counts as passed unless a check fails. */
 void test_skip(const char *reason);
 
+/* Checks that failed in the present case so far. */
+unsigned test_complaints(void);
+
 /*
  * Checks. Each is an expression that is true when the check holds, so that a suite can stop
  * where going on makes no sense:   if (!CHECK(page)) return;

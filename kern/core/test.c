@@ -42,6 +42,11 @@ void test_skip(const char *reason)
 	run.skip = reason;
 }
 
+unsigned test_complaints(void)
+{
+	return run.complaints;
+}
+
 /* Counts a failed check; true if it should be printed. Checks before the first case get one of their own. */
 static bool complain(void)
 {

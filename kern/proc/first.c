@@ -91,6 +91,7 @@ void process_start_first(void)
 	elf_init();
 	bootfile_init();
 	program_io_init();
+	monitor_init();
 	if (!path || path[0] == '\0') {
 		env_log("phoenix: no program: give init=PATH on the command line");
 		power_off(STATUS_NOT_EXECUTABLE);

@@ -75,6 +75,7 @@ void process_run_first(const char *path, const struct string_pack *arguments,
 	cpu_set_kernel_stack((vaddr_t)process->kernel_stack + PROCESS_STACK_BYTES);
 	cpu_set_fs_base(0);
 	pmap_activate(map_pmap(process->space.root));
+	monitor_stop(process, MONITOR_START, 0);
 	cpu_enter_user(process->space.entry, process->space.stack);
 }
 
@@ -83,6 +84,7 @@ void process_run_first(const char *path, const struct string_pack *arguments,
 void process_exit(struct process *process, int status)
 {
 	ASSERT(process == process_current() && process->pid == FIRST_PID);
+	monitor_stop(process, MONITOR_EXIT, status);
 	if (cmdline_get("stats"))
 		stats_print(process);
 	/* Its kernel stack, on which this runs, stays; the count of pages began with it in place. */
@@ -105,9 +107,15 @@ static const char *signal_name(int signo)
 	return names[signo];
 }
 
-void process_fault(struct process *process, const struct trapframe *frame, int signo, const char *why)
+void process_fault(struct process *process, const struct trapframe *frame, int signo, const char *why,
+		   const struct refused_access *refused)
 {
 	env_log("phoenix: %s[%d] killed by %s: %s (rip 0x%llx)", process->name, process->pid,
 		signal_name(signo), why, (unsigned long long)frame->rip);
+	if (refused) {
+		process->refused = *refused;
+		stats_print_access(process, "  why: ", refused->address, refused->access);
+	}
+	monitor_stop(process, MONITOR_CRASH, STATUS_SIGNAL + signo);
 	process_exit(process, STATUS_SIGNAL + signo);
 }

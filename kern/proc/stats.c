@@ -44,34 +44,45 @@ int stats_format_entry(char *line, size_t bytes, const struct entry_info *entry)
 			  (int)(2 * entry->depth), "", name);
 }
 
+/* One more remark about an entry, in the parentheses that end its line. */
+static void print_remark(bool *remarked, const char *what, uint64_t count)
+{
+	kprintf("%s%s %llu", *remarked ? ", " : "  (", what, (unsigned long long)count);
+	*remarked = true;
+}
+
 static int print_entry(const struct entry_info *entry, void *context)
 {
 	char line[LINE_BYTES];
-	bool faulted = false;
+	bool remarked = false;
 
 	(void)context;
 	stats_format_entry(line, sizeof(line), entry);
 	kprintf("%s", line);
-	for (int i = 0; i < FAULT_CASES; i++) {
-		if (entry->kind != ENTRY_BLOB || entry->faults[i] == 0)
-			continue;
-		kprintf("%s%s %llu", faulted ? ", " : "  (", fault_case_name((enum fault_case)i),
-			(unsigned long long)entry->faults[i]);
-		faulted = true;
-	}
-	kprintf(faulted ? ")\n" : "\n");
+	for (int i = 0; i < FAULT_CASES; i++)
+		if (entry->kind == ENTRY_BLOB && entry->faults[i] > 0)
+			print_remark(&remarked, fault_case_name((enum fault_case)i), entry->faults[i]);
+	if (entry->paged_out > 0)
+		print_remark(&remarked, "now paged out", entry->paged_out);
+	if (entry->wired)
+		print_remark(&remarked, "wired", entry->resident);
+	kprintf(remarked ? ")\n" : "\n");
 	return 0;
 }
 
-void stats_print(struct process *process)
+void stats_print_map(struct process *process)
+{
+	kprintf("map tree of %s[%d]: range, rights, kind, resident pages, name (faults by case)\n",
+		process->name, process->pid);
+	map_walk(process->space.root, print_entry, NULL);
+}
+
+void stats_print_totals(struct process *process)
 {
 	uint64_t faults[FAULT_CASES];
 	struct page_stats pages = page_stats();
 	struct pmap_stats tables = pmap_stats(map_pmap(process->space.root));
 
-	kprintf("phoenix: stats begin\n");
-	kprintf("map tree of %s[%d]\n", process->name, process->pid);
-	map_walk(process->space.root, print_entry, NULL);
 	vm_fault_counts(faults);
 	kprintf("faults by case\n");
 	for (int i = 0; i < FAULT_CASES; i++)
@@ -85,6 +96,36 @@ void stats_print(struct process *process)
 		(unsigned long long)pages.zero_hits, (unsigned long long)pages.zero_misses);
 	kprintf("page tables of %s[%d]: %llu pages, which map %llu\n", process->name, process->pid,
 		(unsigned long long)tables.table_pages, (unsigned long long)tables.resident_pages);
+}
+
+void stats_print_access(struct process *process, const char *what, vaddr_t address, vm_prot_t access)
+{
+	char text[EXPLAIN_BYTES];
+
+	vm_explain(process->space.root, address, access, text, sizeof(text));
+	kprintf("%s%s\n", what, text);
+}
+
+/* Where a program begins, where its stack began and its heap ended, and the access that ended it. */
+static void print_accesses(struct process *process)
+{
+	const struct user_space *space = &process->space;
+
+	kprintf("what an access would do\n");
+	stats_print_access(process, "  first instruction: ", space->entry, VM_EXEC);
+	stats_print_access(process, "  first of the stack: ", space->stack, VM_WRITE);
+	if (space->heap_end > space->heap_start)
+		stats_print_access(process, "  last of the heap: ", space->heap_end - 1, VM_WRITE);
+	if (process->refused.access)
+		stats_print_access(process, "  refused: ", process->refused.address, process->refused.access);
+}
+
+void stats_print(struct process *process)
+{
+	kprintf("phoenix: stats begin\n");
+	stats_print_map(process);
+	print_accesses(process);
+	stats_print_totals(process);
 	kprintf("phoenix: stats end\n");
 }
 

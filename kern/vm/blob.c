@@ -132,7 +132,7 @@ int blob_create_contiguous(uint64_t size_bytes, uint64_t align_bytes, paddr_t li
 	struct blob *blob;
 
 	if (!size_is_valid(size_bytes) || align_bytes < PAGE_SIZE || (align_bytes & (align_bytes - 1)) ||
-	    cache > CACHE_UNCACHED)
+	    cache > CACHE_UNCACHED || pages > page_stats().ram_pages)
 		return -EINVAL;
 	blob = blob_found_family(pages);
 	if (!blob)

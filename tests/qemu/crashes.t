@@ -1,6 +1,6 @@
 #!/usr/bin/perl
-# What a program must not do: each ends it with the right status and one console line that says where, what and why;
-# nothing leaks, and the machine goes on to power off in good order.
+# What a program must not do: each ends it with the right status and one console line that says where, what and why, and where
+# the VM refused an access another one that explains it; nothing leaks, and the machine goes on to power off in good order.
 use strict;
 use warnings;
 use FindBin;
@@ -9,6 +9,26 @@ use Phoenix;
 use Test::More;
 
 my $segv = 139;
+
+# How the explanation ends, for cases that a map entry or its absence refuses.
+my %explained = (
+	'read-null'           => 'guard page, reserved > read refused',
+	'write-text'          => qr/text r-x > page 0 resident, lent by boot module > frame 0x[0-9a-f]+ r-x > write refused: not allowed here/,
+	'write-constant'      => qr/rodata r-- > page \d+ .* > write refused: not allowed here/,
+	'jump-stack'          => qr/ > arena > stack rw- > page \d+ resident > frame 0x[0-9a-f]+ rw- > execute refused: not allowed here/,
+	'jump-heap'           => qr/ > heap rw- > page 0 resident > frame 0x[0-9a-f]+ rw- > execute refused: not allowed here/,
+	'read-kernel'         => 'kernel linkage space, reserved > read refused',
+	'read-noncanonical'   => undef, # no page fault: the CPU does not translate it
+	'read-high'           => 'nothing is mapped > read refused',
+	'read-unmapped'       => 'private space > nothing is mapped > read refused',
+	'read-none'           => qr/anonymous --- > page \d+ absent, zero > no translation > read refused: not allowed here/,
+	'write-readonly'      => qr/anonymous r-- > page \d+ .* > write refused: not allowed here/,
+	'read-unmapped-again' => 'arena > nothing is mapped > read refused',
+	'overflow'            => 'arena > stack guard, reserved > write refused',
+	'hlt'                 => undef,
+	'divide'              => undef,
+);
+
 my @cases = (
 	['read-null',           $segv, qr/read of 0x0 refused: the guard page/],
 	['write-null',          $segv, qr/write to 0x0 refused: the guard page/],
@@ -58,6 +78,16 @@ for my $case (@cases) {
 		is(scalar @killed, 1, 'one console line');
 		like($killed[0] // '', $line, 'which says why');
 		ok(index($ran->{err}, "    $killed[0]\n") >= 0, 'and phoenix-run shows it') if @killed;
+		if (exists $explained{$name}) {
+			my ($why) = $ran->{console} =~ /killed by .*\n(  why: crash > .*)\n/;
+			my $expected = $explained{$name};
+			if (defined $expected) {
+				like($why // '', ref $expected ? qr/$expected$/ : qr/ > \Q$expected\E$/, 'and explains it');
+				ok(index($ran->{err}, "    $why\n") >= 0, 'and phoenix-run shows that too') if defined $why;
+			} else {
+				is($why, undef, 'there is nothing to explain');
+			}
+		}
 		unlike($ran->{console}, qr/leaked|panic/, 'nothing leaked');
 		like($ran->{console}, qr/^phoenix: power off, status $status\n\z/m, 'powered off in good order');
 	};

@@ -78,8 +78,16 @@ subtest 'the demo' => sub {
 subtest '--stats' => sub {
 	my $ran = run(['--stats'], program('arguments'));
 	is($ran->{status}, 0, 'status');
-	like($ran->{err}, qr/ stack\b.*faults by case.*zero fill.*pages by state/s, 'map tree, faults, pages');
+	like($ran->{err}, qr/ stack\b.*^faults by case\n.*zero fill.*pages by state/ms, 'map tree, faults, pages');
+	like($ran->{err}, qr/^[0-9a-f-]+ r-x blob +\d+     text  \(.*page in \d+\)$/m, 'what happened in an entry');
+	like($ran->{err}, qr/^  first instruction: arguments > private space > arguments > text r-x > page .* > execute succeeds$/m,
+		'what an access of its text would do');
+	like($ran->{err}, qr/^  first of the stack: arguments > arena > stack rw- > page 2047 resident > .* > write succeeds$/m,
+		'and one of its stack');
+	unlike($ran->{err}, qr/^  refused: /m, 'none was refused');
 	unlike($ran->{out}, qr/zero fill/, 'not on the standard output');
+	$ran = run(['--stats'], program('crash'), 'write-null');
+	like($ran->{err}, qr/^  refused: crash > guard page, reserved > write refused$/m, 'the access that ended it');
 };
 
 subtest '--icount, --file' => sub {

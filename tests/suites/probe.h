@@ -22,4 +22,11 @@ bool probe_access(vaddr_t va, vm_prot_t access, uint64_t *word) __attribute__((w
 /* May code in ring 3 execute what is at `va`? */
 bool probe_fetch(vaddr_t va) __attribute__((weak));
 
+/*
+ * Does `action` end in a panic? What it does happens to a copy of the system and is gone afterwards. What the panic said, or
+ * whatever else there was to say, is in `message`.
+ */
+bool probe_panics(void (*action)(void *context), void *context, char *message, size_t bytes)
+	__attribute__((weak));
+
 #endif

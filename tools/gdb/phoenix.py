@@ -1,7 +1,7 @@
-"""GDB commands for Phoenix: `vm maps`, `vm page` and `vm walk`.
+"""GDB commands for Phoenix: `vm maps`, `vm explain`, `vm page` and `vm walk`; `phoenix` is another name for `vm`.
 
 They look at a stopped kernel through QEMU's stub. Page tables are read from physical memory, as the MMU reads them; the VM's
-own structures through the kernel's symbols. docs/debugging.md shows a session.
+own structures through the kernel's symbols. Only `vm explain` makes the kernel run, for one call. docs/debugging.md shows a session.
 """
 
 import gdb
@@ -10,6 +10,8 @@ PAGE_SHIFT = 12
 PAGES_START = 0x6F8000000000  # LAYOUT_PAGES_START: the array of page descriptors
 PHYSICAL_START = 0x700000000000  # LAYOUT_PHYSICAL_START
 PHYSICAL_END = 0x800000000000
+KERNEL_START, KERNEL_END = 0x78000000, 0x80000000  # LAYOUT_KERNEL_START
+DYNAMIC_START, DYNAMIC_END = 0x6FC000000000, PHYSICAL_START  # LAYOUT_DYNAMIC_START
 
 # Page-table entries (Intel SDM volume 3, 4.5; AMD APM volume 2, 5.3).
 PRESENT, WRITE, USER, LARGE, NO_EXECUTE = 1 << 0, 1 << 1, 1 << 2, 1 << 7, 1 << 63
@@ -139,6 +141,15 @@ def print_page(value):
 # ---- vm maps ---------------------------------------------------------------------------------------
 
 
+def faults_of(entry):
+    """What happened in an entry: its faults by case."""
+    cases = [field for field in gdb.lookup_type("enum fault_case").fields() if field.name != "FAULT_CASES"]
+    counts = [(case.name.replace("FAULT_", "").replace("_", " ").lower(), int(entry["faults"][case.enumval]))
+              for case in cases]
+    said = ", ".join("%s %d" % count for count in counts if count[1])
+    return "  (%s)" % said if said else ""
+
+
 def print_map(vm_map, depth):
     """The entries of a map, and of the maps in it."""
     entry = vm_map["first"]
@@ -150,7 +161,7 @@ def print_map(vm_map, depth):
             name = submap["name"].string()
         detail = ""
         if int(entry["blob"]):
-            detail = "  blob 0x%x + %d" % (int(entry["blob"]), int(entry["offset"]))
+            detail = "  blob 0x%x + %d%s" % (int(entry["blob"]), int(entry["offset"]), faults_of(entry))
         print("%012x-%012x %s %-8s %s%s%s" % (int(entry["start"]), int(entry["end"]), rights(int(entry["prot"])), kind,
                                              "  " * depth, name, detail))
         if int(submap):
@@ -158,20 +169,115 @@ def print_map(vm_map, depth):
         entry = entry["next"]
 
 
+def percpu():
+    """The selected CPU's struct percpu *: swapgs puts it in one register or the other. None: not set up."""
+    for base in number("$gs_base"), number("$k_gs_base"):
+        if KERNEL_START <= base < KERNEL_END:
+            return gdb.Value(base).cast(gdb.lookup_type("struct percpu").pointer())
+    return None
+
+
 def root_of_process():
     """The root map of the process that runs on the selected CPU; None before there is one."""
-    base = "$k_gs_base" if number("$cs") & 3 else "$gs_base"  # swapgs: user code has its own
-    if not number(base):
-        return None
-    cpu = gdb.Value(number(base)).cast(gdb.lookup_type("struct percpu").pointer())
-    return cpu["map"] if int(cpu["map"]) else None
+    cpu = percpu()
+    return cpu["map"] if cpu is not None and int(cpu["map"]) else None
+
+
+# ---- vm explain ------------------------------------------------------------------------------------
+
+ACCESSES = {"r": 1, "w": 2, "x": 4}  # VM_READ, VM_WRITE, VM_EXEC
+LINE_BYTES = 512
+SPARE_STACK = 256  # below what the interrupted code has on its stack
+KERNEL_CODE, KERNEL_DATA = 0x08, 0x10  # selectors: kern/arch/x86_64/cpu.c
+FLAGS_OFF = 1 << 8 | 1 << 9 | 1 << 10  # trap, interrupt, direction
+RW_WRITER_OR_WAITING = 3
+
+
+def find_entry(root, address):
+    """The innermost entry at an address of the same tree; None: there is none."""
+    entry = root["first"]
+    while int(entry):
+        if int(entry["start"]) <= address < int(entry["end"]):
+            submap = entry["submap"]
+            if int(submap) and int(submap["top"]) == int(root["top"]):
+                return find_entry(submap, address)
+            return entry
+        entry = entry["next"]
+    return None
+
+
+def held_lock(root, address):
+    """The name of a lock that vm_explain() would wait for, for ever; None: it can run."""
+    if int(root["lock"]["word"]) & RW_WRITER_OR_WAITING:
+        return "the map's lock, to write"
+    entry = find_entry(root, address)
+    if entry is not None and int(entry["blob"]):
+        if int(entry["blob"]["family"]["lock"]["owner"]):
+            return "the blob family's lock"
+        if int(entry["map"]["pmap"]["lock"]["owner"]):
+            return "the pmap's lock"
+    try:
+        held = gdb.parse_and_eval("'lock_debug.c'::cpus")[percpu()["number"]]
+    except gdb.error:
+        return None  # only debug builds check the order of locks
+    return "a lock" if int(held["count"]) else None
+
+
+def set_register(name, value):
+    """Sets a register to an unsigned number."""
+    gdb.execute("set $%s = %d" % (name, value), to_string=True)
+
+
+def call_explain(root, address, access):
+    """vm_explain()'s line. The kernel runs for this one call, on a stack of its own, without interrupts or breakpoints."""
+    names = ("rsp", "eflags", "cs", "ss", "gs_base")
+    saved = {name: number("$" + name) for name in names}
+    stack = saved["rsp"]
+    breakpoints = [point for point in gdb.breakpoints() if point.enabled]
+    try:
+        for point in breakpoints:
+            point.enabled = False
+        set_register("eflags", saved["eflags"] & ~FLAGS_OFF)
+        if saved["cs"] & 3:  # in ring 3 the process's kernel stack is empty; swapgs has yet to come
+            cpu = percpu()
+            set_register("gs_base", int(cpu))
+            set_register("ss", KERNEL_DATA)
+            set_register("cs", KERNEL_CODE)
+            stack = int(cpu["kernel_stack"])
+        text = (stack - SPARE_STACK - LINE_BYTES) & ~15
+        set_register("rsp", text)
+        buffer = gdb.Value(text).cast(gdb.lookup_type("char").pointer())
+        gdb.parse_and_eval("vm_explain")(root, address, access, buffer, LINE_BYTES)
+        return string(buffer)
+    finally:
+        for name in ("ss", "cs", "gs_base", "rsp", "eflags"):
+            set_register(name, saved[name])
+        for point in breakpoints:
+            point.enabled = True
+
+
+def print_explanation(address, access):
+    """Prints it, or why it cannot be had here."""
+    root = root_of_process()
+    if root is None:
+        print("no process yet: there is no map to explain")
+        return
+    stack = number("$rsp")
+    if not number("$cs") & 3 and not (KERNEL_START <= stack < KERNEL_END or DYNAMIC_START <= stack < DYNAMIC_END):
+        print("the kernel is not on its own stack here: step on a few instructions")
+        return
+    lock = held_lock(root, address)
+    if lock:
+        print("%s is held here: go on to where it is not (finish), or look with vm maps and vm walk" % lock)
+        return
+    print(call_explain(root, address, access))
 
 
 # ---- The commands ----------------------------------------------------------------------------------
 
 
 class Vm(gdb.Command):
-    """Looks at Phoenix's virtual memory: vm maps, vm page, vm walk."""
+    """Looks at Phoenix's virtual memory: vm maps, vm explain, vm page, vm walk."""
 
     def __init__(self):
         super().__init__("vm", gdb.COMMAND_DATA, prefix=True)
@@ -190,6 +296,20 @@ class VmMaps(gdb.Command):
             return
         print("%s:" % root["name"].string())
         print_map(root.dereference(), 0)
+
+
+class VmExplain(gdb.Command):
+    """vm explain ADDRESS [r|w|x]: what an access of the process that runs would meet, and do; a read unless told."""
+
+    def __init__(self):
+        super().__init__("vm explain", gdb.COMMAND_DATA)
+
+    def invoke(self, argument, from_tty):
+        words = gdb.string_to_argv(argument)
+        access = words[1] if len(words) > 1 else "r"
+        if not 1 <= len(words) <= 2 or access not in ACCESSES:
+            raise gdb.GdbError("vm explain ADDRESS [r|w|x]")
+        print_explanation(number(words[0]), ACCESSES[access])
 
 
 class VmPage(gdb.Command):
@@ -218,5 +338,7 @@ class VmWalk(gdb.Command):
 
 Vm()
 VmMaps()
+VmExplain()
 VmPage()
 VmWalk()
+gdb.execute("alias phoenix = vm")

@@ -83,6 +83,7 @@ static void explain(char why[WHY_BYTES], vaddr_t address, vm_prot_t access, int 
 _Noreturn static __attribute__((noinline)) void refuse(const struct trapframe *frame, vaddr_t address,
 						       int status, const struct fault_result *result)
 {
+	struct refused_access refused = {.address = address, .access = fault_access(frame->error)};
 	char why[WHY_BYTES];
 	int signal = SIGSEGV;
 
@@ -90,8 +91,8 @@ _Noreturn static __attribute__((noinline)) void refuse(const struct trapframe *f
 		signal = SIGKILL;
 	else if (status == -EIO)
 		signal = SIGBUS;
-	explain(why, address, fault_access(frame->error), status, result);
-	process_fault(process_current(), frame, signal, why);
+	explain(why, address, refused.access, status, result);
+	process_fault(process_current(), frame, signal, why, &refused);
 }
 
 /*
@@ -186,7 +187,7 @@ static __attribute__((noinline)) void odd_user_fault(const struct trapframe *fra
 		return;
 	env_format(why, sizeof why, "%s 0x%llx refused: the CPU made it with the rights of ring 0",
 		   access_name(fault_access(frame->error)), (unsigned long long)address);
-	process_fault(process_current(), frame, SIGSEGV, why);
+	process_fault(process_current(), frame, SIGSEGV, why, NULL);
 }
 
 /*
@@ -274,7 +275,7 @@ static void exception(struct trapframe *frame)
 			explain_protection(why, frame);
 			name = why;
 		}
-		process_fault(process_current(), frame, what->signal, name);
+		process_fault(process_current(), frame, what->signal, name, NULL);
 	}
 	if (frame->vector == VECTOR_PROTECTION && foreseen_fault(frame, 0))
 		return;

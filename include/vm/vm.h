@@ -47,7 +47,7 @@ struct pager_ops {
 	/*
 	 * Provides the first page of `wanted`, and where that is cheap those after it, which have the next indexes:
 	 * each the pager's own page, lent (one more reference, which the caller gives back), or a new PAGE_BLOB page
-	 * filled by the pager (its one reference is the caller's). What a pager has from the beginning never
+	 * filled by the pager (its one reference is the caller's); for a location always the latter. What a pager has from the beginning never
 	 * changes: a writer copies. Returns how many, 1 to `count`; -ENOMEM; or -EIO where the contents cannot
 	 * be had. Called without spinlocks; may sleep.
 	 */
@@ -83,7 +83,7 @@ struct pager {
 
 /*
  * The pager that takes the pages of blobs whose own pager does not, or who have none; NULL: nobody does. Takes a
- * reference of its own. Blobs that have paged out before stay with the pager they had. -EINVAL: it takes no pages.
+ * reference of its own. Blobs of which a page was written before stay, with their clones, with the pager they had. -EINVAL: it takes no pages.
  */
 int vm_set_store(struct pager *store);
 
@@ -171,7 +171,8 @@ int blob_decommit(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
 /*
  * Makes every page of the window resident and this blob's own, and keeps it resident until blob_unwire. A page
- * stays in the same frame for as long as the blob is not cloned, synced or copied from. -ENOMEM, -EIO: then nothing is wired.
+ * stays in the same frame for as long as the blob is not cloned, synced or copied from. -ENOMEM (also for more than 65535 wirings of a
+ * page), -EIO: then nothing is wired; but pages that were made resident on the way stay so.
  */
 struct wiring;
 int blob_wire(struct blob *blob, pgoff_t offset, pgoff_t pages, struct wiring **out);
@@ -179,8 +180,8 @@ void blob_unwire(struct wiring *wiring);
 
 /*
  * Writes those pages of the window that changed since they were last written (or are new) to the pager that takes them;
- * they stay resident. blob_page_out does the same, and then gives up every page that is not wired: the next access
- * brings it back. Pages that are lent by the blob's pager stay. -EINVAL for a device or contiguous blob; -ENODEV: no pager takes its pages; -ENOSPC, -EIO,
+ * they stay resident. blob_page_out does the same with those that are not wired, and then gives them up: the next access
+ * brings them back. Pages that are lent by the blob's pager stay. -EINVAL for a device or contiguous blob; -ENODEV: no pager takes its pages; -ENOSPC, -EIO,
  * -ENOMEM from the pager. A page that somebody writes to meanwhile stays as it is.
  */
 int blob_sync(struct blob *blob, pgoff_t offset, pgoff_t pages);
@@ -303,7 +304,7 @@ int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t p
 /*
  * Makes every page of the range resident, and keeps it so until map_unwire or until it is unmapped. Wiring is the entries',
  * and not counted: one map_unwire undoes it. What a fork's child gets is not wired. -ENOMEM if part of the range is
- * not mapped or a page cannot be had, -EIO: then nothing is wired. map_unwire: -ENOMEM.
+ * not mapped or a page cannot be had, -EIO: then nothing is wired, as blob_wire says. map_unwire: -ENOMEM.
  */
 int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes);
 int map_unwire(struct map *map, vaddr_t start, uint64_t size_bytes);
@@ -313,7 +314,7 @@ enum map_advice {
 	ADVISE_RANDOM, /* a pager is asked for the page that faulted, and no other: so it is without advice, too */
 	ADVISE_SEQUENTIAL, /* a pager is asked for pages that follow, too */
 	ADVISE_WILLNEED,   /* now: what pagers have of the range is brought in, as far as there is memory */
-	ADVISE_PAGE_OUT,   /* now: blob_page_out, whose errors it returns */
+	ADVISE_PAGE_OUT, /* now: blob_page_out of all but device and contiguous blobs, whose errors it returns */
 	MAP_ADVICES
 };
 

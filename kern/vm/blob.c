@@ -197,6 +197,31 @@ void blob_unref(struct blob *blob)
 	slab_free(&blob_cache, blob);
 }
 
+void blob_visit(struct blob *blob)
+{
+	FAMILY_ASSERT_LOCKED(blob->family);
+	blob_ref(blob);
+	blob->visitors++;
+}
+
+void blob_leave(struct blob *blob, pgoff_t offset, pgoff_t pages)
+{
+	struct family *family = blob->family;
+	uint32_t refs;
+
+	spin_lock(&family->lock);
+	blob->visitors--;
+	/* What the visitor brought in may be mapped by nobody any more. */
+	(void)blob_trim(blob, offset, offset + pages, 1);
+	/* Within the section, so that no trim takes a visitor that leaves for a holder; unless nobody else is left. */
+	refs = blob->refs;
+	while (refs > 1 && !atomic_compare_exchange_weak(&blob->refs, &refs, refs - 1))
+		;
+	family_unlock(family);
+	if (refs == 1)
+		blob_unref(blob);
+}
+
 uint64_t blob_size(const struct blob *blob)
 {
 	return pages_to_bytes(blob->pages);
@@ -455,7 +480,8 @@ int blob_trim(struct blob *blob, pgoff_t first, pgoff_t end, uint32_t own)
 
 	FAMILY_ASSERT_LOCKED(blob->family);
 	/* Who has a reference beyond the mappings' may read or map the pages again. */
-	if (blob->fixed || blob->mapping_count == 0 || blob->refs != blob->mapping_count + own)
+	if (blob->fixed || blob->mapping_count == 0 ||
+	    blob->refs != blob->mapping_count + blob->visitors + own)
 		return 0;
 	blob_for_each_mapping(blob, first, end, trim_before, &trim);
 	if (trim.cursor < end && tree_clear(&blob->tree, blob->base + trim.cursor, blob->base + end))

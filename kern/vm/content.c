@@ -33,11 +33,11 @@ static bool is_absent_and_zero(struct blob *blob, pgoff_t offset)
 	bool shared, absent;
 	slot_t *place;
 
-	if (blob->pager || blob->fixed)
+	if (blob->fixed)
 		return false;
 	spin_lock(&blob->family->lock);
 	place = tree_find(&blob->tree, blob->base + offset, &shared);
-	absent = !place || *place == SLOT_EMPTY;
+	absent = (!place || *place == SLOT_EMPTY) && !page_is_at_pager(blob, offset);
 	family_unlock(blob->family);
 	return absent;
 }
@@ -108,7 +108,12 @@ static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *fr
 		family_unlock(from->family);
 		return 0;
 	}
-	/* Two families' locks are never held together; so the source's page is kept by a reference. */
+	/*
+	 * Two families' locks are never held together; so the source's page is kept by a reference, and still, as whoever
+	 * wants to write to it faults and has to copy it: before the copy is used, all other translations are forgotten.
+	 */
+	if (!from->fixed)
+		blob_withdraw_write(from, from_offset >> PAGE_SHIFT, (from_offset >> PAGE_SHIFT) + 1);
 	page_ref(source.page);
 	family_unlock(from->family);
 	error = write_within_page(to, to_offset, (char *)page_data(source.page) + (from_offset & PAGE_MASK),
@@ -168,30 +173,41 @@ int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t byte
 	return 0;
 }
 
+/* The first byte at or after `offset` that is not in an absent page that would be zero; `end` if there is none before. */
+static uint64_t skip_absent(struct blob *blob, uint64_t offset, uint64_t end)
+{
+	pgoff_t first = blob->base + (offset >> PAGE_SHIFT), found;
+	pgoff_t last = blob->base + bytes_to_pages(end);
+	slot_t *place;
+
+	if (blob->pager || blob->fixed || offset == end)
+		return offset;
+	spin_lock(&blob->family->lock);
+	found = tree_next(&blob->tree, first, last, &place);
+	family_unlock(blob->family);
+	if (found == first)
+		return offset;
+	return found == last ? end : pages_to_bytes(found - blob->base);
+}
+
 int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes)
 {
-	bool absent_is_zero = !blob->pager && !blob->fixed;
+	uint64_t end = offset + bytes;
+	uint64_t first_whole = page_round_up(offset), last_whole = page_round_down(end);
 
 	if (!bytes_are_inside(blob, offset, bytes))
 		return -EINVAL;
-	while (bytes > 0) {
-		uint64_t piece = bytes_left_in_page(offset, bytes);
-		int error = -EBUSY;
+	/* Whole pages are just given up; if some are wired, or there is no memory for that, what is there is cleared. */
+	if (!blob->pager && !blob->fixed && first_whole < last_whole)
+		(void)blob_decommit(blob, first_whole >> PAGE_SHIFT,
+				    (last_whole - first_whole) >> PAGE_SHIFT);
+	while ((offset = skip_absent(blob, offset, end)) < end) {
+		size_t piece = bytes_left_in_page(offset, end - offset);
+		int error = zero_within_page(blob, offset, piece);
 
-		/* Where pages can just be given up. If some are wired, or there is no memory for that, they are cleared. */
-		if (absent_is_zero && page_aligned(offset) && bytes >= PAGE_SIZE) {
-			error = blob_decommit(blob, offset >> PAGE_SHIFT, bytes >> PAGE_SHIFT);
-			if (!error)
-				piece = page_round_down(bytes);
-			else
-				absent_is_zero = false;
-		}
-		if (error)
-			error = zero_within_page(blob, offset, piece);
 		if (error)
 			return error;
 		offset += piece;
-		bytes -= piece;
 	}
 	return 0;
 }

@@ -8,7 +8,8 @@
  *   case         the page is                            and the access   what happens
  *   ----------   ------------------------------------   --------------   ------------------------------
  *   zero fill    absent, and the blob has no pager      any              a zeroed page is stored
- *   page in      absent with a pager, or paged out      any              the pager's page is stored; again
+ *   page in      absent with a pager, or paged out      any              the pager's page is stored, or a
+ *                                                                        zeroed one if it has none; again
  *   resident     there                                  read             it is entered, read-only if shared or clean
  *   upgrade      there, and the blob's alone            write            it is dirty, and entered writable
  *   copy         there, and others see it too           write            the blob gets a copy of its own
@@ -179,8 +180,8 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 	int error;
 
 	entry->faults[FAULT_PAGE_IN] += step == OBTAIN_FROM_PAGER;
+	blob_visit(blob);
 	family_unlock(blob->family);
-	blob_ref(blob);
 	vm_copy_name(result->region, entry->name);
 	rw_read_unlock(root->lock);
 	if (step == OBTAIN_FROM_PAGER) {
@@ -191,7 +192,7 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 		result->outcome = FAULT_ZERO_FILL;
 		error = -ENOMEM;
 	}
-	blob_unref(blob);
+	blob_leave(blob, offset, cluster);
 	return error;
 }
 

@@ -92,6 +92,7 @@ static bool store_paged_out(struct family *family, const struct page_wanted *wan
 	}
 	if (slots == 0)
 		return false;
+	ASSERT(page->state == PAGE_BLOB);
 	/* Until somebody writes to it the page is clean, and may be given up without being written again. */
 	page->owner = family;
 	page->index = wanted->index;
@@ -127,11 +128,13 @@ static int request_store(struct request *request, struct blob *blob, unsigned gi
 		const struct page_wanted *wanted = &request->wanted[i];
 		int stored = 0;
 
-		if (i < given && !error) {
-			stored = request->paged_out ? store_paged_out(blob->family, wanted, request->pages[i])
-						    : store_absent(blob, wanted->index, request->pages[i]);
-			error = stored < 0 ? stored : 0;
-		}
+		if (i < given && request->paged_out)
+			stored = store_paged_out(blob->family, wanted, request->pages[i]);
+		else if (i < given)
+			stored = store_absent(blob, wanted->index, request->pages[i]);
+		/* The first was asked for; the others are only guesses. */
+		if (i == 0 && stored < 0)
+			error = stored;
 		if (i < given && stored <= 0)
 			page_unref(request->pages[i]);
 		if (request->paged_out)
@@ -186,8 +189,7 @@ int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
 	return given < 0 ? given : error;
 }
 
-/* Has a pager the page at `offset`, which is not resident? Family locked. */
-static bool pager_has(struct blob *blob, pgoff_t offset)
+bool page_is_at_pager(struct blob *blob, pgoff_t offset)
 {
 	pgoff_t index = blob->base + offset;
 	bool shared;
@@ -204,7 +206,6 @@ void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
 	int error = 0;
 
 	while (offset < end && error != -ENOMEM) {
-		unsigned most = end - offset < PAGER_CLUSTER ? end - offset : PAGER_CLUSTER;
 		bool has = false;
 		slot_t *place;
 
@@ -214,10 +215,11 @@ void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
 			offset = tree_next(&blob->tree, blob->base + offset, blob->base + end, &place) -
 				 blob->base;
 		if (offset < end)
-			has = pager_has(blob, offset);
+			has = page_is_at_pager(blob, offset);
 		family_unlock(blob->family);
 		if (has)
-			error = page_in(blob, offset, most);
+			error = page_in(blob, offset,
+					end - offset < PAGER_CLUSTER ? end - offset : PAGER_CLUSTER);
 		offset++;
 	}
 }

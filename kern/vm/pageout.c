@@ -10,7 +10,7 @@
  *   ----------------------------------------   ---------------------   ----------------------
  *   dirty                                      written, then clean     written, then given up
  *   clean                                      -                       given up
- *   wired                                      written, then clean     as sync
+ *   wired                                      written, then clean     -
  *   lent by the blob's pager                   -                       -
  *   copied or forgotten by others meanwhile    what was written goes   what was written goes
  *
@@ -20,6 +20,9 @@
 #include <asm/errno.h>
 
 #include "vm_internal.h"
+
+/* Slots that are looked at in one section of the family's lock. */
+#define COLLECT_SLOTS 64u
 
 /* Locks: (s) its lock. */
 static struct {
@@ -54,22 +57,26 @@ void page_forget_location(struct family *family, struct page *page)
 	family->store->ops->location_unref(family->store, location);
 }
 
-/* The pager that takes the family's pages: for ever the one that it was at first. NULL: none. Family locked. */
-static struct pager *family_store(struct family *family, struct pager *own)
+/*
+ * The pager that takes the family's pages, with a reference: the one that has some already, the blobs' own, or the store.
+ * NULL: none. Family locked.
+ */
+static struct pager *choose_pager(struct family *family, struct pager *own)
 {
-	if (family->store)
-		return family->store;
-	if (own && own->ops->put_pages) {
-		own->refs++;
-		family->store = own;
-		return own;
+	struct pager *pager = family->store;
+
+	if (!pager && own && own->ops->put_pages)
+		pager = own;
+	if (pager) {
+		pager->refs++;
+		return pager;
 	}
 	spin_lock(&store.lock);
-	family->store = store.pager;
-	if (family->store)
-		family->store->refs++;
+	pager = store.pager;
+	if (pager)
+		pager->refs++;
 	spin_unlock(&store.lock);
-	return family->store;
+	return pager;
 }
 
 /* ---- Giving a page up ------------------------------------------------------------------------- */
@@ -128,15 +135,29 @@ struct writing {
 	struct page_put puts[PAGER_CLUSTER];
 };
 
-/* Collects dirty pages, and gives clean ones up on the way. Family locked. */
+/* Adds a dirty page to those that are to be written. Family locked. */
+static void writing_add(struct writing *writing, struct page *page)
+{
+	struct blob *blob = writing->blob;
+	pgoff_t offset = page->index - blob->base;
+	bool shared;
+
+	/* A page below a shared node is entered nowhere with the right to write. */
+	(void)tree_find(&blob->tree, page->index, &shared);
+	if (!shared)
+		blob_withdraw_write(blob, offset, offset + 1);
+	page_ref(page);
+	writing->puts[writing->count++] = (struct page_put){.page = page, .index = page->index};
+}
+
+/* Collects dirty pages, and gives clean ones up on the way; some slots at a time. Family locked. */
 static void writing_collect(struct writing *writing)
 {
 	struct blob *blob = writing->blob;
 	slot_t *place;
-	bool shared;
 
 	writing->count = 0;
-	while (writing->count < PAGER_CLUSTER) {
+	for (unsigned slots = 0; slots < COLLECT_SLOTS && writing->count < PAGER_CLUSTER; slots++) {
 		pgoff_t index = tree_next(&blob->tree, writing->cursor, writing->end, &place);
 		struct page *page;
 
@@ -147,17 +168,12 @@ static void writing_collect(struct writing *writing)
 		if (slot_is_paged_out(*place) || slot_page(*place)->state != PAGE_BLOB)
 			continue;
 		page = slot_page(*place);
-		if (page_location(page) != 0) {
-			if (writing->give_up && page->wired == 0)
-				give_up(blob, page, 0);
+		if (writing->give_up && page->wired > 0)
 			continue;
-		}
-		/* A page below a shared node is entered nowhere with the right to write. */
-		(void)tree_find(&blob->tree, index, &shared);
-		if (!shared)
-			blob_withdraw_write(blob, index - blob->base, index - blob->base + 1);
-		page_ref(page);
-		writing->puts[writing->count++] = (struct page_put){.page = page, .index = index};
+		if (page_location(page) == 0)
+			writing_add(writing, page);
+		else if (writing->give_up)
+			give_up(blob, page, 0);
 	}
 }
 
@@ -189,19 +205,39 @@ static void written(struct writing *writing, const struct page_put *put)
 	page_release(family, page);
 }
 
+/* Is the pager the family's store, now that it has written pages? Only what is at the store can be found again. Family locked. */
+static bool is_store(struct family *family, struct pager *pager)
+{
+	if (!family->store) {
+		pager->refs++;
+		family->store = pager;
+	}
+	return family->store == pager;
+}
+
 /* Writes what was collected. 0 or an error of put_pages. */
 static int writing_carry_out(struct writing *writing, struct pager *pager)
 {
 	struct family *family = writing->blob->family;
 	int error = pager->ops->put_pages(pager, writing->puts, writing->count);
+	bool kept;
 
 	spin_lock(&family->lock);
+	kept = !error && is_store(family, pager);
 	for (unsigned i = 0; i < writing->count; i++) {
-		if (error)
-			page_release(family, writing->puts[i].page);
-		else
-			written(writing, &writing->puts[i]);
+		struct page_put *put = &writing->puts[i];
+
+		if (kept) {
+			written(writing, put);
+			continue;
+		}
+		if (!error)
+			pager->ops->location_unref(pager, put->location);
+		page_release(family, put->page);
 	}
+	/* The family got another store meanwhile: once more, to that. */
+	if (!error && !kept)
+		writing->cursor = writing->puts[0].index;
 	family_unlock(family);
 	return error;
 }
@@ -220,7 +256,7 @@ static int write_window(struct blob *blob, pgoff_t offset, pgoff_t pages, bool g
 		struct pager *pager;
 
 		spin_lock(&blob->family->lock);
-		pager = family_store(blob->family, blob->pager);
+		pager = choose_pager(blob->family, blob->pager);
 		if (pager)
 			writing_collect(&writing);
 		family_unlock(blob->family);
@@ -228,6 +264,7 @@ static int write_window(struct blob *blob, pgoff_t offset, pgoff_t pages, bool g
 			return -ENODEV;
 		if (writing.count > 0)
 			error = writing_carry_out(&writing, pager);
+		pager_unref(pager);
 	}
 	return error;
 }

@@ -170,7 +170,7 @@ struct family {
 };
 
 struct blob {
-	pgoff_t pages; /* (-) size; first, as what is first in a freed object says nothing of it */
+	pgoff_t pages;         /* (-) size; first, as what is first in a freed object says nothing of it */
 	_Atomic uint32_t refs; /* (a) one for each map entry and wiring, one for each other holder */
 	uint32_t flags;        /* (-) BLOB_* */
 	enum vm_cache cache;   /* (-) */
@@ -185,6 +185,7 @@ struct blob {
 	struct avl_node *mappings;    /* (f) map entries, and wirings, by offset */
 	uint32_t mapping_count;       /* (f) */
 	uint32_t wired_count;         /* (f) of them, those that are wired */
+	uint32_t visitors;            /* (f) of the references, those of page faults that wait for a pager */
 };
 
 #define BLOB_ASSERT_LIVE(blob) DEBUG_ASSERT((int32_t)(blob)->refs > 0)
@@ -194,6 +195,13 @@ void pager_unref(struct pager *pager); /* NULL: nothing */
 
 /* The structures of a blob with one reference, in a family of its own; NULL: no memory. */
 struct blob *blob_found_family(pgoff_t pages);
+
+/*
+ * A reference for who needs the blob, but does not hold its pages: a page fault that waits for a pager. Family locked. It is
+ * given up with blob_leave(), which trims the window that the visitor may have filled; family not locked.
+ */
+void blob_visit(struct blob *blob);
+void blob_leave(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
 /* Writes 1 or 0 for each page of a window: is it in memory? */
 void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector);
@@ -269,6 +277,9 @@ int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purp
  */
 int page_in(struct blob *blob, pgoff_t offset, unsigned cluster);
 
+/* Has a pager the page at `offset`, which is not resident? Family locked. */
+bool page_is_at_pager(struct blob *blob, pgoff_t offset);
+
 /* Brings in what pagers have of a window, as far as there is memory. May sleep. */
 void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
@@ -305,7 +316,7 @@ void wiring_give(struct wiring *wiring, struct map_entry *entry);
 void entry_unwire(struct map_entry *entry);
 
 /* The wirings of a blob that cover a page. Family locked. */
-uint16_t blob_wirings_at(struct blob *blob, pgoff_t offset);
+uint32_t blob_wirings_at(struct blob *blob, pgoff_t offset);
 /* Is any page of the window wired by the blob's own? Family locked. */
 bool blob_is_wired(struct blob *blob, pgoff_t first, pgoff_t end);
 

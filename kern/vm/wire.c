@@ -39,12 +39,12 @@ struct wiring *wiring_take(struct wiring_list *list)
 static void count_wiring(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
 {
 	(void)first, (void)end;
-	*(uint16_t *)context += entry->wired;
+	*(uint32_t *)context += entry->wired;
 }
 
-uint16_t blob_wirings_at(struct blob *blob, pgoff_t offset)
+uint32_t blob_wirings_at(struct blob *blob, pgoff_t offset)
 {
-	uint16_t count = 0;
+	uint32_t count = 0;
 
 	if (blob->wired_count > 0)
 		blob_for_each_mapping(blob, offset, offset + 1, count_wiring, &count);
@@ -53,7 +53,7 @@ uint16_t blob_wirings_at(struct blob *blob, pgoff_t offset)
 
 bool blob_is_wired(struct blob *blob, pgoff_t first, pgoff_t end)
 {
-	uint16_t count = 0;
+	uint32_t count = 0;
 
 	if (blob->wired_count > 0)
 		blob_for_each_mapping(blob, first, end, count_wiring, &count);
@@ -64,6 +64,17 @@ bool blob_is_wired(struct blob *blob, pgoff_t first, pgoff_t end)
 static bool is_counted(const struct page *page)
 {
 	return page->state == PAGE_BLOB;
+}
+
+/*
+ * May the page at `offset` be wired once more? A page that is not counted has no more wirings either than its copy, which
+ * will be counted, can have.
+ */
+static bool may_wire(struct blob *blob, pgoff_t offset, const struct page *page)
+{
+	if (is_counted(page))
+		return page->wired < UINT16_MAX;
+	return blob->wired_count < UINT16_MAX || blob_wirings_at(blob, offset) < UINT16_MAX;
 }
 
 /* Moves the end of a wiring, up or down. Family locked. */
@@ -105,21 +116,29 @@ static int wire_page(struct wiring *wiring, enum obtain_for purpose)
 {
 	struct blob *blob = wiring->entry.blob;
 	pgoff_t pages = entry_pages(&wiring->entry);
+	pgoff_t offset = wiring->entry.offset + pages;
 	struct obtained found;
-	int error = blob_lock_and_obtain(blob, wiring->entry.offset + pages, purpose, &found);
+	int error = blob_lock_and_obtain(blob, offset, purpose, &found);
 
 	if (error)
 		return error;
-	if (is_counted(found.page)) {
-		if (found.page->wired == UINT16_MAX)
-			error = -ENOMEM;
-		else
+	if (!may_wire(blob, offset, found.page)) {
+		error = -ENOMEM;
+	} else {
+		if (is_counted(found.page))
 			found.page->wired++;
-	}
-	if (!error)
 		wiring_set_pages(wiring, pages + 1);
+	}
 	family_unlock(blob->family);
 	return error;
+}
+
+/* Is there hope of memory for all pages of the window that are not resident? Else the machine's last page would be spent to learn it. */
+static bool may_fit(struct blob *blob, pgoff_t offset, pgoff_t pages)
+{
+	pgoff_t resident = blob_resident(blob, offset, pages);
+
+	return pages - resident <= page_stats().free_pages;
 }
 
 void blob_unwire(struct wiring *wiring)
@@ -148,9 +167,12 @@ void blob_unwire(struct wiring *wiring)
 int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_for purpose,
 		  struct wiring **out)
 {
-	struct wiring *wiring = (struct wiring *)entry_create(ENTRY_BLOB, "wired");
+	struct wiring *wiring;
 	int error = 0;
 
+	if (!may_fit(blob, offset, pages))
+		return -ENOMEM;
+	wiring = (struct wiring *)entry_create(ENTRY_BLOB, "wired");
 	if (!wiring)
 		return -ENOMEM;
 	blob_ref(blob);

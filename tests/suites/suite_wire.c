@@ -201,7 +201,7 @@ static void wired_clones(void)
 	/* The clone sees the same pages; wired for the source, they stay. */
 	check_wired(clone, 0, 8, 1);
 	CHECK_EQ(blob_page_out(clone, 0, 16), 0);
-	CHECK_USAGE(clone, .resident = 8, .paged_out = 8, .wired = 8);
+	CHECK_USAGE(clone, .resident = 8, .paged_out = 8, .dirty = 8, .wired = 8);
 	CHECK(page_of(blob, 5) == page_of(clone, 1));
 	put_word(blob, 5, 5);
 	CHECK(page_of(blob, 5) != page_of(clone, 1));
@@ -365,7 +365,7 @@ static void wired_ranges(void)
 	CHECK_EQ(wire(0, 4), 0);
 	CHECK_EQ(user_store(root, page_at(1), 1), 0);
 	CHECK_EQ(map_advise(root, page_at(0), PAGES * PAGE_SIZE, ADVISE_PAGE_OUT), 0);
-	CHECK_USAGE_OF(blob, 0, 4, .resident = 4, .wired = 4);
+	CHECK_USAGE_OF(blob, 0, 4, .resident = 4, .dirty = 4, .wired = 4);
 	CHECK_EQ(blob_resident(blob, 4, PAGES - 4), 0);
 	CHECK_EQ(map_decommit(root, page_at(0), PAGES * PAGE_SIZE), -EBUSY);
 	CHECK_EQ(map_decommit(root, page_at(3), PAGE_SIZE), -EBUSY);

@@ -11,6 +11,17 @@
 
 #include <vm/types.h>
 
+/*
+ * A lock ends with the memory that it is in, without being told. The thread sanitizer would take the next one there for
+ * the same, and find it in the wrong order.
+ */
+#ifdef __SANITIZE_THREAD__
+#include <sanitizer/tsan_interface.h>
+#define FORGET_LOCK(lock) __tsan_mutex_destroy((lock), 0)
+#else
+#define FORGET_LOCK(lock) ((void)(lock))
+#endif
+
 #define ENV_MAX_CPUS 8
 
 struct page;
@@ -62,6 +73,7 @@ void host_lock_released(const void *lock, const struct lock_identity *identity);
 
 static inline void spin_init(struct spinlock *lock, enum lock_rank rank, const char *name)
 {
+	FORGET_LOCK(&lock->mutex);
 	pthread_mutex_init(&lock->mutex, NULL);
 	lock->owner = NULL;
 	lock->identity = (struct lock_identity){rank, name};
@@ -97,6 +109,7 @@ static inline bool spin_held(const struct spinlock *lock)
 
 static inline void rw_init(struct rwlock *lock, enum lock_rank rank, const char *name)
 {
+	FORGET_LOCK(&lock->lock);
 	pthread_rwlock_init(&lock->lock, NULL);
 	lock->writer = NULL;
 	lock->readers = 0;

@@ -219,7 +219,8 @@ struct segment {
 /*
  * Makes an entity of `pages` pages in all, which takes a reference to each blob. Segments
  * may be in any order, and leave holes. -EINVAL: no segment, too many, one that is empty, outside
- * the entity or outside its blob, or overlaps another; -ENOMEM. `name` is copied (up to 31 bytes).
+ * the entity or outside its blob, overlaps another, is private of a device or contiguous blob, or has rights that there are not; more
+ * pages than BLOB_MAX_BYTES have; -ENOMEM. `name` is copied (up to 31 bytes).
  */
 int entity_create(const char *name, pgoff_t pages, const struct segment *segments, size_t count,
 		  struct entity **out);
@@ -256,13 +257,15 @@ struct mapping {
  * Every call below that takes a range descends from the map it is given into the submap that
  * contains the range; map_unmap, map_protect and map_decommit work on every entry in the range.
  * Errors that all of them share: -EINVAL for an unaligned, empty or wrapping range; -ENOMEM for want of
- * memory, and for a range that is not inside the map, or for which there is no room.
+ * memory, and for a range that is not inside the map, or for which there is no room; -EPERM where the range, or what
+ * PLACE_REPLACE would unmap, meets a part of the layout (the kernel's regions, an arena). For a placement: -EINVAL if `align` is no power
+ * of two of at least PAGE_SIZE, `guard` no multiple of it, or a fixed address not aligned to it.
  */
 
 /* Makes a process's root map: page tables, the shared kernel regions, and private space. */
 int map_create_root(const char *name, struct map **out);
 
-/* A map for kernel use that can be a shared submap of roots: own lock, kernel page tables. */
+/* A map for kernel use that can be a shared submap of roots: own lock, kernel page tables. -EINVAL: unaligned, or empty; -ENOMEM. */
 int map_create_shared(const char *name, vaddr_t start, vaddr_t end, vm_prot_t ceiling, struct map **out);
 
 /* The submap of a root for what is linked, or mapped, in the low 2 GB. */
@@ -284,7 +287,10 @@ int map_create_submap(struct map *parent, const struct placement *place, uint64_
 int map_reserve(struct map *map, const struct placement *place, uint64_t size_bytes, const char *name,
 		vaddr_t *out);
 
-/* Maps [offset, offset + pages) of a blob; takes its own reference. -EINVAL: window not inside the blob; -EACCES: rights beyond the ceiling. */
+/*
+ * Maps [offset, offset + pages) of a blob; takes its own reference. -EINVAL: window not inside the blob, or no such inheritance;
+ * -EACCES: rights beyond the ceiling or max_prot, or that there are not.
+ */
 int map_blob(struct map *map, const struct placement *place, struct blob *blob, pgoff_t offset, pgoff_t pages,
 	     const struct mapping *how, vaddr_t *out);
 
@@ -298,7 +304,10 @@ int map_entity(struct map *map, const struct placement *place, struct entity *en
 /* Removes whatever is in the range, parts of entries and of entities included. Holes are no error. */
 int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes);
 
-/* Sets the rights of everything in the range. -ENOMEM if part of it is not mapped; -EACCES beyond a ceiling. */
+/*
+ * Sets the rights of everything in the range. -ENOMEM if part of it is not mapped; -EACCES beyond a ceiling, and for reserved
+ * space; -EINVAL: there are no such rights.
+ */
 int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot);
 
 /*
@@ -313,7 +322,7 @@ enum map_advice {
 	ADVISE_NORMAL, /* of the first three, the last said is kept in the entry */
 	ADVISE_RANDOM, /* a pager is asked for the page that faulted, and no other: so it is without advice, too */
 	ADVISE_SEQUENTIAL, /* a pager is asked for pages that follow, too */
-	ADVISE_WILLNEED,   /* now: what pagers have of the range is brought in, as far as there is memory */
+	ADVISE_WILLNEED, /* now: what pagers have of the range is brought in, as far as it goes: no error of theirs is returned */
 	ADVISE_PAGE_OUT, /* now: blob_page_out of all but device and contiguous blobs, whose errors it returns */
 	MAP_ADVICES
 };
@@ -341,6 +350,7 @@ struct resize_request {
  * which are absent at first if only mappings hold the blob.
  * If it moves, then to a place in `target`, a map of the same tree. *out is where it is now. -EFAULT: not mapped, or not by one entry;
  * -EINVAL: the blob ends before, or the old and the new place overlap; -ENOMEM: no room, or the blob's pages that follow are mapped elsewhere.
+ * -EINVAL also for a fixed place without may_move; -EACCES: the target's ceiling; -EEXIST as said of placements; -EIO if it is wired.
  */
 int map_resize(struct map *map, struct map *target, const struct resize_request *want, vaddr_t *out);
 

@@ -123,11 +123,11 @@ int map_clone(struct map *root, const char *name, struct map **out)
 		return error;
 	/* Nobody else knows the clone, so its lock may be taken inside another root's. */
 	rw_init(&clone->own_lock, RANK_MAP_ROOT, "cloned root map (nested)");
-	rw_read_lock(root->lock);
-	rw_write_lock(clone->lock);
+	map_read_lock(root);
+	map_write_lock(clone);
 	error = clone_entries(&cloning, root, clone);
 	map_write_unlock(clone);
-	rw_read_unlock(root->lock);
+	map_read_unlock(root);
 	if (cloning.clone)
 		blob_unref(cloning.clone);
 	if (error)

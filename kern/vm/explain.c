@@ -203,13 +203,13 @@ int vm_explain(struct map *root, vaddr_t address, vm_prot_t wanted, char *text, 
 	int status;
 
 	ASSERT(bytes > 0);
-	rw_read_lock(root->lock);
+	map_read_lock(root);
 	say_way(&line, &access);
 	if (access.entry && access.entry->kind == ENTRY_BLOB) {
 		say_page(&line, &access);
 		say_translation(&line, &access);
 	}
 	status = say_verdict(&line, &access);
-	rw_read_unlock(root->lock);
+	map_read_unlock(root);
 	return status;
 }

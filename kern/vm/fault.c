@@ -183,7 +183,7 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 	blob_visit(blob);
 	family_unlock(blob->family);
 	vm_copy_name(result->region, entry->name);
-	rw_read_unlock(root->lock);
+	map_read_unlock(root);
 	if (step == OBTAIN_FROM_PAGER) {
 		result->outcome = FAULT_PAGE_IN;
 		fault_counts[FAULT_PAGE_IN]++;
@@ -219,11 +219,11 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 		pgoff_t offset;
 		int error;
 
-		rw_read_lock(root->lock);
+		map_read_lock(root);
 		entry = map_find(root, address);
 		if (unlikely(!entry || entry->kind != ENTRY_BLOB || (access & ~entry->prot))) {
 			error = refuse(root, address, entry, result);
-			rw_read_unlock(root->lock);
+			map_read_unlock(root);
 			fault_counts[result->outcome]++;
 			return error;
 		}
@@ -241,7 +241,7 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 			result->outcome = found.how;
 			if (unlikely(error))
 				vm_copy_name(result->region, entry->name);
-			rw_read_unlock(root->lock);
+			map_read_unlock(root);
 			return error;
 		}
 		error = not_obtained(root, entry, offset, step, result);

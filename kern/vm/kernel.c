@@ -87,11 +87,11 @@ void kernel_free(void *memory)
 	struct map_entry *entry;
 	uint64_t bytes = 0;
 
-	rw_read_lock(dynamic_map->lock);
+	map_read_lock(dynamic_map);
 	entry = map_find(dynamic_map, start);
 	if (entry && entry->start == start)
 		bytes = entry->end - entry->start;
-	rw_read_unlock(dynamic_map->lock);
+	map_read_unlock(dynamic_map);
 	ASSERT(bytes > 0);
 	map_unmap(dynamic_map, start, bytes);
 }

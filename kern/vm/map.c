@@ -452,8 +452,11 @@ struct map *map_allocate_submap(struct map *parent, const char *name, vm_prot_t 
 
 int map_create_shared(const char *name, vaddr_t start, vaddr_t end, vm_prot_t ceiling, struct map **out)
 {
-	struct map *map = map_allocate(name, start, end);
+	struct map *map;
 
+	if (!page_aligned(start) || !page_aligned(end) || start >= end)
+		return -EINVAL;
+	map = map_allocate(name, start, end);
 	if (!map)
 		return -ENOMEM;
 	rw_init(&map->own_lock, RANK_MAP_SHARED, "shared submap");
@@ -606,9 +609,9 @@ struct map *map_private_space(struct map *root)
 {
 	struct map_entry *entry;
 
-	rw_read_lock(root->lock);
+	map_read_lock(root);
 	entry = map_first_above(root, LAYOUT_PRIVATE_START);
-	rw_read_unlock(root->lock);
+	map_read_unlock(root);
 	return entry->submap;
 }
 

@@ -161,7 +161,7 @@ int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes)
 
 	if (error)
 		return error;
-	rw_write_lock(map->lock);
+	map_write_lock(map);
 	if (start < map->start || start + size_bytes > map->end)
 		error = -ENOMEM;
 	if (!error)
@@ -243,7 +243,7 @@ static int insert_placed(const struct insertion *in, vaddr_t *out)
 	vaddr_t address;
 	int error;
 
-	rw_write_lock(in->map->lock);
+	map_write_lock(in->map);
 	error = insertion_decide(in, &where, &address);
 	if (!error && replace)
 		error = split_reserve_fill(&reserve, where, address, address + in->bytes);
@@ -346,7 +346,7 @@ static int map_blob_taking(struct map *map, const struct placement *place, struc
 
 static int check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages, const struct mapping *how)
 {
-	if (pages == 0 || offset >= blob->pages || pages > blob->pages - offset)
+	if (blob_check_window(blob, offset, pages) || how->inherit > INHERIT_NONE)
 		return -EINVAL;
 	return how->max_prot && (how->prot & ~how->max_prot) ? -EACCES : 0;
 }
@@ -506,7 +506,7 @@ int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t p
 		return error;
 	if (prot & ~VM_ALL)
 		return -EINVAL;
-	rw_write_lock(map->lock);
+	map_write_lock(map);
 	error = range_for_each(map, start, end, true, check_protect, &change);
 	if (!error)
 		error = split_reserve_fill(&change.reserve, map, start, end);

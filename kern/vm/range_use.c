@@ -51,11 +51,11 @@ int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes)
 
 	if (error)
 		return error;
-	rw_read_lock(map->lock);
+	map_read_lock(map);
 	error = range_for_each(map, start, end, true, prepare_decommit, NULL);
 	if (!error)
 		error = range_for_each(map, start, end, true, decommit_entry, NULL);
-	rw_read_unlock(map->lock);
+	map_read_unlock(map);
 	return error;
 }
 
@@ -65,9 +65,9 @@ int map_check(struct map *map, vaddr_t start, uint64_t size_bytes)
 
 	if (error)
 		return error;
-	rw_read_lock(map->lock);
+	map_read_lock(map);
 	error = range_for_each(map, start, start + size_bytes, true, check_blob, NULL);
-	rw_read_unlock(map->lock);
+	map_read_unlock(map);
 	return error;
 }
 
@@ -88,11 +88,11 @@ int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned 
 
 	if (error)
 		return error;
-	rw_read_lock(map->lock);
+	map_read_lock(map);
 	error = range_for_each(map, start, end, true, check_blob, NULL);
 	if (!error)
 		error = range_for_each(map, start, end, true, residency_of_entry, &vector);
-	rw_read_unlock(map->lock);
+	map_read_unlock(map);
 	return error;
 }
 
@@ -101,7 +101,7 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 	struct map_entry *entry;
 	int error = -EFAULT;
 
-	rw_read_lock(map->lock);
+	map_read_lock(map);
 	entry = map_find(map, address);
 	if (entry && entry->kind == ENTRY_BLOB) {
 		out->blob = entry->blob;
@@ -114,7 +114,7 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 					    .name = entry->name};
 		error = 0;
 	}
-	rw_read_unlock(map->lock);
+	map_read_unlock(map);
 	return error;
 }
 
@@ -163,7 +163,7 @@ int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes)
 	if (error)
 		return error;
 	/* To the end in one section, pagers' work included: who faults meanwhile waits. */
-	rw_write_lock(map->lock);
+	map_write_lock(map);
 	error = range_for_each(map, start, end, true, check_blob, NULL);
 	if (!error)
 		error = split_reserve_fill(&range.reserve, map, start, end);
@@ -204,7 +204,7 @@ int map_unwire(struct map *map, vaddr_t start, uint64_t size_bytes)
 
 	if (error)
 		return error;
-	rw_write_lock(map->lock);
+	map_write_lock(map);
 	error = range_for_each(map, start, end, true, check_blob, NULL);
 	if (!error)
 		error = split_reserve_fill(&reserve, map, start, end);
@@ -275,9 +275,9 @@ int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_adv
 	if (error || advice >= MAP_ADVICES)
 		return -EINVAL;
 	if (for_later)
-		rw_write_lock(map->lock);
+		map_write_lock(map);
 	else
-		rw_read_lock(map->lock);
+		map_read_lock(map);
 	error = range_for_each(map, start, end, true, check_blob, NULL);
 	if (!error && for_later)
 		error = advise_for_later(map, start, end, advice);
@@ -287,7 +287,7 @@ int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_adv
 	if (for_later)
 		map_write_unlock(map);
 	else
-		rw_read_unlock(map->lock);
+		map_read_unlock(map);
 	return error;
 }
 
@@ -332,8 +332,8 @@ int map_walk(struct map *map, int (*visit)(const struct entry_info *info, void *
 {
 	int stop;
 
-	rw_read_lock(map->lock);
+	map_read_lock(map);
 	stop = walk_map(map, 0, visit, context);
-	rw_read_unlock(map->lock);
+	map_read_unlock(map);
 	return stop;
 }

@@ -213,7 +213,7 @@ int map_resize(struct map *map, struct map *target, const struct resize_request 
 		error = range_check(want->start, want->new_bytes);
 	if (error)
 		return error;
-	rw_write_lock(map->lock);
+	map_write_lock(map);
 	error = resize_locked(&resize, map, target, out);
 	map_write_unlock(map);
 	return error;

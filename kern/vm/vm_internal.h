@@ -505,13 +505,30 @@ int map_place_submap(struct map *parent, const struct placement *place, uint64_t
 /* -EINVAL unless the range is aligned, not empty and does not wrap. */
 int range_check(vaddr_t start, uint64_t size_bytes);
 
-/* ---- Invariant checkers (check.c) -------------------------------------------------------- */
+/* ---- Locks of maps and families, and the invariant checkers (check.c) -------------------------------------------------------- */
 
 #ifdef DEBUG
 /* Check a part of a map tree, or of a family, that moves on with every call, or all if it is small. Writing; family locked. */
 void map_check_slice(struct map *map);
 void family_check_slice(struct family *family);
 #endif
+
+static inline void map_read_lock(struct map *map)
+{
+	MAP_ASSERT_LIVE(map);
+	rw_read_lock(map->lock);
+}
+
+static inline void map_read_unlock(struct map *map)
+{
+	rw_read_unlock(map->lock);
+}
+
+static inline void map_write_lock(struct map *map)
+{
+	MAP_ASSERT_LIVE(map);
+	rw_write_lock(map->lock);
+}
 
 /* Give a lock back. What it guards is in order again, which debug builds check. */
 static inline void map_write_unlock(struct map *map)

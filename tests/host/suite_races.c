@@ -1,6 +1,6 @@
 /*
- * Everything at once: CPUs that map, replace, resize, protect, forget, clone and use the same blobs in two
- * address spaces, at random.
+ * Everything at once: CPUs that map, replace, resize, protect, forget, clone, wire, page out and use the same blobs in two
+ * address spaces, fork these, and destroy what they made, at random.
  *
  * Nothing can be said of what one access finds but this: a word is 0 or one that was stored, a refusal is one of
  * those documented, no page is freed while a CPU can reach it, and at the end all is where it was. The rest is
@@ -8,23 +8,27 @@
  */
 #include "program.h"
 
+#include "../suites/store.h"
 #include "../suites/vm_suite.h"
 
 #include <pthread.h>
 
-#define PAGES       24
-#define BLOB_PAGES  80 /* of the shared blob, which has more than one tree node */
-#define STEPS       2500
-#define SPACES      2
-#define STORED      0x5701ed00ul /* in the upper half of each word that is stored */
-#define MAX_WINDOW  12
-#define ENTITY_SIZE 6
+#define PAGES         24
+#define BLOB_PAGES    80 /* of the shared blob, which has more than one tree node */
+#define STEPS         2500
+#define SPACES        2
+#define STORED        0x5701ed00ul /* in the upper half of each word that is stored */
+#define MAX_WINDOW    12
+#define ENTITY_SIZE   6
+#define LOCATIONS     2048
+#define PROGRAM_BYTES 32 /* of a page: what programs use */
+#define KEPT          3  /* clones that a CPU keeps for a while */
 
 static struct map *roots[SPACES];
 static struct blob *shared;
 static struct blob *paged;
 static struct entity *entity;
-static bool scarce; /* now and then an allocation fails */
+static bool scarce; /* now and then an allocation fails, or a transfer from or to the store */
 
 /* A pager that lends its pages to any number of CPUs at once. */
 static struct page *lent[BLOB_PAGES];
@@ -52,6 +56,8 @@ struct actor {
 	struct rng rng;
 	unsigned cpu;
 	struct map *root;
+	struct blob *kept[KEPT];
+	struct wiring *wiring; /* of a window of the shared blob; NULL: none */
 	uintptr_t wrong;
 };
 
@@ -77,11 +83,18 @@ static void expect(struct actor *actor, int error, int other, int another)
 	actor->wrong += error && error != other && error != another;
 }
 
+/* What goes to pagers, or needs their pages, may fail for these reasons. */
+static void expect_io(struct actor *actor, int error)
+{
+	if (error != -EIO || !scarce)
+		actor->wrong += error && error != -ENOMEM && error != -EBUSY && error != -ENOSPC;
+}
+
 static void use(struct actor *actor)
 {
 	for (unsigned i = 0; i < 6; i++) {
 		pgoff_t pages;
-		vaddr_t va = some_page(actor, &pages) + 8 * rng_below(&actor->rng, 4);
+		vaddr_t va = some_page(actor, &pages) + 8 * rng_below(&actor->rng, PROGRAM_BYTES / 8);
 		uint64_t word = STORED << 32 | rng_below(&actor->rng, 1000);
 		int error;
 
@@ -91,7 +104,7 @@ static void use(struct actor *actor)
 			error = program_load(actor->root, va, &word, sizeof(word));
 			actor->wrong += !error && word != 0 && word >> 32 != STORED;
 		}
-		if (error != -ENOMEM || !scarce)
+		if ((error != -ENOMEM && error != -EIO) || !scarce)
 			expect(actor, error, -EFAULT, -EACCES);
 	}
 }
@@ -151,7 +164,8 @@ static void resize(struct actor *actor)
 		want.place.low = SPACE_BASE, want.place.high = SPACE_BASE + pages_to_bytes(PAGES);
 	want.new_bytes = pages_to_bytes(pages);
 	error = map_resize(actor->root, map_private_space(actor->root), &want, &at);
-	if (error != -EINVAL)
+	/* What is wired is brought in first. */
+	if (error != -EINVAL && (error != -EIO || !scarce))
 		expect(actor, error, -EFAULT, -ENOMEM);
 }
 
@@ -165,35 +179,186 @@ static void look(struct actor *actor)
 	expect(actor, map_residency(actor->root, start, pages_to_bytes(pages), resident), -ENOMEM, -ENOMEM);
 	if (map_lookup(actor->root, start, &found) == 0) {
 		blob_resident(found.blob, found.offset, 1);
+		blob_verify(found.blob);
 		blob_unref(found.blob);
 	}
+	map_verify(actor->root);
 	actor->wrong += !check_map(actor->root);
+}
+
+static void window(struct actor *actor, pgoff_t *first, pgoff_t *pages)
+{
+	*first = rng_below(&actor->rng, BLOB_PAGES);
+	*pages = 1 + rng_below(&actor->rng, BLOB_PAGES - *first);
+}
+
+static struct blob *some_blob(struct actor *actor)
+{
+	struct blob *kept = actor->kept[rng_below(&actor->rng, KEPT)];
+
+	switch (rng_below(&actor->rng, 4)) {
+	case 0:
+		return paged;
+	case 1:
+		return kept && blob_size(kept) == pages_to_bytes(BLOB_PAGES) ? kept : shared;
+	default:
+		return shared;
+	}
+}
+
+/* A clone that takes the place of one that was kept; or only the place. */
+static void keep_clone(struct actor *actor)
+{
+	struct blob **place = &actor->kept[rng_below(&actor->rng, KEPT)];
+	pgoff_t first = 0, pages = BLOB_PAGES;
+
+	if (*place)
+		blob_unref(*place);
+	*place = NULL;
+	if (rng_below(&actor->rng, 2))
+		window(actor, &first, &pages);
+	if (rng_below(&actor->rng, 3))
+		expect(actor, blob_clone(some_blob(actor), first, pages, place), -ENOMEM, -ENOMEM);
+}
+
+static void wire_or_not(struct actor *actor)
+{
+	pgoff_t first, pages;
+
+	if (actor->wiring) {
+		blob_unwire(actor->wiring);
+		actor->wiring = NULL;
+		return;
+	}
+	window(actor, &first, &pages);
+	if (pages > MAX_WINDOW)
+		pages = MAX_WINDOW;
+	expect_io(actor, blob_wire(some_blob(actor), first, pages, &actor->wiring));
+}
+
+/*
+ * Some bytes of a page's that programs leave alone: they and the kernel, which does not map the page, would race for them,
+ * as they do where the program is at fault.
+ */
+static uint64_t some_bytes(struct actor *actor, uint64_t *bytes)
+{
+	uint64_t start = PROGRAM_BYTES + 8 * rng_below(&actor->rng, (PAGE_SIZE - PROGRAM_BYTES) / 8);
+
+	*bytes = 8 * rng_below(&actor->rng, (PAGE_SIZE - start) / 8 + 1);
+	return pages_to_bytes(rng_below(&actor->rng, BLOB_PAGES)) + start;
+}
+
+static bool may_be_mapped(const struct blob *blob)
+{
+	return blob == shared || blob == paged;
+}
+
+static void zero_words(struct actor *actor, struct blob *blob)
+{
+	uint64_t bytes, start = some_bytes(actor, &bytes);
+
+	if (!may_be_mapped(blob))
+		bytes = rng_below(&actor->rng, pages_to_bytes(BLOB_PAGES) - start);
+	expect_io(actor, blob_zero(blob, start, bytes));
+}
+
+/* Copies words from one blob to another, or to another place in it. */
+static void copy_words(struct actor *actor, struct blob *to)
+{
+	struct blob *from = some_blob(actor);
+	uint64_t bytes, target = some_bytes(actor, &bytes), source;
+
+	if (!may_be_mapped(to))
+		bytes = 8 * rng_below(&actor->rng, PAGE_SIZE / 4);
+	if (target + bytes > pages_to_bytes(BLOB_PAGES))
+		bytes = pages_to_bytes(BLOB_PAGES) - target;
+	source = 8 * rng_below(&actor->rng, (pages_to_bytes(BLOB_PAGES) - bytes) / 8);
+	if (from == to && source >> PAGE_SHIFT <= (target + bytes) >> PAGE_SHIFT &&
+	    target >> PAGE_SHIFT <= (source + bytes) >> PAGE_SHIFT)
+		return;
+	expect_io(actor, blob_copy(to, target, from, source, bytes));
 }
 
 /* What others do to a blob, not knowing who maps it. */
 static void meddle(struct actor *actor)
 {
-	pgoff_t first = rng_below(&actor->rng, BLOB_PAGES);
-	pgoff_t pages = 1 + rng_below(&actor->rng, BLOB_PAGES - first);
+	struct blob *blob = some_blob(actor);
 	uint64_t word = STORED << 32;
-	struct blob *clone;
+	pgoff_t first, pages;
 
-	switch (rng_below(&actor->rng, 4)) {
+	window(actor, &first, &pages);
+	switch (rng_below(&actor->rng, 9)) {
 	case 0:
-		expect(actor, blob_decommit(shared, first, pages), -ENOMEM, -ENOMEM);
+		expect(actor, blob_decommit(blob, first, pages), -ENOMEM, -EBUSY);
 		break;
 	case 1:
-		if (blob_clone(shared, first, pages, &clone))
-			break;
-		expect(actor, blob_write(clone, 0, &word, sizeof(word)), -ENOMEM, -ENOMEM);
-		blob_unref(clone);
+		keep_clone(actor);
 		break;
 	case 2:
-		expect(actor, blob_write(shared, pages_to_bytes(first), &word, sizeof(word)), -ENOMEM,
-		       -ENOMEM);
+		expect_io(actor,
+			  blob_write(blob, pages_to_bytes(first) + PROGRAM_BYTES, &word, sizeof(word)));
+		break;
+	case 3:
+		expect_io(actor, blob_read(blob, pages_to_bytes(first) + PROGRAM_BYTES, &word, sizeof(word)));
+		actor->wrong += word != 0 && word >> 32 != STORED;
+		break;
+	case 4:
+		expect_io(actor, blob_page_out(blob, first, pages));
+		break;
+	case 5:
+		expect_io(actor, blob_sync(blob, first, pages));
+		break;
+	case 6:
+		zero_words(actor, blob);
+		break;
+	case 7:
+		copy_words(actor, blob);
 		break;
 	default:
-		expect(actor, blob_read(paged, pages_to_bytes(first), &word, sizeof(word)), -ENOMEM, -ENOMEM);
+		wire_or_not(actor);
+	}
+}
+
+/* A forked child that faults a little, pages itself out, and goes. */
+static void fork_and_go(struct actor *actor)
+{
+	struct fault_result result;
+	struct map *child;
+	pgoff_t pages;
+	vaddr_t start;
+
+	if (map_clone(actor->root, "child", &child)) {
+		actor->wrong += !scarce;
+		return;
+	}
+	for (unsigned i = 0; i < 4; i++) {
+		int error = vm_fault(child, some_page(actor, &pages),
+				     rng_below(&actor->rng, 2) ? VM_WRITE : VM_READ, &result);
+
+		if ((error != -ENOMEM && error != -EIO) || !scarce)
+			expect(actor, error, -EFAULT, -EACCES);
+	}
+	start = some_page(actor, &pages);
+	expect_io(actor, map_advise(child, start, pages_to_bytes(pages), ADVISE_PAGE_OUT));
+	map_unref(child);
+}
+
+/* Wiring, advice and forgetting, of whatever is there. */
+static void treat(struct actor *actor, vaddr_t start, uint64_t bytes)
+{
+	switch (rng_below(&actor->rng, 6)) {
+	case 0:
+		expect_io(actor, map_wire(actor->root, start, bytes));
+		break;
+	case 1:
+	case 2:
+		expect(actor, map_unwire(actor->root, start, bytes), -ENOMEM, -ENOMEM);
+		break;
+	case 3:
+		expect(actor, map_decommit(actor->root, start, bytes), -ENOMEM, -EBUSY);
+		break;
+	default:
+		expect_io(actor, map_advise(actor->root, start, bytes, rng_below(&actor->rng, MAP_ADVICES)));
 	}
 }
 
@@ -204,7 +369,9 @@ static void step(struct actor *actor)
 
 	if (scarce && actor->cpu == 0)
 		sim_fail_allocation(rng_below(&actor->rng, 20), rng_below(&actor->rng, 4) == 0);
-	switch (rng_below(&actor->rng, 12)) {
+	if (scarce && actor->cpu == 1)
+		store_fail_io(rng_below(&actor->rng, 10), rng_below(&actor->rng, 4) == 0);
+	switch (rng_below(&actor->rng, 18)) {
 	case 0:
 		place_blob(actor, shared, false);
 		break;
@@ -232,10 +399,15 @@ static void step(struct actor *actor)
 		resize(actor);
 		break;
 	case 9:
-		expect(actor, map_decommit(actor->root, start, pages_to_bytes(pages)), -ENOMEM, -ENOMEM);
-		break;
 	case 10:
+	case 11:
+		treat(actor, start, pages_to_bytes(pages));
+		break;
+	case 12:
 		look(actor);
+		break;
+	case 13:
+		fork_and_go(actor);
 		break;
 	default:
 		meddle(actor);
@@ -254,6 +426,12 @@ static void *act(void *argument)
 	for (unsigned i = 0; i < STEPS; i++)
 		step(&actor);
 	program_enter(NULL);
+	if (actor.wiring)
+		blob_unwire(actor.wiring);
+	for (unsigned i = 0; i < KEPT; i++) {
+		if (actor.kept[i])
+			blob_unref(actor.kept[i]);
+	}
 	return (void *)actor.wrong;
 }
 
@@ -300,6 +478,7 @@ static void race(bool with_failures)
 	struct footprint before = footprint_now();
 	pthread_t threads[SIM_CPUS];
 
+	ASSERT(store_open(LOCATIONS));
 	set_up();
 	scarce = with_failures;
 	sim_expect_stale(true);
@@ -312,8 +491,10 @@ static void race(bool with_failures)
 		CHECK_EQ(wrong, 0);
 	}
 	(void)sim_fail_stop();
+	(void)store_fail_stop();
 	CHECK_EQ(sim_expect_stale(false), 0);
 	tear_down();
+	store_close();
 	check_footprint(&before);
 }
 
@@ -321,6 +502,6 @@ void suite_races(void)
 {
 	test_case("CPUs do everything to the same blobs in two address spaces");
 	race(false);
-	test_case("the same, while now and then there is no memory");
+	test_case("the same, while now and then there is no memory, and the disk fails");
 	race(true);
 }

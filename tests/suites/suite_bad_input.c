@@ -640,6 +640,31 @@ static void looking(void)
 	REFUSED(0, 0);
 }
 
+/* All of a blob that is larger than all memory: there is an end to it, and everything comes back. */
+static void huge_windows(void)
+{
+	const pgoff_t pages = BLOB_MAX_BYTES >> PAGE_SHIFT;
+	struct footprint footprint = footprint_now();
+	struct placement place = fixed_at(page_at(200));
+	struct wiring *wiring = NULL;
+	struct blob *huge = NULL;
+
+	test_case("windows larger than memory: what needs all of it fails, and gives it back");
+	CHECK_EQ(blob_create(BLOB_MAX_BYTES, 0, &huge), 0);
+	CHECK_EQ(blob_wire(huge, 0, pages, &wiring), -ENOMEM);
+	CHECK(!wiring);
+	CHECK_EQ(huge->wired_count, 0);
+	CHECK_EQ(blob_decommit(huge, 0, pages), 0);
+	CHECK_EQ(map_blob(root, &place, huge, 0, pages / 1024, &plain, &at), -EEXIST);
+	CHECK_EQ(map_blob(root, &place, huge, pages - 100000, 100000, &plain, &at), 0);
+	CHECK_EQ(map_wire(root, page_at(200), pages_to_bytes(100000)), -ENOMEM);
+	CHECK_EQ(huge->wired_count, 0);
+	CHECK_EQ(map_unmap(root, page_at(200), pages_to_bytes(100000)), 0);
+	CHECK_EQ(blob_commit(huge, pages / 2, pages / 2), -ENOMEM);
+	blob_unref(huge);
+	check_footprint(&footprint);
+}
+
 /* ---- Handles that were freed -------------------------------------------------------------------------------- */
 
 #ifdef DEBUG
@@ -779,6 +804,7 @@ void suite_bad_input(void)
 	sizes();
 	resizing();
 	looking();
+	huge_windows();
 	freed_handles();
 	test_case("all memory is back");
 	tear_down();

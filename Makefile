@@ -181,6 +181,13 @@ test-qemu: $(KERNEL) $(ARCHIVE) $(ISO) $(TEST_FILES)
 lint:
 	@$(PROVE) tests/lint
 
+## coverage    lines and branches of kern/vm that host and QEMU tests run, with bars
+## fuzz        libFuzzer on the VM core for SECONDS=60 in all; TARGET=NAME: only that
+## mutants     deliberate bugs, each of which a host test has to find; MUTANT=NAME: only that
+## soak        streams of operations against the model for HOURS=1, from SEED on
+## tsan        the suites with several threads, under the thread sanitizer
+# Their rules are in tests/*/rules.mk.
+
 ## bench       counted instructions of the benchmarks
 bench: $(KERNEL) $(ARCHIVE) $(BENCH_FILES)
 	@bench/run

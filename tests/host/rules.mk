@@ -17,16 +17,36 @@ HOST_NOT_SUITES := $(patsubst %,tests/suites/%.c,probe count suite_scale \
 	suite_cpu suite_usercopy suite_time suite_elf suite_process suite_panic suite_stack_overflow)
 HOST_SUITES := $(filter-out $(HOST_NOT_SUITES),$(sort $(wildcard tests/suites/*.c)))
 HOST_CORE ?= $(sort $(wildcard kern/vm/*.c))
+# Those with main(): of the suites, and of streams of operations against the model.
+HOST_MAINS := tests/host/main.c tests/host/stream.c
 HOST_SOURCES := $(HOST_CORE) kern/arch/x86_64/pmap.c kern/core/test.c $(HOST_SUITES) \
-	$(sort $(wildcard tests/host/*.c))
+	$(filter-out $(HOST_MAINS),$(sort $(wildcard tests/host/*.c)))
 HOST_OBJECTS := $(HOST_SOURCES:%=$(BUILD)/host/%.o)
 HOST_THREAD_OBJECTS := $(HOST_SOURCES:%=$(BUILD)/host-threads/%.o)
-HOST_TEST_FILES += $(BUILD)/host/run $(BUILD)/host-threads/run
+HOST_TEST_FILES += $(BUILD)/host/run $(BUILD)/host/stream $(BUILD)/host-threads/run
 
-.PHONY: host-tests
-host-tests: $(BUILD)/host/run $(BUILD)/host-threads/run
+.PHONY: host-tests soak soak-built tsan tsan-built
+host-tests: $(BUILD)/host/run $(BUILD)/host/stream $(BUILD)/host-threads/run
 
-CONFIG_host := $(HOSTCC) $(HOST_CFLAGS) $(HOST_LDFLAGS) $(HOST_SOURCES)
+# Hours that streams run, fractions too; SEED: the first, else one that no run had before.
+HOURS ?= 1
+SEED ?= $(shell date +%s)
+
+soak:
+	@tools/deps test
+	@$(MAKE) --no-print-directory soak-built
+
+soak-built: $(BUILD)/host/stream
+	@$< --hours '$(HOURS)' --first '$(SEED)' --jobs $(shell nproc)
+
+tsan:
+	@tools/deps test
+	@$(MAKE) --no-print-directory tsan-built
+
+tsan-built: $(BUILD)/host-threads/run
+	@BUILD='$(BUILD)' $(PROVE) tests/host/races.t
+
+CONFIG_host := $(HOSTCC) $(HOST_CFLAGS) $(HOST_LDFLAGS) $(HOST_SOURCES) $(HOST_MAINS)
 $(eval $(call config_file,host))
 
 $(BUILD)/host/%.c.o: %.c $(BUILD)/host.config
@@ -39,12 +59,14 @@ $(BUILD)/host-threads/%.c.o: %.c $(BUILD)/host.config
 	@mkdir -p $(@D)
 	$(Q)$(HOSTCC) $(HOST_CFLAGS) $(HOST_SANITIZE_THREADS) -MMD -MP -MF $@.d -c -o $@ $<
 
-$(BUILD)/host/run: $(HOST_OBJECTS) $(BUILD)/host.config
+$(BUILD)/host/run: $(HOST_OBJECTS) $(BUILD)/host/tests/host/main.c.o $(BUILD)/host.config
+$(BUILD)/host/stream: $(HOST_OBJECTS) $(BUILD)/host/tests/host/stream.c.o $(BUILD)/host.config
+$(BUILD)/host/run $(BUILD)/host/stream:
 	$(say) HOSTLD $@
-	$(Q)$(HOSTCC) $(HOST_SANITIZE) -pthread $(HOST_LDFLAGS) -o $@ $(HOST_OBJECTS)
+	$(Q)$(HOSTCC) $(HOST_SANITIZE) -pthread $(HOST_LDFLAGS) -o $@ $(filter %.o,$^)
 
-$(BUILD)/host-threads/run: $(HOST_THREAD_OBJECTS) $(BUILD)/host.config
+$(BUILD)/host-threads/run: $(HOST_THREAD_OBJECTS) $(BUILD)/host-threads/tests/host/main.c.o $(BUILD)/host.config
 	$(say) HOSTLD $@
-	$(Q)$(HOSTCC) $(HOST_SANITIZE_THREADS) -pthread $(HOST_LDFLAGS) -o $@ $(HOST_THREAD_OBJECTS)
+	$(Q)$(HOSTCC) $(HOST_SANITIZE_THREADS) -pthread $(HOST_LDFLAGS) -o $@ $(filter %.o,$^)
 
--include $(HOST_OBJECTS:%=%.d) $(HOST_THREAD_OBJECTS:%=%.d)
+-include $(HOST_OBJECTS:%=%.d) $(HOST_THREAD_OBJECTS:%=%.d) $(HOST_MAINS:%=$(BUILD)/host/%.o.d)

@@ -1,0 +1,54 @@
+# Fuzz targets: each target_NAME.c of this directory, with the VM core on the host's simulated machine, under clang's libFuzzer and
+# its address and undefined-behaviour sanitizers. tests/fuzz/run runs them.
+
+FUZZCC ?= clang
+FUZZ_TARGETS := $(patsubst tests/fuzz/target_%.c,%,$(sort $(wildcard tests/fuzz/target_*.c)))
+FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
+
+# Where the fuzzer counts branches, to find inputs that go new ways; and what else is linked.
+FUZZ_EXPLORED := $(sort $(wildcard kern/vm/*.c)) kern/arch/x86_64/pmap.c kern/proc/elf.c
+FUZZ_OTHERS := tests/fuzz/fuzz.c $(patsubst %,tests/host/%.c,env machine mmu probe program) \
+	$(sort $(wildcard tests/suites/vm_suite.c tests/suites/store.c tests/suites/model*.c))
+FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(FUZZ_EXPLORED) $(FUZZ_OTHERS))
+
+FUZZ_CFLAGS := -std=gnu11 -O1 -g -pthread -DDEBUG -fno-omit-frame-pointer -fno-strict-aliasing $(WARNINGS) \
+	-Itests/host/include -Itests/host -Iinclude -Ikern/arch/x86_64
+FUZZ_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
+FUZZ_LDFLAGS = -fsanitize=fuzzer $(HOST_LDFLAGS)
+
+.PHONY: fuzz fuzz-corpus fuzz-built
+
+# A number of seconds for all targets together, and perhaps one target alone.
+SECONDS = 60
+TARGET ?=
+
+fuzz:
+	@tools/deps test
+	@$(MAKE) --no-print-directory $(PARALLEL) fuzz-built
+	@tests/fuzz/run --seconds '$(SECONDS)' $(BUILD)/fuzz $(or $(TARGET),$(FUZZ_TARGETS))
+
+fuzz-built: $(FUZZ_PROGRAMS)
+
+# Keeps of the inputs in the repository, and those found since, as few as reach all that they reach.
+fuzz-corpus: fuzz-built
+	@tests/fuzz/run --merge $(BUILD)/fuzz $(or $(TARGET),$(FUZZ_TARGETS))
+
+CONFIG_fuzz = $(FUZZCC) $(FUZZ_CFLAGS) $(FUZZ_SANITIZE) $(FUZZ_LDFLAGS) $(FUZZ_OBJECTS)
+$(eval $(call config_file,fuzz))
+
+$(patsubst %,$(BUILD)/fuzz/obj/%.o,$(FUZZ_EXPLORED)): FUZZ_SANITIZE += -fsanitize=fuzzer-no-link
+
+# Linux's <linux/time.h>, which <kern/proc.h> brings, and the C library's types exclude each other.
+$(BUILD)/fuzz/obj/kern/proc/elf.c.o $(BUILD)/fuzz/obj/tests/fuzz/target_elf.c.o: FUZZ_CFLAGS += -D_LINUX_TIME_H \
+	-D__kernel_old_timeval=timeval -include sys/time.h
+
+$(BUILD)/fuzz/obj/%.c.o: %.c $(BUILD)/fuzz.config
+	$(say) FUZZCC $<
+	@mkdir -p $(@D)
+	$(Q)$(FUZZCC) $(FUZZ_CFLAGS) $(FUZZ_SANITIZE) -MMD -MP -MF $@.d -c -o $@ $<
+
+$(FUZZ_PROGRAMS): $(BUILD)/fuzz/%: $(BUILD)/fuzz/obj/tests/fuzz/target_%.c.o $(FUZZ_OBJECTS) $(BUILD)/fuzz.config
+	$(say) FUZZLD $@
+	$(Q)$(FUZZCC) $(FUZZ_SANITIZE) $(FUZZ_LDFLAGS) -pthread -o $@ $< $(FUZZ_OBJECTS)
+
+-include $(FUZZ_OBJECTS:%=%.d) $(FUZZ_TARGETS:%=$(BUILD)/fuzz/obj/tests/fuzz/target_%.c.o.d)

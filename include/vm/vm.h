@@ -142,7 +142,7 @@ uint64_t blob_size(const struct blob *blob); /* in bytes */
 int blob_read(struct blob *blob, uint64_t offset, void *to, size_t bytes);
 int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t bytes);
 
-/* Makes the bytes of [offset, offset + bytes) zero; whole pages become absent where they can. Errors as blob_write. */
+/* Makes the bytes of [offset, offset + bytes) zero; whole pages become absent where they can. Errors as blob_write: some bytes, in any order, may be zero then. */
 int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes);
 
 /*

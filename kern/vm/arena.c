@@ -1,8 +1,9 @@
 /*
  * Arenas: parts of global data space at addresses that no other process's allocations have.
  *
- * An arena is addresses and nothing else. It is reserved in one map that holds nothing but reservations, and lives as
- * long as a submap of it does: the one that was made with it, and those of forked children, which have the same addresses.
+ * An arena is addresses and nothing else. It is reserved in one map that holds nothing but
+ * reservations, and lives as long as a submap of it does: the one that was made with it, and those
+ * of forked children, which have the same addresses.
  */
 #include <asm/errno.h>
 #include <vm/layout.h>
@@ -19,6 +20,10 @@ void arena_init(void)
 		panic("no memory for the map of arenas");
 }
 
+/*
+ * Reserves addresses for an arena with one reference, the caller's. 0, -ENOMEM, or what map_reserve()
+ * says of the place.
+ */
 static int arena_create(const struct placement *place, uint64_t size_bytes, struct arena **out)
 {
 	struct arena *arena = slab_alloc(&arena_cache);
@@ -29,6 +34,8 @@ static int arena_create(const struct placement *place, uint64_t size_bytes, stru
 	arena->refs = 1;
 	arena->bytes = size_bytes;
 	error = map_reserve(arenas, place, size_bytes, "arena", &arena->start);
+	DEBUG_ASSERT(error ||
+		     (arena->start >= LAYOUT_ARENAS_START && arena->start + size_bytes <= LAYOUT_ARENAS_END));
 	if (error)
 		slab_free(&arena_cache, arena);
 	else
@@ -38,18 +45,27 @@ static int arena_create(const struct placement *place, uint64_t size_bytes, stru
 
 void arena_ref(struct arena *arena)
 {
+	ASSERT(arena->refs > 0);
 	arena->refs++;
 }
 
 void arena_unref(struct arena *arena)
 {
+	int error;
+
+	ASSERT(arena->refs > 0);
 	if (--arena->refs > 0)
 		return;
 	/* One whole entry: nothing is split, so nothing is allocated. */
-	map_unmap(arenas, arena->start, arena->bytes);
+	error = map_unmap(arenas, arena->start, arena->bytes);
+	ASSERT(!error);
 	slab_free(&arena_cache, arena);
 }
 
+/*
+ * Reserves an arena's addresses, from now on nobody else's, then gives the root a submap there; if the
+ * root has something else there, the reservation goes again.
+ */
 static int create_placed(struct map *root, const struct placement *place, uint64_t size_bytes,
 			 struct map **out)
 {

@@ -2,8 +2,9 @@
  * Blobs: creation, cloning, families, and the reverse map.
  *
  * A blob is a tree of pages (tree.c), perhaps a pager that has the contents of absent pages, and the
- * list of map entries that show it. Its contents are read and written without mapping it in content.c; how one page is found or
- * made is obtain_page() in fault.c; how pages go to a pager and come back, pageout.c and pagein.c.
+ * list of map entries that show it. Its contents are read and written without mapping it in
+ * content.c; how one page is found or made is obtain_page() in fault.c; how pages go to a pager and
+ * come back, pageout.c and pagein.c.
  */
 #include <asm/errno.h>
 
@@ -20,6 +21,7 @@ void blob_init(void)
 
 /* ---- Creation and destruction --------------------------------------------------------------- */
 
+/* A blob without a family, with one reference, the caller's; all else is zero. NULL: no memory. */
 static struct blob *blob_allocate(pgoff_t pages)
 {
 	struct blob *blob = slab_alloc(&blob_cache);
@@ -32,8 +34,14 @@ static struct blob *blob_allocate(pgoff_t pages)
 	return blob;
 }
 
+/*
+ * Puts a blob into a family, as its youngest: the slices of check.c look at the youngest. The family is
+ * locked, or nobody else knows it yet.
+ */
 static void family_join(struct family *family, struct blob *blob)
 {
+	ASSERT(!blob->family && !blob->next && !blob->previous);
+	DEBUG_ASSERT((family->count == 0) == (family->blobs == NULL));
 	blob->family = family;
 	blob->tree.family = family;
 	blob->next = family->blobs;
@@ -48,6 +56,9 @@ static bool family_leave(struct blob *blob)
 {
 	struct family *family = blob->family;
 
+	FAMILY_ASSERT_LOCKED(family);
+	ASSERT(family->count > 0);
+	ASSERT((blob->previous ? blob->previous->next : family->blobs) == blob);
 	*(blob->previous ? &blob->previous->next : &family->blobs) = blob->next;
 	if (blob->next)
 		blob->next->previous = blob->previous;
@@ -59,6 +70,7 @@ struct blob *blob_found_family(pgoff_t pages)
 	struct blob *blob = blob_allocate(pages);
 	struct family *family;
 
+	DEBUG_ASSERT(pages > 0 && pages <= BLOB_MAX_BYTES >> PAGE_SHIFT);
 	if (!blob)
 		return NULL;
 	family = slab_alloc(&family_cache);
@@ -74,6 +86,7 @@ struct blob *blob_found_family(pgoff_t pages)
 	return blob;
 }
 
+/* May a blob be so large? What is larger than BLOB_MAX_BYTES has indexes that no tree reaches. */
 static bool size_is_valid(uint64_t size_bytes)
 {
 	return size_bytes > 0 && size_bytes <= BLOB_MAX_BYTES && page_aligned(size_bytes);
@@ -116,6 +129,7 @@ int blob_create_device(paddr_t start, uint64_t size_bytes, enum vm_cache cache, 
 	blob->fixed = true;
 	blob->fixed_start = start;
 	blob->cache = cache;
+	/* Last: descriptors stay for good once they exist, and need nobody who gives them back. */
 	error = page_add_device(start, start + size_bytes);
 	if (error)
 		blob_unref(blob);
@@ -142,6 +156,8 @@ int blob_create_contiguous(uint64_t size_bytes, uint64_t align_bytes, paddr_t li
 		blob_unref(blob);
 		return -ENOMEM;
 	}
+	DEBUG_ASSERT((page_paddr(first) & (align_bytes - 1)) == 0);
+	DEBUG_ASSERT(page_paddr(first) + size_bytes <= limit);
 	blob->fixed = true;
 	blob->contiguous = true;
 	blob->fixed_start = page_paddr(first);
@@ -166,6 +182,7 @@ void blob_ref(struct blob *blob)
 
 void pager_unref(struct pager *pager)
 {
+	ASSERT(!pager || pager->refs > 0);
 	if (pager && --pager->refs == 0)
 		pager->ops->destroy(pager);
 }
@@ -179,19 +196,25 @@ void blob_unref(struct blob *blob)
 	if (--blob->refs > 0)
 		return;
 	spin_lock(&family->lock);
-	ASSERT(blob->mapping_count == 0);
+	/* Every mapping, wiring and visitor has a reference: with the last reference, all are gone. */
+	ASSERT(blob->mapping_count == 0 && blob->wired_count == 0 && blob->visitors == 0);
 	/* Bit by bit, so that the family need not wait long for a large blob to go. */
 	while (tree_shed(&blob->tree)) {
 		family_unlock(family);
 		spin_lock(&family->lock);
 	}
+	/* locked: the family, now without anything of the blob's. */
+	FAMILY_ASSERT_LOCKED(family);
+	ASSERT(blob->tree.root == SLOT_EMPTY);
 	last_of_family = family_leave(blob);
 	family_unlock(family);
 	if (last_of_family) {
+		ASSERT(!family->blobs);
 		pager_unref(family->store);
 		slab_free(&family_cache, family);
 	}
 	pager_unref(blob->pager);
+	/* With the last reference all translations are gone: who had mapped the frames cannot reach them. */
 	if (blob->contiguous)
 		page_free_run(page_from_paddr(blob->fixed_start), blob->pages);
 	slab_free(&blob_cache, blob);
@@ -204,16 +227,26 @@ void blob_visit(struct blob *blob)
 	blob->visitors++;
 }
 
+/*
+ * A visitor is counted besides its reference, as a trim must not take it for a holder, who may read or
+ * map the pages again. So it also has to trim what it brought in: the mapping that it came from may be
+ * gone.
+ */
 void blob_leave(struct blob *blob, pgoff_t offset, pgoff_t pages)
 {
 	struct family *family = blob->family;
 	uint32_t refs;
 
 	spin_lock(&family->lock);
+	ASSERT(blob->visitors > 0);
+	DEBUG_ASSERT(!blob_check_window(blob, offset, pages));
 	blob->visitors--;
 	/* What the visitor brought in may be mapped by nobody any more. */
 	(void)blob_trim(blob, offset, offset + pages, 1);
-	/* Within the section, so that no trim takes a visitor that leaves for a holder; unless nobody else is left. */
+	/*
+	 * Within the section, so that no trim takes a visitor that leaves for a holder; unless
+	 * nobody else is left.
+	 */
 	refs = blob->refs;
 	while (refs > 1 && !atomic_compare_exchange_weak(&blob->refs, &refs, refs - 1))
 		;
@@ -235,10 +268,12 @@ int blob_check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages)
 
 /* ---- Cloning ---------------------------------------------------------------------------------- */
 
+/* Takes the right to write from what one entry shows of [first, end). A wiring has no translations. */
 static void withdraw_write(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
 {
 	vaddr_t start = entry->start + pages_to_bytes(first - entry->offset);
 
+	DEBUG_ASSERT(first >= entry->offset && first < end);
 	(void)context;
 	if (!entry->map)
 		return;
@@ -249,9 +284,15 @@ static void withdraw_write(struct map_entry *entry, pgoff_t first, pgoff_t end, 
 
 void blob_withdraw_write(struct blob *blob, pgoff_t first, pgoff_t end)
 {
+	FAMILY_ASSERT_LOCKED(blob->family);
 	blob_for_each_mapping(blob, first, end, withdraw_write, NULL);
 }
 
+/*
+ * A clone costs one reference to the source's nodes, and at most a way down the tree at each end of the
+ * window. Its tree has the same indexes as the source's, whatever part of it is cloned, so that nodes
+ * are shared as they are: `base` says where the blob begins in it.
+ */
 int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out)
 {
 	struct family *family = source->family;
@@ -274,12 +315,15 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 		error = tree_share(&clone->tree, &source->tree, 0, UINT64_MAX);
 	else
 		error = tree_share(&clone->tree, &source->tree, clone->base, clone->base + pages);
+	FAMILY_ASSERT_LOCKED(family);
 	if (error) {
 		family_unlock(family);
 		slab_free(&blob_cache, clone);
 		return error;
 	}
+	/* From here on nothing fails: others may find the clone, and its pages, through the family. */
 	family_join(family, clone);
+	ASSERT(!clone->pager || clone->pager->refs > 0);
 	if (clone->pager)
 		clone->pager->refs++;
 	/* What the source has entered writable is shared now: its next write has to fault. */
@@ -292,6 +336,10 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 
 /* ---- What is there -------------------------------------------------------------------------------- */
 
+/*
+ * Clones keep what they see: only this blob's slots are emptied. Without memory for the nodes that this
+ * copies the translations are gone all the same, which costs faults and nothing else.
+ */
 int blob_decommit(struct blob *blob, pgoff_t offset, pgoff_t pages)
 {
 	int error = blob_check_window(blob, offset, pages);
@@ -318,6 +366,7 @@ int blob_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usa
 		return error;
 	spin_lock(&blob->family->lock);
 	tree_usage(&blob->tree, blob->base + offset, blob->base + offset + pages, out);
+	/* The frames of a fixed blob are in no tree. */
 	if (blob->fixed)
 		out->resident = pages;
 	family_unlock(blob->family);
@@ -340,6 +389,7 @@ pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages)
 
 void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector)
 {
+	DEBUG_ASSERT(!blob_check_window(blob, offset, pages));
 	spin_lock(&blob->family->lock);
 	for (pgoff_t i = 0; i < pages; i++) {
 		bool shared;
@@ -352,11 +402,13 @@ void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned c
 
 /* ---- The reverse map: which entries show a window of the blob --------------------------------------- */
 
+/* A blob's mappings are linked by `by_offset`, which is not an entry's first member. */
 static struct map_entry *entry_of_mapping(struct avl_node *node)
 {
 	return (struct map_entry *)((char *)node - offsetof(struct map_entry, by_offset));
 }
 
+/* What a mapping's `farthest` is, by its own end and its children's (avl_update). */
 static bool mapping_update(struct avl_node *node)
 {
 	struct map_entry *entry = entry_of_mapping(node);
@@ -378,6 +430,8 @@ void blob_add_mapping(struct map_entry *entry)
 	struct avl_node **link = &blob->mappings;
 	struct avl_node *parent = NULL;
 
+	DEBUG_ASSERT(entry->start < entry->end);
+	DEBUG_ASSERT(entry->offset + entry_pages(entry) <= blob->pages);
 	FAMILY_ASSERT_LOCKED(blob->family);
 	while (*link) {
 		parent = *link;
@@ -389,9 +443,11 @@ void blob_add_mapping(struct map_entry *entry)
 
 void blob_remove_mapping(struct map_entry *entry)
 {
+	DEBUG_ASSERT(entry->blob->mapping_count > 0 && entry->blob->mappings);
 	FAMILY_ASSERT_LOCKED(entry->blob->family);
 	avl_remove(&entry->blob->mappings, &entry->by_offset, mapping_update);
 	entry->blob->mapping_count--;
+	DEBUG_ASSERT((entry->blob->mapping_count == 0) == !entry->blob->mappings);
 }
 
 /* A visit of the mappings below `node` that meet [first, end), by ascending offset. */
@@ -417,10 +473,12 @@ static void visit_mappings(struct avl_node *node, pgoff_t first, pgoff_t end,
 void blob_for_each_mapping(struct blob *blob, pgoff_t first, pgoff_t end,
 			   void (*visit)(struct map_entry *, pgoff_t, pgoff_t, void *), void *context)
 {
+	DEBUG_ASSERT(first <= end);
 	FAMILY_ASSERT_LOCKED(blob->family);
 	visit_mappings(blob->mappings, first, end, visit, context);
 }
 
+/* A visit that only says that there was one. */
 static void note_mapping(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
 {
 	(void)entry, (void)first, (void)end;
@@ -435,16 +493,25 @@ bool blob_is_mapped(struct blob *blob, pgoff_t first, pgoff_t end)
 	return found;
 }
 
+/*
+ * Removes what one entry has entered of [first, end); `except` is an entry that is to keep it, or NULL.
+ */
 static void forget_translations(struct map_entry *entry, pgoff_t first, pgoff_t end, void *except)
 {
 	vaddr_t start = entry->start + pages_to_bytes(first - entry->offset);
 
+	DEBUG_ASSERT(first >= entry->offset && first < end);
 	if (entry != except && entry->map)
 		pmap_remove(entry->map->pmap, start, start + pages_to_bytes(end - first));
 }
 
+/*
+ * All that shows a page is found here, by the blob's mappings; other blobs that share the page have
+ * translations of their own, which stay.
+ */
 void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, const struct map_entry *except)
 {
+	FAMILY_ASSERT_LOCKED(blob->family);
 	/* A fault in the blob's only mapping need not look for others. */
 	if (blob->mapping_count > (except != NULL))
 		blob_for_each_mapping(blob, first, end, forget_translations, (void *)except);
@@ -457,6 +524,10 @@ struct trim {
 	int error;
 };
 
+/*
+ * Clears what lies between the cursor and a mapping. Mappings come by ascending offset, but may
+ * overlap.
+ */
 static void trim_before(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
 {
 	struct trim *trim = context;
@@ -470,15 +541,18 @@ static void trim_before(struct map_entry *entry, pgoff_t first, pgoff_t end, voi
 }
 
 /*
- * Where the range's ends lie in nodes that clones share, clearing them takes memory. If there is none when a mapping
- * goes, the pages stay with the blob until it goes or map_resize() is to show them again: they are the clones' as
- * well, so little is held back.
+ * Where the range's ends lie in nodes that clones share, clearing them takes memory. If there is
+ * none when a mapping goes, the pages stay with the blob until it goes or map_resize() is to show
+ * them again: they are the clones' as well, so little is held back. The range may be empty, as a
+ * wiring is that failed with its first page.
  */
 int blob_trim(struct blob *blob, pgoff_t first, pgoff_t end, uint32_t own)
 {
 	struct trim trim = {.blob = blob, .cursor = first};
 
 	FAMILY_ASSERT_LOCKED(blob->family);
+	DEBUG_ASSERT(first <= end && end <= blob->pages);
+	DEBUG_ASSERT(blob->refs >= blob->mapping_count + blob->visitors + own);
 	/* Who has a reference beyond the mappings' may read or map the pages again. */
 	if (blob->fixed || blob->mapping_count == 0 ||
 	    blob->refs != blob->mapping_count + blob->visitors + own)

@@ -32,10 +32,14 @@ static inline bool run_is_free(const struct page *page, unsigned order)
 	return state_get(page) == PAGE_FREE && page->order == order;
 }
 
+/* Puts a run into the list of its length, first. It is not joined: that is buddy_put()'s business. */
 static void run_insert(struct page *page, unsigned order)
 {
 	struct page *first = buddy.free[order];
 
+	BUDDY_ASSERT_LOCKED();
+	DEBUG_ASSERT(order <= BUDDY_ORDER_MAX && (page_frame(page) & (((pgoff_t)1 << order) - 1)) == 0);
+	DEBUG_ASSERT(state_get(page) != PAGE_FREE);
 	page->previous = NULL;
 	page->next = first;
 	if (first != NULL)
@@ -47,10 +51,14 @@ static void run_insert(struct page *page, unsigned order)
 	counter_add(&buddy.free_pages, (int64_t)1 << order);
 }
 
+/* Takes a run out of its list. Its pages are nobody's then, and look like the inside of a run. */
 static void run_remove(struct page *page)
 {
 	unsigned order = page->order;
 
+	BUDDY_ASSERT_LOCKED();
+	DEBUG_ASSERT(run_is_free(page, order) && order <= BUDDY_ORDER_MAX);
+	DEBUG_ASSERT((page->previous != NULL ? page->previous->next : buddy.free[order]) == page);
 	if (page->next != NULL)
 		page->next->previous = page->previous;
 	if (page->previous != NULL) {
@@ -65,6 +73,7 @@ static void run_remove(struct page *page)
 	counter_add(&buddy.free_pages, -((int64_t)1 << order));
 }
 
+/* Joined as far as the RAM range reaches, and no run is longer than 2^BUDDY_ORDER_MAX pages. */
 void buddy_put(struct page *page, unsigned order)
 {
 	pgoff_t frame = page_frame(page);
@@ -83,6 +92,7 @@ void buddy_put(struct page *page, unsigned order)
 	run_insert(page_array + frame, order);
 }
 
+/* A longer run is split in halves until one has the length that is wanted; the others stay free. */
 struct page *buddy_take(unsigned order)
 {
 	uint32_t large_enough = buddy.nonempty >> order << order;
@@ -93,6 +103,7 @@ struct page *buddy_take(unsigned order)
 	unsigned from = (unsigned)__builtin_ctz(large_enough);
 	struct page *page = buddy.free[from];
 	run_remove(page);
+	/* The lower half is kept at every step, so that what is taken is the lowest. */
 	while (from > order) {
 		from--;
 		run_insert(page + ((size_t)1 << from), from);
@@ -100,13 +111,18 @@ struct page *buddy_take(unsigned order)
 	return page;
 }
 
+/* Of a number that is not 0. */
 static unsigned log2_down(uint64_t number)
 {
+	DEBUG_ASSERT(number != 0);
 	return 63 - (unsigned)__builtin_clzll(number);
 }
 
 void buddy_put_frames(pgoff_t first, pgoff_t end)
 {
+	BUDDY_ASSERT_LOCKED();
+	DEBUG_ASSERT(first <= end);
+	/* In the longest aligned runs that fit. */
 	while (first < end) {
 		unsigned order = log2_down(end - first);
 		if (order > BUDDY_ORDER_MAX)
@@ -118,6 +134,7 @@ void buddy_put_frames(pgoff_t first, pgoff_t end)
 	}
 }
 
+/* Small runs first, so that long ones last. A whole run is taken at once where it fits. */
 unsigned buddy_take_pages(struct page **out, unsigned most, uint64_t kept, enum page_state state)
 {
 	uint64_t spare = counter_get(&buddy.free_pages);
@@ -130,6 +147,7 @@ unsigned buddy_take_pages(struct page **out, unsigned most, uint64_t kept, enum 
 	if (most > spare)
 		most = (unsigned)spare;
 	while (taken < most) {
+		DEBUG_ASSERT(buddy.nonempty != 0);
 		unsigned order = (unsigned)__builtin_ctz(buddy.nonempty), fits = log2_down(most - taken);
 		if (order > fits)
 			order = fits;
@@ -139,6 +157,7 @@ unsigned buddy_take_pages(struct page **out, unsigned most, uint64_t kept, enum 
 			out[taken++] = page + i;
 		}
 	}
+	DEBUG_ASSERT(taken == most);
 	return taken;
 }
 
@@ -149,6 +168,7 @@ static bool run_fits(const struct frame_request *request, pgoff_t first, pgoff_t
 {
 	pgoff_t start = (first + request->align - 1) & ~(request->align - 1);
 
+	DEBUG_ASSERT(request->count > 0 && (request->align & (request->align - 1)) == 0);
 	if (end > request->limit)
 		end = request->limit;
 	if (start >= end || end - start < request->count)
@@ -235,10 +255,12 @@ struct page *buddy_run_of(pgoff_t frame)
 /* Takes [first, end) out of the free runs that it lies in; what else is in them stays free. */
 static void frames_take(pgoff_t first, pgoff_t end)
 {
+	BUDDY_ASSERT_LOCKED();
 	for (pgoff_t frame = first; frame < end;) {
 		struct page *page = buddy_run_of(frame);
 		ASSERT(page != NULL);
 		pgoff_t start = page_frame(page), stop = start + ((pgoff_t)1 << page->order);
+		DEBUG_ASSERT(start <= frame && frame < stop);
 		run_remove(page);
 		if (start < first)
 			buddy_put_frames(start, first);
@@ -253,6 +275,7 @@ bool buddy_take_frames(const struct frame_request *request, pgoff_t *found)
 	if (!run_find(request, found))
 		return false;
 	frames_take(*found, *found + request->count);
+	DEBUG_ASSERT((*found & (request->align - 1)) == 0 && *found + request->count <= request->limit);
 	return true;
 }
 
@@ -273,6 +296,7 @@ void buddy_init(const struct phys_range *ram, size_t ram_count)
 
 bool buddy_touches_ram(pgoff_t first, pgoff_t end)
 {
+	DEBUG_ASSERT(first <= end);
 	for (size_t i = 0; i < buddy.ram_count; i++) {
 		if (first < buddy.ram[i].end && buddy.ram[i].first < end)
 			return true;

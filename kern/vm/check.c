@@ -1,11 +1,13 @@
 /*
- * Invariant checkers: what has to be true of maps, blobs and their translations while nobody changes them.
+ * Invariant checkers: what has to be true of maps, blobs and their translations while nobody changes
+ * them.
  *
- * There are rules of an entry and its map (the map's lock held), rules of a family of blobs (the family's lock), and rules of a
- * translation (the family's lock as well, since without it nobody enters or forgets one). map_verify() and
- * blob_verify() check all of them; debug builds check a part whenever a lock is given back (the slices at the end). A rule
- * that is broken is a panic that names the object, the address and the rule. Nothing is changed but marks. The page
- * allocator's rules are page_check()'s in page.c.
+ * There are rules of an entry and its map (the map's lock held), rules of a family of blobs (the
+ * family's lock), and rules of a translation (the family's lock as well, since without it nobody
+ * enters or forgets one). map_verify() and blob_verify() check all of them; debug builds check a
+ * part whenever a lock is given back (the slices at the end). A rule that is broken is a panic that
+ * names the object, the address and the rule. Nothing is changed but marks. The page allocator's
+ * rules are page_check()'s in page.c.
  */
 #include <vm/layout.h>
 
@@ -30,6 +32,7 @@
 			      (rule));                                                                  \
 	} while (0)
 
+/* The larger of two. */
 static uint64_t most(uint64_t a, uint64_t b)
 {
 	return a > b ? a : b;
@@ -52,6 +55,7 @@ static const char *avl_complaint(const struct avl_node *root, const struct avl_n
 
 /* ---- Blobs: mappings and wirings ----------------------------------------------------------------- */
 
+/* A blob's mappings are linked by `by_offset`, which is not an entry's first member. */
 static struct map_entry *entry_of_mapping(struct avl_node *node)
 {
 	return (struct map_entry *)((char *)node - offsetof(struct map_entry, by_offset));
@@ -71,6 +75,7 @@ static void check_mapping(struct blob *blob, struct avl_node *node)
 	pgoff_t end = entry->offset + entry_pages(entry);
 	const char *complaint = avl_complaint(blob->mappings, node);
 
+	FAMILY_ASSERT_LOCKED(blob->family);
 	BLOB_RULE(blob, index, complaint, !complaint);
 	BLOB_RULE(blob, index, "a mapping of another blob", entry->blob == blob);
 	BLOB_RULE(blob, index, "a mapping outside the blob", entry->offset < end && end <= blob->pages);
@@ -84,8 +89,13 @@ static void check_mapping(struct blob *blob, struct avl_node *node)
 			  most(end, most(farthest_below(node->left), farthest_below(node->right))));
 }
 
+/*
+ * A wiring promises that each of its pages is there. Fixed blobs have no other pages than those that
+ * are. Family locked.
+ */
 static void check_wiring(struct blob *blob, const struct map_entry *entry)
 {
+	FAMILY_ASSERT_LOCKED(blob->family);
 	if (blob->fixed)
 		return;
 	for (pgoff_t i = 0; i < entry_pages(entry); i++) {
@@ -97,11 +107,16 @@ static void check_wiring(struct blob *blob, const struct map_entry *entry)
 	}
 }
 
+/* What a walk of a blob's mappings has counted. */
 struct mapping_count {
 	uint32_t all, wired;
 	pgoff_t highest; /* offset so far */
 };
 
+/*
+ * Walks the mappings below a node by ascending offset, checks each, and adds them to *count. Family
+ * locked.
+ */
 static void check_mappings(struct blob *blob, struct avl_node *node, struct mapping_count *count)
 {
 	const struct map_entry *entry;
@@ -120,6 +135,7 @@ static void check_mappings(struct blob *blob, struct avl_node *node, struct mapp
 	check_mappings(blob, node->right, count);
 }
 
+/* A visit that counts the mappings that are wired; *context is an unsigned. */
 static void count_wired(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
 {
 	(void)first, (void)end;
@@ -131,6 +147,7 @@ static unsigned wirings_of_page(struct family *family, const struct page *page, 
 {
 	unsigned count = 0;
 
+	FAMILY_ASSERT_LOCKED(family);
 	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
 		pgoff_t offset = index - blob->base;
 		slot_t *place;
@@ -147,6 +164,7 @@ static unsigned wirings_of_page(struct family *family, const struct page *page, 
 
 /* ---- Blobs: trees -------------------------------------------------------------------------------- */
 
+/* A page that a tree has at `index`: of the family's own, or lent by a pager. Family locked. */
 static void check_page(struct blob *blob, pgoff_t index, const struct page *page)
 {
 	if (page->state != PAGE_BLOB) {
@@ -175,20 +193,23 @@ static void check_leaf(struct blob *blob, pgoff_t index, slot_t slot)
 	BLOB_RULE(blob, index, "paged out to nowhere", slot_location(slot) != 0);
 }
 
+/* Does the slot have a page that counts its wirings, and whose descriptor is the family's to mark? */
 static bool is_own_page(slot_t slot)
 {
 	return slot_is_page(slot) && slot_page(slot)->state == PAGE_BLOB;
 }
 
 /*
- * First visit: checks what is in the subtree's slots, and marks each node and each page of the family's with the number
- * of slots that lead to it. What is below a node is seen with the first of them only.
+ * First visit: checks what is in the subtree's slots, and marks each node and each page of the
+ * family's with the number of slots that lead to it. What is below a node is seen with the first of
+ * them only.
  */
 static void mark_subtree(struct blob *blob, slot_t slot, unsigned height, pgoff_t start)
 {
 	bool empty = true;
 	struct node *node;
 
+	DEBUG_ASSERT(height <= TREE_MAX_HEIGHT);
 	if (slot == SLOT_EMPTY)
 		return;
 	if (height == 0) {
@@ -259,6 +280,7 @@ static void check_blob_itself(struct blob *blob)
 			  (!blob->next || blob->next->previous == blob));
 }
 
+/* The frames of a contiguous blob are in no tree, but are its own from its beginning to its end. */
 static void check_contiguous(struct blob *blob)
 {
 	struct page *first = page_from_paddr(blob->fixed_start);
@@ -267,19 +289,24 @@ static void check_contiguous(struct blob *blob)
 		BLOB_RULE(blob, i, "a frame of its own is somebody else's", first[i].state == PAGE_KERNEL);
 }
 
+/* All rules of one blob, its tree's contents apart (mark_subtree). Family locked. */
 static void check_blob(struct blob *blob)
 {
 	struct mapping_count count = {0};
 	pgoff_t end = blob->base + blob->pages;
 	slot_t *place;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
 	check_blob_itself(blob);
 	check_mappings(blob, blob->mappings, &count);
 	BLOB_RULE(blob, blob->base, "number of mappings", count.all == blob->mapping_count);
 	BLOB_RULE(blob, blob->base, "number of wirings", count.wired == blob->wired_count);
 	if (blob->contiguous)
 		check_contiguous(blob);
-	/* Nodes that were seen in another blob's tree are not entered again, so what that one may have is asked for here. */
+	/*
+	 * Nodes that were seen in another blob's tree are not entered again, so what that one may
+	 * have is asked for here.
+	 */
 	BLOB_RULE(blob, blob->base, "something before the blob",
 		  tree_next(&blob->tree, 0, blob->base, &place) == blob->base);
 	BLOB_RULE(blob, end, "something behind the blob",
@@ -315,8 +342,8 @@ static bool machine_withholds_exec(void)
 }
 
 /*
- * The translation of `va`, where the entry shows `page` (NULL: nothing), which may be written to if `writable`. Returns
- * whether there is one. The family of the entry's blob is locked.
+ * The translation of `va`, where the entry shows `page` (NULL: nothing), which may be written to if
+ * `writable`. Returns whether there is one. The family of the entry's blob is locked.
  */
 static bool check_translation(const struct map_entry *entry, vaddr_t va, const struct page *page,
 			      bool writable)
@@ -325,6 +352,7 @@ static bool check_translation(const struct map_entry *entry, vaddr_t va, const s
 	struct pmap_query found = pmap_query(map->pmap, va);
 	vm_prot_t beyond = found.prot & ~(entry->prot | VM_READ);
 
+	FAMILY_ASSERT_LOCKED(entry->blob->family);
 	if (!found.page)
 		return false;
 	MAP_RULE(map, va, "a translation, and the blob has no page", page);
@@ -373,6 +401,8 @@ static uint64_t check_translations(const struct map_entry *entry)
 	pgoff_t offset = entry->offset;
 	uint64_t count = 0;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
+	DEBUG_ASSERT(entry->map);
 	while (offset < end) {
 		slot_t *place;
 
@@ -386,6 +416,7 @@ static uint64_t check_translations(const struct map_entry *entry)
 	return count;
 }
 
+/* Wirings without a map have no translations. */
 static void visit_translations(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
 {
 	(void)first, (void)end, (void)context;
@@ -416,6 +447,7 @@ static bool is_own_submap(const struct map_entry *entry)
 	return entry->submap && entry->submap->top == entry->map->top;
 }
 
+/* The widest gap below a node, which may be none. */
 static uint64_t widest_below(const struct avl_node *node)
 {
 	return node ? ((const struct map_entry *)node)->widest : 0;
@@ -444,6 +476,7 @@ static void check_place(const struct map *map, const struct map_entry *entry)
 			   most(entry->gap, most(widest_below(node->left), widest_below(node->right))));
 }
 
+/* An entry and the submap behind it: what they say of one another. */
 static void check_submap(const struct map_entry *entry)
 {
 	const struct map *map = entry->map;
@@ -501,6 +534,7 @@ static void check_is_mapping(const struct map_entry *entry)
 	struct blob *blob = entry->blob;
 	const struct avl_node *node = &entry->by_offset;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
 	for (;;) {
 		const char *complaint = avl_complaint(blob->mappings, node);
 
@@ -515,8 +549,10 @@ static void check_is_mapping(const struct map_entry *entry)
 
 /* ---- Maps ---------------------------------------------------------------------------------------- */
 
+/* What can be said of a map without its entries. Map locked. */
 static void check_map_itself(const struct map *map)
 {
+	MAP_ASSERT_LOCKED(map);
 	MAP_RULE(map, map->start, "bounds of the map", map->start < map->end);
 	MAP_RULE(map, map->start, "references to the map", map->refs >= 1);
 	MAP_RULE(map, map->start, "rights that do not exist in the ceiling", !(map->ceiling & ~VM_ALL));
@@ -568,6 +604,10 @@ struct verification {
 
 static _Atomic uint32_t verifications;
 
+/*
+ * The blob's side of an entry; the family as a whole only once in a map_verify(), however many entries
+ * show it. Map locked.
+ */
 static void verify_blob_entry(struct verification *run, const struct map_entry *entry)
 {
 	struct family *family = entry->blob->family;
@@ -582,8 +622,10 @@ static void verify_blob_entry(struct verification *run, const struct map_entry *
 	spin_unlock(&family->lock);
 }
 
+/* The map's entries, and those of submaps that have the same lock. */
 static void verify_entries(struct verification *run, const struct map *map)
 {
+	MAP_ASSERT_WRITING(map);
 	check_own_entries(map);
 	for (const struct map_entry *entry = map->first; entry; entry = entry->next) {
 		run->recent_seen |= entry == run->recent;
@@ -595,8 +637,9 @@ static void verify_entries(struct verification *run, const struct map *map)
 }
 
 /*
- * A translation more than those that entries and blobs explain is a stray. The map is locked to write, so no fault
- * enters any; others who share the blobs may take some away meanwhile, so that there were between `before` and `after`.
+ * A translation more than those that entries and blobs explain is a stray. The map is locked to
+ * write, so no fault enters any; others who share the blobs may take some away meanwhile, so that
+ * there were between `before` and `after`.
  */
 static void check_translation_count(const struct map *map, uint64_t found, uint64_t before)
 {
@@ -649,6 +692,7 @@ struct slice {
 	bool blob_seen; /* of one entry in a slice the blob's side is checked, too */
 };
 
+/* A part of what verify_blob_entry() checks. */
 static void slice_blob_entry(const struct map_entry *entry)
 {
 	struct family *family = entry->blob->family;
@@ -661,10 +705,12 @@ static void slice_blob_entry(const struct map_entry *entry)
 	spin_unlock(&family->lock);
 }
 
+/* Checks entries from the cursor on, into submaps, until the slice is used up, and moves the cursor. */
 static void slice_entries(struct slice *slice, struct map *map)
 {
 	struct map_entry *entry = map_first_above(map, slice->cursor);
 
+	MAP_ASSERT_WRITING(map);
 	check_map_itself(map);
 	for (; entry && slice->left > 0; entry = entry->next) {
 		check_entry(map, entry);
@@ -694,8 +740,10 @@ void map_check_slice(struct map *map)
 	top->check_cursor = slice.left > 0 ? 0 : slice.cursor;
 }
 
+/* Does it cost little to check all of the family? Family locked. */
 static bool is_small(const struct family *family)
 {
+	FAMILY_ASSERT_LOCKED(family);
 	if (family->count > SMALL_BLOBS)
 		return false;
 	for (const struct blob *blob = family->blobs; blob; blob = blob->next) {
@@ -705,6 +753,7 @@ static bool is_small(const struct family *family)
 	return true;
 }
 
+/* The translation at the one page that is looked at. */
 static void visit_slot(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
 {
 	(void)end, (void)context;
@@ -738,6 +787,7 @@ static void slice_slot(struct blob *blob, pgoff_t index, slot_t slot)
 		blob_for_each_mapping(blob, offset, offset + 1, visit_slot, NULL);
 }
 
+/* Some slots of a blob, from where the last slice of the family ended. Family locked. */
 static void slice_blob(struct blob *blob)
 {
 	struct family *family = blob->family;
@@ -745,6 +795,7 @@ static void slice_blob(struct blob *blob)
 	pgoff_t index = most(family->check_index, blob->base);
 	slot_t *place;
 
+	FAMILY_ASSERT_LOCKED(family);
 	check_blob_itself(blob);
 	if (blob->mappings)
 		check_mapping(blob, blob->mappings);
@@ -761,7 +812,10 @@ static void slice_blob(struct blob *blob)
 void family_check_slice(struct family *family)
 {
 	struct blob *blob = family->blobs;
-	/* Spread (Knuth's multiplicative hashing), or a blob would meet the same part of the cursor's cycle again and again. */
+	/*
+	 * Spread (Knuth's multiplicative hashing), or a blob would meet the same part of the
+	 * cursor's cycle again and again.
+	 */
 	uint32_t turn = (family->check_turn++ * TURN_FACTOR) >> TURN_SHIFT;
 	uint32_t most_blobs = family->count < SLICE_BLOBS ? family->count : SLICE_BLOBS;
 

@@ -1,8 +1,9 @@
 /*
  * The contents of blobs, without mapping them: read, write, zero, copy, commit.
  *
- * Everything goes page by page through blob_lock_and_obtain(), which makes the page resident as a fault would. What is to be
- * written never meets another's contents: copy on write happens here as in a fault.
+ * Everything goes page by page through blob_lock_and_obtain(), which makes the page resident as a
+ * fault would. What is to be written never meets another's contents: copy on write happens here as
+ * in a fault.
  */
 #include <asm/errno.h>
 
@@ -10,17 +11,25 @@
 
 int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purpose, struct obtained *out)
 {
+	BLOB_ASSERT_LIVE(blob);
+	ASSERT(offset < blob->pages);
 	for (;;) {
 		enum obtain step;
 		int error;
 
 		spin_lock(&blob->family->lock);
 		step = obtain_page(blob, offset, purpose, NULL, out);
+		/* locked: still, and that is how the caller gets it. */
+		FAMILY_ASSERT_LOCKED(blob->family);
 		if (step == OBTAIN_DONE)
 			return 0;
 		family_unlock(blob->family);
 		if (step == OBTAIN_NO_MEMORY)
 			return -ENOMEM;
+		/*
+		 * unlocked: what the pager brings may be gone again before the next look. Then it is
+		 * asked again.
+		 */
 		error = page_in(blob, offset, 1);
 		if (error)
 			return error;
@@ -42,11 +51,13 @@ static bool is_absent_and_zero(struct blob *blob, pgoff_t offset)
 	return absent;
 }
 
+/* Reads bytes that lie within one page. 0, -ENOMEM, -EIO; as do those that follow. */
 static int read_within_page(struct blob *blob, uint64_t offset, void *to, size_t bytes)
 {
 	struct obtained found;
 	int error;
 
+	ASSERT(bytes > 0 && (offset & PAGE_MASK) + bytes <= PAGE_SIZE);
 	if (is_absent_and_zero(blob, offset >> PAGE_SHIFT)) {
 		memset(to, 0, bytes);
 		return 0;
@@ -59,29 +70,38 @@ static int read_within_page(struct blob *blob, uint64_t offset, void *to, size_t
 	return 0;
 }
 
+/*
+ * Writes bytes that lie within one page. A page that is all written need not be zeroed first, but has
+ * to be the blob's alone all the same.
+ */
 static int write_within_page(struct blob *blob, uint64_t offset, const void *from, size_t bytes)
 {
 	struct obtained found;
 	int error = blob_lock_and_obtain(blob, offset >> PAGE_SHIFT,
 					 bytes == PAGE_SIZE ? OBTAIN_UNZEROED : OBTAIN_WRITE, &found);
 
+	ASSERT(bytes > 0 && (offset & PAGE_MASK) + bytes <= PAGE_SIZE);
 	if (error)
 		return error;
+	ASSERT(found.writable);
 	memcpy((char *)page_data(found.page) + (offset & PAGE_MASK), from, bytes);
 	family_unlock(blob->family);
 	return 0;
 }
 
+/* Clears bytes that lie within one page. A page that is absent, and would be zero, is left so. */
 static int zero_within_page(struct blob *blob, uint64_t offset, size_t bytes)
 {
 	struct obtained found;
 	int error;
 
+	ASSERT(bytes > 0 && (offset & PAGE_MASK) + bytes <= PAGE_SIZE);
 	if (is_absent_and_zero(blob, offset >> PAGE_SHIFT))
 		return 0;
 	error = blob_lock_and_obtain(blob, offset >> PAGE_SHIFT, OBTAIN_WRITE, &found);
 	if (error)
 		return error;
+	ASSERT(found.writable);
 	memset((char *)page_data(found.page) + (offset & PAGE_MASK), 0, bytes);
 	family_unlock(blob->family);
 	return 0;
@@ -95,6 +115,8 @@ static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *fr
 	struct obtained source;
 	int error;
 
+	ASSERT(bytes > 0 && (to_offset & PAGE_MASK) + bytes <= PAGE_SIZE);
+	ASSERT((from_offset & PAGE_MASK) + bytes <= PAGE_SIZE);
 	if (is_absent_and_zero(from, from_offset >> PAGE_SHIFT))
 		return zero_within_page(to, to_offset, bytes);
 	error = blob_lock_and_obtain(from, from_offset >> PAGE_SHIFT, one_page ? OBTAIN_WRITE : OBTAIN_READ,
@@ -109,8 +131,9 @@ static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *fr
 		return 0;
 	}
 	/*
-	 * Two families' locks are never held together; so the source's page is kept by a reference, and still, as whoever
-	 * wants to write to it faults and has to copy it: before the copy is used, all other translations are forgotten.
+	 * Two families' locks are never held together; so the source's page is kept by a reference,
+	 * and still, as whoever wants to write to it faults and has to copy it: before the copy is
+	 * used, all other translations are forgotten.
 	 */
 	if (!from->fixed)
 		blob_withdraw_write(from, from_offset >> PAGE_SHIFT, (from_offset >> PAGE_SHIFT) + 1);
@@ -124,6 +147,7 @@ static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *fr
 	return error;
 }
 
+/* May contents be read and written there? A device's registers are not memory. */
 static bool bytes_are_inside(const struct blob *blob, uint64_t offset, uint64_t bytes)
 {
 	uint64_t size = blob_size(blob);
@@ -132,6 +156,7 @@ static bool bytes_are_inside(const struct blob *blob, uint64_t offset, uint64_t 
 	return (!blob->fixed || blob->contiguous) && offset <= size && bytes <= size - offset;
 }
 
+/* The bytes from `offset` on that are in the same page, of as many as there are. */
 static size_t bytes_left_in_page(uint64_t offset, uint64_t bytes)
 {
 	size_t left = PAGE_SIZE - (offset & PAGE_MASK);
@@ -173,7 +198,10 @@ int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t byte
 	return 0;
 }
 
-/* The first byte at or after `offset` that is not in an absent page that would be zero; `end` if there is none before. */
+/*
+ * The first byte at or after `offset` that is not in an absent page that would be zero; `end` if
+ * there is none before.
+ */
 static uint64_t skip_absent(struct blob *blob, uint64_t offset, uint64_t end)
 {
 	pgoff_t first = blob->base + (offset >> PAGE_SHIFT), found;
@@ -185,11 +213,14 @@ static uint64_t skip_absent(struct blob *blob, uint64_t offset, uint64_t end)
 	spin_lock(&blob->family->lock);
 	found = tree_next(&blob->tree, first, last, &place);
 	family_unlock(blob->family);
+	/* What was found may be gone by now, or more have come: callers look at each page again. */
+	DEBUG_ASSERT(found >= first && found <= last);
 	if (found == first)
 		return offset;
 	return found == last ? end : pages_to_bytes(found - blob->base);
 }
 
+/* The ends are cleared byte by byte, in pages that are there; what lies between need not be touched. */
 int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes)
 {
 	uint64_t end = offset + bytes;
@@ -197,10 +228,15 @@ int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes)
 
 	if (!bytes_are_inside(blob, offset, bytes))
 		return -EINVAL;
-	/* Whole pages are just given up; if some are wired, or there is no memory for that, what is there is cleared. */
-	if (!blob->pager && !blob->fixed && first_whole < last_whole)
+	/*
+	 * Whole pages are just given up; if some are wired, or there is no memory for that, what
+	 * is there is cleared.
+	 */
+	if (!blob->pager && !blob->fixed && first_whole < last_whole) {
+		DEBUG_ASSERT(last_whole <= blob_size(blob));
 		(void)blob_decommit(blob, first_whole >> PAGE_SHIFT,
 				    (last_whole - first_whole) >> PAGE_SHIFT);
+	}
 	while ((offset = skip_absent(blob, offset, end)) < end) {
 		size_t piece = bytes_left_in_page(offset, end - offset);
 		int error = zero_within_page(blob, offset, piece);
@@ -212,11 +248,16 @@ int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes)
 	return 0;
 }
 
+/* Do two stretches of one blob have bytes in common? Both lie inside, so nothing wraps. */
 static bool bytes_overlap(uint64_t a, uint64_t b, uint64_t bytes)
 {
 	return a < b + bytes && b < a + bytes;
 }
 
+/*
+ * Never more at once than lies within one page on both sides: two families' pages are at work, and one
+ * lock.
+ */
 int blob_copy(struct blob *to, uint64_t to_offset, struct blob *from, uint64_t from_offset, uint64_t bytes)
 {
 	if (!bytes_are_inside(to, to_offset, bytes) || !bytes_are_inside(from, from_offset, bytes) ||
@@ -245,6 +286,7 @@ int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages)
 
 		if (error)
 			return error;
+		DEBUG_ASSERT(found.writable || blob->fixed);
 		family_unlock(blob->family);
 	}
 	return 0;

@@ -8,6 +8,10 @@
 
 #include "vm_internal.h"
 
+/*
+ * Is the segment inside the entity and inside its blob? Compared without sums that wrap. What cannot be
+ * cloned cannot be private.
+ */
 static bool segment_is_valid(const struct segment *segment, pgoff_t entity_pages)
 {
 	pgoff_t blob_pages;
@@ -22,11 +26,13 @@ static bool segment_is_valid(const struct segment *segment, pgoff_t entity_pages
 	return segment->sharing == SEGMENT_SHARED || !segment->blob->fixed;
 }
 
+/* Both are inside the entity, so that nothing wraps. */
 static bool segments_overlap(const struct segment *a, const struct segment *b)
 {
 	return a->place < b->place + b->pages && b->place < a->place + a->pages;
 }
 
+/* Each by itself, and each pair: there are few. */
 static bool segments_are_valid(pgoff_t pages, const struct segment *segments, size_t count)
 {
 	if (count == 0 || count > ENTITY_MAX_SEGMENTS)
@@ -55,11 +61,13 @@ int entity_create(const char *name, pgoff_t pages, const struct segment *segment
 	if (!page)
 		return -ENOMEM;
 	entity = page_data(page);
+	DEBUG_ASSERT(count <= ENTITY_MAX_SEGMENTS);
 	entity->refs = 1;
 	entity->pages = pages;
 	entity->count = count;
 	vm_copy_name(entity->name, name);
 	memcpy(entity->segments, segments, count * sizeof(*segments));
+	/* The caller keeps its own references. */
 	for (size_t i = 0; i < count; i++)
 		blob_ref(segments[i].blob);
 	*out = entity;
@@ -72,11 +80,13 @@ void entity_ref(struct entity *entity)
 	entity->refs++;
 }
 
+/* What maps the entity has a reference to it, and its mappings have their own to the blobs. */
 void entity_unref(struct entity *entity)
 {
 	ENTITY_ASSERT_LIVE(entity);
 	if (--entity->refs > 0)
 		return;
+	ASSERT(entity->count > 0 && entity->count <= ENTITY_MAX_SEGMENTS);
 	for (size_t i = 0; i < entity->count; i++)
 		blob_unref(entity->segments[i].blob);
 	page_free(page_from_paddr(env_virt_to_phys(entity)));
@@ -84,5 +94,6 @@ void entity_unref(struct entity *entity)
 
 pgoff_t entity_pages(const struct entity *entity)
 {
+	ENTITY_ASSERT_LIVE(entity);
 	return entity->pages;
 }

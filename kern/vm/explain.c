@@ -1,10 +1,11 @@
 /*
  * vm_explain: says in one line what an access meets on its way, and what it would do.
  *
- * It follows the same steps as vm_fault() in fault.c, but changes nothing and asks no pager: from the root through
- * submaps and entities to the entry, to the page's state in its blob, to the translation, to the verdict. For the
- * lines of programs that are ended, for statistics, for the monitor, for GDB, and for tests. A page that is said to be
- * resident and nothing else is the blob's alone, and dirty.
+ * It follows the same steps as vm_fault() in fault.c, but changes nothing and asks no pager: from
+ * the root through submaps and entities to the entry, to the page's state in its blob, to the
+ * translation, to the verdict. For the lines of programs that are ended, for statistics, for the
+ * monitor, for GDB, and for tests. A page that is said to be resident and nothing else is the blob's
+ * alone, and dirty.
  */
 #include <asm/errno.h>
 
@@ -23,13 +24,19 @@ struct line {
 	line_advance((line), \
 		     env_format((line)->text + (line)->used, (line)->bytes - (line)->used, __VA_ARGS__))
 
+/*
+ * `length` is what env_format() says, which may be more than there was room for; a terminating 0 is
+ * always left.
+ */
 static void line_advance(struct line *line, int length)
 {
 	size_t room = line->bytes - line->used;
 
+	ASSERT(line->used < line->bytes);
 	line->used += length < 0 ? 0 : (size_t)length < room ? (size_t)length : room - 1;
 }
 
+/* "r-x": of a mapping or a translation. Returns `out`. */
 static const char *rights(vm_prot_t prot, char out[RIGHTS_BYTES])
 {
 	out[0] = prot & VM_READ ? 'r' : '-';
@@ -58,6 +65,7 @@ static void say_way(struct line *line, struct access *access)
 {
 	char text[RIGHTS_BYTES];
 
+	MAP_ASSERT_LOCKED(access->map);
 	SAY(line, "%s", access->map->name);
 	for (;;) {
 		struct map_entry *entry = map_first_above(access->map, access->address);
@@ -79,9 +87,14 @@ static void say_way(struct line *line, struct access *access)
 	}
 }
 
-/* A page in memory: whose it is, whether the store has it too, and whether it may be given up. Family locked. */
+/*
+ * A page in memory: whose it is, whether the store has it too, and whether it may be given up.
+ * Family locked.
+ */
 static void say_resident(struct line *line, struct access *access, struct page *page, bool shared)
 {
+	FAMILY_ASSERT_LOCKED(access->entry->blob->family);
+	DEBUG_ASSERT(page->refs > 0);
 	access->page = PAGE_IS_RESIDENT;
 	access->alone = !shared && page->refs == 1;
 	SAY(line, "resident");
@@ -101,6 +114,8 @@ static void say_absent(struct line *line, struct access *access, pgoff_t index, 
 	struct blob *blob = access->entry->blob;
 	struct pager *pager = blob->pager;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
+	DEBUG_ASSERT(!slot_is_page(slot) && (!slot_is_paged_out(slot) || blob->family->store));
 	access->page = PAGE_IS_AT_PAGER;
 	if (slot_is_paged_out(slot)) {
 		SAY(line, "paged out, %s", blob->family->store->ops->name);
@@ -124,6 +139,8 @@ static void say_page(struct line *line, struct access *access)
 	slot_t *place;
 	bool shared;
 
+	MAP_ASSERT_LOCKED(access->map);
+	DEBUG_ASSERT(entry->kind == ENTRY_BLOB && offset < blob->pages);
 	SAY(line, " > page %llu ", (unsigned long long)offset);
 	if (blob->fixed) {
 		access->page = PAGE_IS_FIXED;
@@ -139,11 +156,13 @@ static void say_page(struct line *line, struct access *access)
 	family_unlock(blob->family);
 }
 
+/* What the machine has for the address: another CPU's fault may enter one the moment after. */
 static void say_translation(struct line *line, struct access *access)
 {
 	struct pmap_query *found = &access->translation;
 	char text[RIGHTS_BYTES];
 
+	MAP_ASSERT_LOCKED(access->map);
 	*found = pmap_query(access->map->pmap, page_round_down(access->address));
 	if (found->page)
 		SAY(line, " > frame 0x%llx %s", (unsigned long long)page_paddr(found->page),
@@ -172,7 +191,10 @@ static enum fault_case outcome(const struct access *access)
 	return FAULT_RESIDENT;
 }
 
-/* What the access would do. A translation that allows it serves it without a fault, if the entry allows it too. */
+/*
+ * What the access would do. A translation that allows it serves it without a fault, if the entry
+ * allows it too.
+ */
 static int say_verdict(struct line *line, const struct access *access)
 {
 	const struct map_entry *entry = access->entry;
@@ -196,6 +218,10 @@ static int say_verdict(struct line *line, const struct access *access)
 	return 0;
 }
 
+/*
+ * The map is locked from the first step to the last, the family only while the page is looked at: the
+ * line may mix two moments of a page that others fault on, and of nothing else.
+ */
 int vm_explain(struct map *root, vaddr_t address, vm_prot_t wanted, char *text, size_t bytes)
 {
 	struct access access = {.map = root, .address = address, .wanted = wanted};

@@ -1,9 +1,10 @@
 /*
  * The page fault: from an address to a page that is there.
  *
- * vm_fault() finds the map entry, obtains the page of its blob, and enters it into the page tables. Read it first;
- * then map_find() in map.c, obtain() and the cases here, page_alloc() in page.c and pmap_enter() in
- * kern/arch. Trap handlers call it, and decide what a refusal means; nothing here ends a program.
+ * vm_fault() finds the map entry, obtains the page of its blob, and enters it into the page tables.
+ * Read it first; then map_find() in map.c, obtain() and the cases here, page_alloc() in page.c and
+ * pmap_enter() in kern/arch. Trap handlers call it, and decide what a refusal means; nothing here
+ * ends a program.
  *
  *   case         the page is                            and the access   what happens
  *   ----------   ------------------------------------   --------------   ------------------------------
@@ -17,16 +18,17 @@
  *   protection   -                                      not allowed      refused, -EACCES
  *   no entry     nothing is mapped                      any              refused, -EFAULT
  *
- * Locks: the map's to read, so that the entry stays; then the blob family's, so that the page stays until its
- * translation is entered. A pager is asked with neither held: afterwards all is looked up anew.
+ * Locks: the map's to read, so that the entry stays; then the blob family's, so that the page stays
+ * until its translation is entered. A pager is asked with neither held: afterwards all is looked up
+ * anew.
  */
 #include <asm/errno.h>
 
 #include "vm_internal.h"
 
 /*
- * The demand-zero fault is the commonest: its way through here is one function, and straight. What is on it and is also
- * needed elsewhere is inlined by force, and what is seldom needed kept out.
+ * The demand-zero fault is the commonest: its way through here is one function, and straight. What
+ * is on it and is also needed elsewhere is inlined by force, and what is seldom needed kept out.
  */
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
@@ -47,6 +49,8 @@ static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slo
 		page_free(page);
 		return OBTAIN_NO_MEMORY;
 	}
+	DEBUG_ASSERT(*place == SLOT_EMPTY);
+	DEBUG_ASSERT(page->refs == 1 && page_location(page) == 0);
 	page->owner = blob->family;
 	page->index = index;
 	*place = slot_of_page(page);
@@ -60,7 +64,9 @@ static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slo
 /* The blob's own wirings of a page go to its copy; those of others stay. */
 static void move_wirings(struct blob *blob, struct page *original, struct page *copy)
 {
+	DEBUG_ASSERT(copy->state == PAGE_BLOB && copy->wired == 0);
 	copy->wired = blob_wirings_at(blob, copy->index - blob->base);
+	/* What is lent is not counted, but its copy is. */
 	if (original->state != PAGE_BLOB)
 		return;
 	ASSERT(original->wired >= copy->wired);
@@ -82,6 +88,11 @@ static __attribute__((noinline)) enum obtain copy_on_write(struct blob *blob, pg
 		page_free(copy);
 		return OBTAIN_NO_MEMORY;
 	}
+	/*
+	 * Nodes may be copied by now, and have references of their own to what is in them: the original
+	 * is still in its slot.
+	 */
+	DEBUG_ASSERT(*place == slot_of_page(original) && original->refs > 0);
 	pmap_copy_page(copy, original);
 	copy->owner = blob->family;
 	copy->index = index;
@@ -89,6 +100,7 @@ static __attribute__((noinline)) enum obtain copy_on_write(struct blob *blob, pg
 	/* The faulting entry's own translation is replaced when the copy is entered. */
 	blob_forget_translations(blob, index - blob->base, index - blob->base + 1, entry);
 	*place = slot_of_page(copy);
+	/* The slot's reference. Who else sees the original keeps it. */
 	page_release(blob->family, original);
 	out->page = copy;
 	out->how = FAULT_COPY;
@@ -99,11 +111,16 @@ static __attribute__((noinline)) enum obtain copy_on_write(struct blob *blob, pg
 /* A page that is the blob's alone, and clean: it can be written only when it counts as dirty. */
 static __attribute__((noinline)) bool make_dirty(struct blob *blob, struct page *page, bool write)
 {
+	DEBUG_ASSERT(page->state == PAGE_BLOB && page->refs == 1);
 	if (write)
 		page_forget_location(blob->family, page);
 	return write;
 }
 
+/*
+ * What vm_fault() and obtain_page() share: the cases that concern the page. Family locked, also when it
+ * returns; unless it returns OBTAIN_DONE, the blob's contents are as they were.
+ */
 static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, enum obtain_for purpose,
 					const struct map_entry *entry, struct obtained *out)
 {
@@ -113,6 +130,7 @@ static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, enum 
 	bool shared;
 
 	FAMILY_ASSERT_LOCKED(blob->family);
+	DEBUG_ASSERT(offset < blob->pages);
 	if (unlikely(blob->fixed)) {
 		out->page = page_from_paddr(blob->fixed_start + pages_to_bytes(offset));
 		out->writable = true;
@@ -127,6 +145,7 @@ static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, enum 
 	}
 	if (slot_is_paged_out(*place))
 		return OBTAIN_FROM_PAGER;
+	DEBUG_ASSERT(slot_is_page(*place) && slot_page(*place)->refs > 0);
 	out->page = slot_page(*place);
 	out->writable = !shared && out->page->refs == 1;
 	if (write && !out->writable)
@@ -140,6 +159,8 @@ static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, enum 
 enum obtain obtain_page(struct blob *blob, pgoff_t offset, enum obtain_for purpose,
 			const struct map_entry *entry, struct obtained *out)
 {
+	BLOB_ASSERT_LIVE(blob);
+	DEBUG_ASSERT(!entry || entry->blob == blob);
 	return obtain(blob, offset, purpose, entry, out);
 }
 
@@ -149,6 +170,7 @@ enum obtain obtain_page(struct blob *blob, pgoff_t offset, enum obtain_for purpo
 static __attribute__((noinline)) int refuse(struct map *root, vaddr_t address, const struct map_entry *entry,
 					    struct fault_result *result)
 {
+	MAP_ASSERT_LOCKED(root);
 	vm_copy_name(result->region, map_region(root, address));
 	result->allowed = entry ? entry->prot : 0;
 	if (!entry)
@@ -158,19 +180,23 @@ static __attribute__((noinline)) int refuse(struct map *root, vaddr_t address, c
 	return result->outcome == FAULT_PROTECTION ? -EACCES : -EFAULT;
 }
 
-/* How many pages to ask a pager for at a fault: where access is sequential, those that follow in the entry, too. */
+/*
+ * How many pages to ask a pager for at a fault: where access is sequential, those that follow in
+ * the entry, too.
+ */
 static unsigned cluster_of(const struct map_entry *entry, pgoff_t offset)
 {
 	pgoff_t follow = entry->offset + entry_pages(entry) - offset;
 
+	DEBUG_ASSERT(offset >= entry->offset && offset - entry->offset < entry_pages(entry));
 	if (entry->advice != ADVISE_SEQUENTIAL)
 		return 1;
 	return follow < PAGER_CLUSTER ? follow : PAGER_CLUSTER;
 }
 
 /*
- * What vm_fault does when the page is not to be had under its locks, which this unlocks: waits for the pager, and
- * then all is to be looked up again (0); or gives up.
+ * What vm_fault does when the page is not to be had under its locks, which this unlocks: waits for
+ * the pager, and then all is to be looked up again (0); or gives up.
  */
 static __attribute__((noinline)) int not_obtained(struct map *root, struct map_entry *entry, pgoff_t offset,
 						  enum obtain step, struct fault_result *result)
@@ -179,7 +205,15 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 	unsigned cluster = cluster_of(entry, offset);
 	int error;
 
+	/* locked: the map to read, which keeps the entry, and the family. */
+	MAP_ASSERT_LOCKED(root);
+	FAMILY_ASSERT_LOCKED(blob->family);
+	DEBUG_ASSERT(step != OBTAIN_DONE);
 	entry->faults[FAULT_PAGE_IN] += step == OBTAIN_FROM_PAGER;
+	/*
+	 * With no lock held neither the entry nor its reference to the blob may be relied on: hence one
+	 * of its own.
+	 */
 	blob_visit(blob);
 	family_unlock(blob->family);
 	vm_copy_name(result->region, entry->name);
@@ -227,11 +261,18 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 			fault_counts[result->outcome]++;
 			return error;
 		}
+		DEBUG_ASSERT(address >= entry->start && address < entry->end);
 		blob = entry->blob;
 		offset = entry->offset + ((address - entry->start) >> PAGE_SHIFT);
 
 		spin_lock(&blob->family->lock);
 		step = obtain(blob, offset, access & VM_WRITE ? OBTAIN_WRITE : OBTAIN_READ, entry, &found);
+		/*
+		 * locked: obtaining leaves both locks as they were, so the page is still what the entry
+		 * shows.
+		 */
+		FAMILY_ASSERT_LOCKED(blob->family);
+		MAP_ASSERT_LOCKED(root);
 		if (likely(step == OBTAIN_DONE)) {
 			error = pmap_enter(entry->map->pmap, page_round_down(address), found.page,
 					   rights_of(entry, found.writable), blob->cache);
@@ -244,6 +285,7 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 			map_read_unlock(root);
 			return error;
 		}
+		/* unlocked: both; what was found may be gone. */
 		error = not_obtained(root, entry, offset, step, result);
 		if (error)
 			return error;
@@ -265,5 +307,6 @@ const char *fault_case_name(enum fault_case outcome)
 		[FAULT_PROTECTION] = "protection", [FAULT_NO_ENTRY] = "no entry",
 	};
 
+	DEBUG_ASSERT(outcome < FAULT_CASES);
 	return names[outcome];
 }

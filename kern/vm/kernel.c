@@ -1,8 +1,9 @@
 /*
  * The kernel's own use of the VM: start-up, device registers, and mapped kernel memory.
  *
- * Both kinds of mapping are entered when they are made and never fault. Their page tables hang below tables
- * that every address space shares from its beginning, so that no address space has to be told.
+ * Both kinds of mapping are entered when they are made and never fault. Their page tables hang below
+ * tables that every address space shares from its beginning, so that no address space has to be
+ * told.
  */
 #include <asm/errno.h>
 
@@ -10,6 +11,7 @@
 
 void vm_init(void)
 {
+	/* Blobs are made of trees, and maps of blobs; arenas are reserved in a map. */
 	tree_init();
 	blob_init();
 	map_init();
@@ -19,11 +21,14 @@ void vm_init(void)
 /* Enters every page of an entry's window, which the blob has. */
 static int enter_all(vaddr_t start, struct blob *blob, pgoff_t pages)
 {
+	BLOB_ASSERT_LIVE(blob);
+	ASSERT(page_aligned(start) && pages == blob->pages);
 	for (pgoff_t i = 0; i < pages; i++) {
 		struct obtained found;
 		int error;
 
 		spin_lock(&blob->family->lock);
+		/* It is wired, so it is there, and stays for as long as it is mapped. */
 		if (obtain_page(blob, i, OBTAIN_WRITE, NULL, &found) == OBTAIN_DONE)
 			error = pmap_enter(&kernel_pmap, start + pages_to_bytes(i), found.page,
 					   VM_READ | VM_WRITE, blob->cache);
@@ -36,7 +41,10 @@ static int enter_all(vaddr_t start, struct blob *blob, pgoff_t pages)
 	return 0;
 }
 
-/* Maps all of a blob into a kernel map, for good or until map_unmap; takes over the caller's reference. */
+/*
+ * Maps all of a blob into a kernel map, for good or until map_unmap; takes over the caller's
+ * reference.
+ */
 static int map_wired(struct map *map, const struct placement *place, struct blob *blob, const char *name,
 		     vaddr_t *out)
 {
@@ -47,9 +55,11 @@ static int map_wired(struct map *map, const struct placement *place, struct blob
 		error = map_wire(map, *out, blob_size(blob));
 		if (!error)
 			error = enter_all(*out, blob, blob->pages);
+		/* With the mapping go its wiring and what was entered of it. */
 		if (error)
 			map_unmap(map, *out, blob_size(blob));
 	}
+	/* The mapping has its own reference. */
 	blob_unref(blob);
 	return error;
 }
@@ -65,6 +75,7 @@ volatile void *kernel_map_device(paddr_t start, uint64_t bytes, enum vm_cache ca
 		return NULL;
 	if (map_wired(system_map, &anywhere, blob, "device registers", &address))
 		return NULL;
+	DEBUG_ASSERT(page_aligned(address) && start - first < PAGE_SIZE);
 	return (volatile void *)(address + (start - first));
 }
 
@@ -92,6 +103,7 @@ void kernel_free(void *memory)
 	if (entry && entry->start == start)
 		bytes = entry->end - entry->start;
 	map_read_unlock(dynamic_map);
+	/* Each allocation is one entry: guards keep neighbours from being joined. */
 	ASSERT(bytes > 0);
 	map_unmap(dynamic_map, start, bytes);
 }

@@ -2,8 +2,8 @@
  * Maps and their entries: the sorted tree of entries, the search for free space, and the life of maps.
  *
  * A root map, and all submaps that are its alone, have one lock; the submaps that all roots have
- * (system_map, dynamic_map) have their own. What is done to ranges of a map (map, unmap, protect, ...) is in
- * range.c, the page fault in fault.c.
+ * (system_map, dynamic_map) have their own. What is done to ranges of a map (map, unmap, protect,
+ * ...) is in range.c, the page fault in fault.c.
  */
 #include <asm/errno.h>
 #include <vm/layout.h>
@@ -18,6 +18,7 @@ struct map *dynamic_map;
 
 /* ---- The tree of entries --------------------------------------------------------------------- */
 
+/* What an entry's `widest` is, by its own gap and its children's (avl_update). */
 static bool entry_update(struct avl_node *node)
 {
 	struct map_entry *entry = entry_of(node);
@@ -38,6 +39,7 @@ static void update_gap(struct map *map, struct map_entry *entry)
 {
 	if (!entry)
 		return;
+	DEBUG_ASSERT(entry->start >= (entry->previous ? entry->previous->end : map->start));
 	entry->gap = entry->start - (entry->previous ? entry->previous->end : map->start);
 	avl_repair(&map->entries, &entry->by_address, entry_update);
 }
@@ -61,6 +63,10 @@ struct map_entry *map_find(struct map *map, vaddr_t address)
 		} else if (entry->submap && entry->submap->top == top) {
 			node = entry->submap->entries;
 		} else {
+			/*
+			 * Only a hint, and readers race for it: whichever is kept, a writer clears it
+			 * before the entry goes.
+			 */
 			atomic_store_explicit(&top->recent, entry, memory_order_relaxed);
 			return entry;
 		}
@@ -81,6 +87,7 @@ const char *map_region(struct map *map, vaddr_t address)
 	}
 }
 
+/* Entries do not overlap, so they are in the order of their ends as well as of their starts. */
 struct map_entry *map_first_above(struct map *map, vaddr_t address)
 {
 	struct avl_node *node = map->entries;
@@ -109,7 +116,10 @@ struct map *map_containing(struct map *map, vaddr_t start, vaddr_t end)
 			return map;
 		if (start < entry->start || end > entry->end)
 			return map;
-		/* All of an entity or of a passing submap: that is about the thing, not about its inside. */
+		/*
+		 * All of an entity or of a passing submap: that is about the thing, not about its
+		 * inside.
+		 */
 		if (!entry->permanent && start == entry->start && end == entry->end)
 			return map;
 		map = entry->submap;
@@ -125,6 +135,8 @@ static void link_entry(struct map_entry *entry)
 	struct map_entry *previous = NULL;
 	struct map_entry *next = NULL;
 
+	DEBUG_ASSERT(entry->start < entry->end && page_aligned(entry->start | entry->end));
+	DEBUG_ASSERT(map->start <= entry->start && entry->end <= map->end);
 	while (*link) {
 		parent = *link;
 		if (entry->start < entry_of(parent)->start) {
@@ -145,13 +157,22 @@ static void link_entry(struct map_entry *entry)
 	avl_insert(&map->entries, parent, link, &entry->by_address, entry_update);
 	update_gap(map, next);
 	map->entry_count++;
+	DEBUG_ASSERT(map->first && !map->first->previous && map->last && !map->last->next);
 }
 
+/*
+ * Takes an entry out of its map: its range is free then. What the entry refers to is not touched.
+ * Writing.
+ */
 static void unlink_entry(struct map_entry *entry)
 {
 	struct map *map = entry->map;
 	struct map_entry *next = entry->next;
 
+	MAP_ASSERT_WRITING(map);
+	DEBUG_ASSERT(map->entry_count > 0);
+	DEBUG_ASSERT((entry->previous ? entry->previous->next : map->first) == entry);
+	DEBUG_ASSERT((next ? next->previous : map->last) == entry);
 	*(entry->previous ? &entry->previous->next : &map->first) = next;
 	*(next ? &next->previous : &map->last) = entry->previous;
 	avl_remove(&map->entries, &entry->by_address, entry_update);
@@ -159,6 +180,7 @@ static void unlink_entry(struct map_entry *entry)
 		map->top->recent = NULL;
 	update_gap(map, next);
 	map->entry_count--;
+	DEBUG_ASSERT((map->entry_count == 0) == !map->entries);
 }
 
 /* ---- Free space ---------------------------------------------------------------------------------- */
@@ -171,6 +193,7 @@ struct search {
 	vaddr_t found;
 };
 
+/* Does the gap have a place for what is sought? Then it is search->found. */
 static bool search_takes(struct search *search, vaddr_t gap_start, vaddr_t gap_end)
 {
 	vaddr_t start = gap_start > search->low ? gap_start : search->low;
@@ -179,6 +202,7 @@ static bool search_takes(struct search *search, vaddr_t gap_start, vaddr_t gap_e
 	start = (start + search->align - 1) & ~(search->align - 1);
 	if (start < gap_start || start >= end || end - start < search->bytes)
 		return false;
+	DEBUG_ASSERT(start >= search->low && start + search->bytes <= gap_end);
 	search->found = start;
 	return true;
 }
@@ -202,6 +226,7 @@ static bool search_subtree(struct search *search, struct avl_node *node)
 	return false;
 }
 
+/* Searches all gaps of the map: those before its entries, and the one after the last. */
 static bool search_map(struct map *map, struct search *search)
 {
 	return search_subtree(search, map->entries) ||
@@ -209,8 +234,8 @@ static bool search_map(struct map *map, struct search *search)
 }
 
 /*
- * The lowest place in a gap that is larger by the alignment, which always does: so looking for one takes O(log n).
- * Only if there is none are smaller gaps tried, which may turn out to lie badly.
+ * The lowest place in a gap that is larger by the alignment, which always does: so looking for one
+ * takes O(log n). Only if there is none are smaller gaps tried, which may turn out to lie badly.
  */
 static bool search_aligned(struct map *map, struct search *search)
 {
@@ -221,6 +246,7 @@ static bool search_aligned(struct map *map, struct search *search)
 	return search->align > PAGE_SIZE && search_map(map, search);
 }
 
+/* Is nothing mapped in the range? It may reach beyond the map. */
 static bool is_free(struct map *map, vaddr_t start, uint64_t bytes)
 {
 	struct map_entry *entry = map_first_above(map, start);
@@ -228,11 +254,17 @@ static bool is_free(struct map *map, vaddr_t start, uint64_t bytes)
 	return !entry || entry->start >= start + bytes;
 }
 
+/* Does the map have the range? Written so that no sum can wrap. */
 static bool is_inside(const struct map *map, vaddr_t start, uint64_t bytes)
 {
 	return start >= map->start && start < map->end && bytes <= map->end - start;
 }
 
+/*
+ * Addresses that are only wished for are taken if nothing is in the way, and else chosen, lowest first.
+ * Guards are searched for as part of the gap and left out of the result: they are free space like any
+ * other, unless somebody asks for it by its address.
+ */
 int map_choose(struct map *map, const struct placement *place, uint64_t bytes, vaddr_t *out)
 {
 	uint64_t align = place->align ? place->align : PAGE_SIZE;
@@ -255,6 +287,7 @@ int map_choose(struct map *map, const struct placement *place, uint64_t bytes, v
 		search.low = map->start;
 	if (search.high == 0 || search.high > map->end)
 		search.high = map->end;
+	/* A wish: where it cannot be had, anything else will do. */
 	if (place->address && !(place->address & (align - 1)) && is_inside(map, place->address, bytes) &&
 	    place->address >= search.low && place->address < search.high &&
 	    bytes <= search.high - place->address && is_free(map, place->address, bytes)) {
@@ -263,6 +296,7 @@ int map_choose(struct map *map, const struct placement *place, uint64_t bytes, v
 	}
 	if (place->guard > (UINT64_MAX - bytes) / 2 || !search_aligned(map, &search))
 		return -ENOMEM;
+	DEBUG_ASSERT(is_inside(map, search.found, search.bytes) && is_free(map, search.found, search.bytes));
 	*out = search.found + place->guard;
 	return 0;
 }
@@ -273,6 +307,7 @@ struct map_entry *entry_create(enum entry_kind kind, const char *name)
 {
 	struct map_entry *entry = slab_alloc(&entry_cache);
 
+	DEBUG_ASSERT(kind <= ENTRY_SUBMAP);
 	if (!entry)
 		return NULL;
 	memset(entry, 0, sizeof(*entry));
@@ -283,6 +318,8 @@ struct map_entry *entry_create(enum entry_kind kind, const char *name)
 
 void entry_destroy(struct map_entry *entry)
 {
+	DEBUG_ASSERT(!entry->entity || entry->kind == ENTRY_ENTITY);
+	DEBUG_ASSERT(!entry->blob || entry->kind == ENTRY_BLOB);
 	if (entry->blob)
 		blob_unref(entry->blob);
 	if (entry->submap)
@@ -295,6 +332,7 @@ void entry_destroy(struct map_entry *entry)
 void entry_insert(struct map *map, struct map_entry *entry)
 {
 	MAP_ASSERT_WRITING(map);
+	DEBUG_ASSERT(!entry->wired && (entry->kind == ENTRY_BLOB) == (entry->blob != NULL));
 	entry->map = map;
 	link_entry(entry);
 	if (entry->blob) {
@@ -304,6 +342,10 @@ void entry_insert(struct map *map, struct map_entry *entry)
 	}
 }
 
+/*
+ * Translations go first, while the entry is still in the reverse map; then the pages that nobody else
+ * shows; last the entry, with its reference to the blob.
+ */
 void entry_remove(struct map_entry *entry)
 {
 	MAP_ASSERT_WRITING(entry->map);
@@ -314,7 +356,9 @@ void entry_remove(struct map_entry *entry)
 		pmap_remove(entry->map->pmap, entry->start, entry->end);
 		if (entry->wired)
 			entry_unwire(entry);
+		DEBUG_ASSERT(!entry->wired);
 		blob_remove_mapping(entry);
+		/* Its failure only keeps pages longer; the entry has still its reference. */
 		(void)blob_trim(blob, entry->offset, entry->offset + entry_pages(entry), 1);
 		family_unlock(blob->family);
 	}
@@ -335,9 +379,13 @@ static void unlock_family(const struct map_entry *entry)
 		family_unlock(entry->blob->family);
 }
 
-/* Changes the range within one section of the family's lock, so that the reverse map never misses a page. */
+/*
+ * Changes the range within one section of the family's lock, so that the reverse map never misses
+ * a page.
+ */
 static void move_bounds(struct map_entry *entry, vaddr_t start, vaddr_t end)
 {
+	DEBUG_ASSERT(start < end);
 	if (entry->blob)
 		blob_remove_mapping(entry);
 	/* A window of a blob only ever moves its end; what comes off its front is split off. */
@@ -358,10 +406,15 @@ void entry_set_range(struct map_entry *entry, vaddr_t start, vaddr_t end)
 	update_gap(entry->map, entry->next);
 }
 
+/*
+ * The reverse map gets both parts within one section of the family's lock: a page between them is never
+ * without a mapping. Translations stay as they are.
+ */
 void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upper)
 {
 	MAP_ASSERT_WRITING(entry->map);
 	ASSERT(!entry->submap && entry->start < address && address < entry->end);
+	DEBUG_ASSERT(page_aligned(address) && !entry->permanent);
 	upper->map = entry->map;
 	upper->kind = entry->kind;
 	upper->inherit = entry->inherit;
@@ -377,6 +430,7 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 		blob_ref(upper->blob);
 	lock_family(entry);
 	move_bounds(entry, entry->start, address);
+	/* Each half counts as a wiring; the pages are counted as before. */
 	upper->wired = entry->wired;
 	if (upper->blob) {
 		blob_add_mapping(upper);
@@ -384,8 +438,10 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 	}
 	unlock_family(entry);
 	link_entry(upper);
+	DEBUG_ASSERT(entry->next == upper && entry->end == upper->start && upper->previous == entry);
 }
 
+/* May the two be one entry? What is told apart anywhere has to be the same. */
 static bool entries_are_alike(const struct map_entry *lower, const struct map_entry *upper)
 {
 	return lower->kind == upper->kind && !lower->submap && !lower->permanent && !upper->permanent &&
@@ -395,6 +451,7 @@ static bool entries_are_alike(const struct map_entry *lower, const struct map_en
 	       (!lower->blob || lower->offset + entry_pages(lower) == upper->offset);
 }
 
+/* The upper entry goes, so that who iterates by address may go on from the one behind it. */
 struct map_entry *entry_merge(struct map_entry *entry)
 {
 	struct map_entry *lower = entry->previous;
@@ -410,7 +467,12 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	move_bounds(lower, lower->start, entry->end);
 	for (unsigned i = 0; i < FAULT_CASES; i++)
 		lower->faults[i] += entry->faults[i];
+	DEBUG_ASSERT(lower->end == entry->end);
 	unlock_family(entry);
+	/*
+	 * Ranges overlap for a moment; who has the lock of the map to write is the only one who could
+	 * see it.
+	 */
 	unlink_entry(entry);
 	entry_destroy(entry);
 	return lower;
@@ -418,6 +480,10 @@ struct map_entry *entry_merge(struct map_entry *entry)
 
 /* ---- Maps ---------------------------------------------------------------------------------------------- */
 
+/*
+ * A map with one reference, its own lock and no page tables: until the caller says otherwise, the top
+ * of a tree. NULL: no memory.
+ */
 static struct map *map_allocate(const char *name, vaddr_t start, vaddr_t end)
 {
 	struct map *map = slab_alloc(&map_cache);
@@ -441,6 +507,7 @@ struct map *map_allocate_submap(struct map *parent, const char *name, vm_prot_t 
 
 	if (!map)
 		return NULL;
+	DEBUG_ASSERT(parent->depth <= MAP_MAX_DEPTH);
 	map->lock = parent->lock;
 	map->top = parent->top;
 	map->pmap = parent->pmap;
@@ -469,6 +536,8 @@ int map_create_shared(const char *name, vaddr_t start, vaddr_t end, vm_prot_t ce
 void map_set_bounds(struct map *map, vaddr_t start, vaddr_t end)
 {
 	MAP_ASSERT_WRITING(map);
+	DEBUG_ASSERT(start < end && page_aligned(start | end));
+	DEBUG_ASSERT(!map->first || (start <= map->first->start && map->last->end <= end));
 	map->start = start;
 	map->end = end;
 	update_gap(map, map->first);
@@ -480,9 +549,13 @@ void map_ref(struct map *map)
 	map->refs++;
 }
 
-/* Takes apart a map that nobody can reach any more; a root's translations go with its pmap, later, the kernel's now. */
+/*
+ * Takes apart a map that nobody can reach any more; a root's translations go with its pmap, later,
+ * the kernel's now.
+ */
 static void destroy_entries(struct map *map)
 {
+	DEBUG_ASSERT(map->refs == 0);
 	while (map->first) {
 		struct map_entry *entry = map->first;
 
@@ -508,10 +581,12 @@ void map_unref(struct map *map)
 	if (--map->refs > 0)
 		return;
 	/*
-	 * Pages are freed while the dead page tables still name them: no CPU has the pmap active, so none can
-	 * use them. The entries have left the reverse map before, so nobody comes to change the tables.
+	 * Pages are freed while the dead page tables still name them: no CPU has the pmap active, so
+	 * none can use them. The entries have left the reverse map before, so nobody comes to change
+	 * the tables.
 	 */
 	destroy_entries(map);
+	DEBUG_ASSERT(!map->first);
 	if (owns_pmap)
 		pmap_destroy(map->pmap);
 	if (map->arena)
@@ -536,7 +611,10 @@ vaddr_t map_end(const struct map *map)
 
 /* ---- The layout that every root has ------------------------------------------------------------------ */
 
-/* A region of the layout. Without a shared map it is reserved, or the process's own if `own` says so. */
+/*
+ * A region of the layout. Without a shared map it is reserved, or the process's own if `own` says
+ * so.
+ */
 struct region {
 	const char *name;
 	vaddr_t start, end;
@@ -555,11 +633,16 @@ static const struct region regions[] = {
 	{"physical memory map", LAYOUT_PHYSICAL_START, LAYOUT_PHYSICAL_END, NULL, false},
 };
 
+/*
+ * Gives a new root one region of the layout. Nobody else knows the root, so it is not locked. 0 or
+ * -ENOMEM.
+ */
 static int insert_region(struct map *root, const struct region *region)
 {
 	bool is_submap = region->shared || region->own;
 	struct map_entry *entry = entry_create(is_submap ? ENTRY_SUBMAP : ENTRY_RESERVED, region->name);
 
+	DEBUG_ASSERT(!(region->shared && region->own));
 	if (!entry)
 		return -ENOMEM;
 	entry->start = region->start;
@@ -582,6 +665,10 @@ static int insert_region(struct map *root, const struct region *region)
 	return 0;
 }
 
+/*
+ * A root is whole from its beginning: the layout's regions are entries like any other, which cannot be
+ * unmapped.
+ */
 int map_create_root(const char *name, struct map **out)
 {
 	struct map *root = map_allocate(name, 0, LAYOUT_PHYSICAL_END);
@@ -612,6 +699,8 @@ struct map *map_private_space(struct map *root)
 	map_read_lock(root);
 	entry = map_first_above(root, LAYOUT_PRIVATE_START);
 	map_read_unlock(root);
+	/* It is permanent, so it needs no reference, nor the lock. */
+	DEBUG_ASSERT(entry && entry->permanent && entry->submap);
 	return entry->submap;
 }
 

@@ -23,9 +23,13 @@ static paddr_t lower(paddr_t left, paddr_t right)
 	return left < right ? left : right;
 }
 
-/* How far [at, ...) is covered without a gap by ranges of one kind, up to `stop`; `at` if not at all. */
+/*
+ * How far [at, ...) is covered without a gap by ranges of one kind, up to `stop`; `at` if not at
+ * all.
+ */
 static paddr_t covered_to(const struct phys_range *in, size_t count, bool usable, paddr_t at, paddr_t stop)
 {
+	DEBUG_ASSERT(at <= stop);
 	for (bool grew = true; grew && at < stop;) {
 		grew = false;
 		for (size_t i = 0; i < count; i++) {
@@ -57,8 +61,10 @@ int memmap_normalize(const struct phys_range *in, size_t in_count, paddr_t limit
 	size_t found = 0;
 	paddr_t at = 0;
 
+	/* All below `at` is dealt with. Every turn moves it, to the next boundary at least. */
 	while (at < limit) {
 		paddr_t end = covered_to(in, in_count, false, at, limit);
+		DEBUG_ASSERT(end >= at && end <= limit);
 		if (end > at) {
 			at = end;
 			continue;
@@ -75,6 +81,7 @@ int memmap_normalize(const struct phys_range *in, size_t in_count, paddr_t limit
 		if (first >= at && first < last) {
 			if (found == out_count)
 				return -ENOSPC;
+			DEBUG_ASSERT(found == 0 || out[found - 1].end <= first);
 			out[found++] = (struct phys_range){.start = first, .end = last, .usable = true};
 		}
 		at = end;

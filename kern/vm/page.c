@@ -69,6 +69,10 @@ static inline struct page_cache *cache_mine(void)
 
 #define CACHE_ASSERT_LOCKED(cache) DEBUG_ASSERT(spin_held(&(cache)->lock))
 
+/*
+ * Is it a state that page_alloc() gives, and so one that page_free() takes? One comparison, as it is
+ * asked for every page.
+ */
 static inline bool state_is_allocated(unsigned state)
 {
 	return state - PAGE_KERNEL <= PAGE_BLOB - PAGE_KERNEL;
@@ -77,6 +81,7 @@ static inline bool state_is_allocated(unsigned state)
 /* What page_alloc promises of a descriptor. `order` is 0 outside the free lists. */
 static inline void page_prepare(struct page *page, enum page_state state)
 {
+	DEBUG_ASSERT(page->order == 0);
 	page->next = NULL;
 	page->previous = NULL;
 	page->owner = NULL;
@@ -124,6 +129,7 @@ static void page_poison(struct page *page, size_t run)
 	page->scratch = 1;
 }
 
+/* Panics, with the frame and the place, unless all of the page is the pattern. */
 static void contents_check(const struct page *page, uint64_t pattern)
 {
 	const uint64_t *words = page_data(page);
@@ -143,6 +149,7 @@ static void page_unpoison(struct page *page)
 	page->scratch = 0;
 }
 
+/* The pool's pages are clear, and nobody has written to them since. */
 static void page_check_zeroed(const struct page *page)
 {
 	contents_check(page, 0);
@@ -173,12 +180,16 @@ static inline void page_check_zeroed(const struct page *page)
 static void cache_drain(struct page_cache *cache, unsigned keep)
 {
 	CACHE_ASSERT_LOCKED(cache);
+	DEBUG_ASSERT(keep < CACHE_PAGES && cache->count <= CACHE_PAGES);
 	spin_lock(&buddy.lock);
 	while (cache->count > keep)
 		buddy_put(cache->pages[--cache->count], 0);
 	spin_unlock(&buddy.lock);
 }
 
+/*
+ * Gives all that CPUs have set aside back to the buddy allocator, which joins it. No cache is locked.
+ */
 static void caches_drain(void)
 {
 	for (unsigned cpu = 0; cpu < ENV_MAX_CPUS; cpu++) {
@@ -196,6 +207,7 @@ static struct page *pool_take(enum page_state state)
 	spin_lock(&buddy.lock);
 	struct page *page = pages.pool;
 	if (page != NULL) {
+		DEBUG_ASSERT(state_get(page) == PAGE_ZEROED);
 		pages.pool = page->next;
 		counter_add(&pages.pool_pages, -1);
 		pages.by_state[state]++;
@@ -213,6 +225,7 @@ static bool pool_drain(unsigned most)
 	bool any = pages.pool != NULL;
 	for (; most > 0 && pages.pool != NULL; most--) {
 		struct page *page = pages.pool;
+		DEBUG_ASSERT(state_get(page) == PAGE_ZEROED && counter_get(&pages.pool_pages) > 0);
 		pages.pool = page->next;
 		counter_add(&pages.pool_pages, -1);
 		buddy_put(page, 0);
@@ -228,6 +241,10 @@ static struct page *page_alloc_scarce(enum page_state state, unsigned flags)
 
 	if (page != NULL)
 		return page;
+	/*
+	 * Another CPU may take what is given back here before this one does: then memory is short
+	 * indeed.
+	 */
 	caches_drain();
 	spin_lock(&buddy.lock);
 	if (buddy_take_pages(&page, 1, pages.reserve, state) == 0)
@@ -240,8 +257,15 @@ static struct page *page_alloc_scarce(enum page_state state, unsigned flags)
 
 /* ---- Allocating and freeing ------------------------------------------------------------------ */
 
+/*
+ * Takes a page out of the cache, which is locked and has one, and counts it as `state`; that and all
+ * else is still to be written to it.
+ */
 static inline struct page *cache_pop(struct page_cache *cache, enum page_state state)
 {
+	CACHE_ASSERT_LOCKED(cache);
+	DEBUG_ASSERT(cache->count > 0 && cache->count <= CACHE_PAGES);
+	DEBUG_ASSERT(state_get(cache->pages[cache->count - 1]) == PAGE_CACHED);
 	cache->by_state[state]++;
 	return cache->pages[--cache->count];
 }
@@ -265,11 +289,13 @@ static __attribute__((noinline)) struct page *page_alloc_slowly(enum page_state 
 		page = page_alloc_scarce(state, flags);
 	if (page == NULL)
 		return NULL;
+	/* unlocked: the page is in no list any more, and so this thread's alone. */
 	page_unpoison(page);
 	page_prepare(page, state);
 	return page;
 }
 
+/* A page that needs no clearing; NULL: somebody else was faster. */
 static __attribute__((noinline)) struct page *page_alloc_from_pool(enum page_state state)
 {
 	struct page *page = pool_take(state);
@@ -316,6 +342,8 @@ struct page *page_alloc(enum page_state state, unsigned flags)
 /* Adds a page to the cache, and says whether some of its pages should now go to the buddy allocator. */
 static inline bool cache_push(struct page_cache *cache, struct page *page, unsigned old_state)
 {
+	CACHE_ASSERT_LOCKED(cache);
+	DEBUG_ASSERT(cache->count < CACHE_PAGES && state_get(page) == PAGE_CACHED);
 	cache->by_state[old_state]--;
 	cache->pages[cache->count++] = page;
 	return cache->count == CACHE_PAGES || counter_get(&buddy.free_pages) < pages.reserve;
@@ -326,6 +354,7 @@ static __attribute__((noinline)) void cache_relieve(struct page_cache *cache)
 {
 	bool short_of_pages = counter_get(&buddy.free_pages) < pages.reserve;
 
+	CACHE_ASSERT_LOCKED(cache);
 	cache_drain(cache, short_of_pages ? 0 : CACHE_PAGES - CACHE_BATCH);
 	spin_unlock(&cache->lock);
 }
@@ -361,6 +390,10 @@ void page_free(struct page *page)
 	}
 }
 
+/*
+ * Takes a run from the buddy allocator, of the reserve only if the flags say so. Others' caches and the
+ * pool are the caller's to empty.
+ */
 static bool run_alloc(const struct frame_request *request, unsigned flags, enum page_state state,
 		      pgoff_t *frame)
 {
@@ -370,12 +403,18 @@ static bool run_alloc(const struct frame_request *request, unsigned flags, enum 
 	uint64_t free_pages = counter_get(&buddy.free_pages);
 	bool found = free_pages >= kept && free_pages - kept >= request->count &&
 		     buddy_take_frames(request, frame);
+	DEBUG_ASSERT(!found || (*frame & (request->align - 1)) == 0);
+	DEBUG_ASSERT(!found || *frame + request->count <= request->limit);
 	if (found)
 		pages.by_state[state] += (int64_t)request->count;
 	spin_unlock(&buddy.lock);
 	return found;
 }
 
+/*
+ * At worst all free pages that are set aside go back to the buddy allocator, once; nothing that is in
+ * use is moved.
+ */
 struct page *page_alloc_run(enum page_state state, size_t count, size_t align_pages, paddr_t limit,
 			    unsigned flags)
 {
@@ -385,6 +424,7 @@ struct page *page_alloc_run(enum page_state state, size_t count, size_t align_pa
 	ASSERT(state_is_allocated(state) && count > 0);
 	ASSERT(align_pages > 0 && (align_pages & (align_pages - 1)) == 0);
 	if (!run_alloc(&request, flags, state, &frame)) {
+		/* What is set aside page by page may be just what a run lacks. */
 		while (pool_drain(CACHE_BATCH))
 			;
 		caches_drain();
@@ -401,11 +441,13 @@ struct page *page_alloc_run(enum page_state state, size_t count, size_t align_pa
 	return first;
 }
 
+/* Not through the CPU's cache: a run is freed whole, and joined with its neighbours at once. */
 void page_free_run(struct page *first, size_t count)
 {
 	int64_t freed[PAGE_STATES] = {0};
 	pgoff_t frame = page_frame(first);
 
+	DEBUG_ASSERT(count > 0);
 	for (size_t i = 0; i < count; i++) {
 		unsigned state = state_get(first + i);
 		check_allocated(first + i, state);
@@ -453,6 +495,7 @@ bool page_zero_one(void)
 	pmap_zero_page(page);
 
 	spin_lock(&buddy.lock);
+	DEBUG_ASSERT(state_get(page) == PAGE_KERNEL);
 	pages.by_state[PAGE_KERNEL]--;
 	if (pages.pool_on) {
 		state_set(page, PAGE_ZEROED);
@@ -480,6 +523,7 @@ void page_zero_pool_enable(bool on)
 /* Makes frames that nobody allocates `state`. The frames' descriptors exist. */
 static void frames_lend(pgoff_t first, pgoff_t end, enum page_state state)
 {
+	DEBUG_ASSERT(first <= end && !state_is_allocated(state));
 	spin_lock(&buddy.lock);
 	for (struct page *page = page_array + first; page < page_array + end; page++) {
 		if (state_get(page) == state)
@@ -495,6 +539,7 @@ void page_mark_module(paddr_t start, paddr_t end)
 {
 	pgoff_t first = start >> PAGE_SHIFT, last = bytes_to_pages(end);
 
+	DEBUG_ASSERT(start <= end);
 	spin_lock(&buddy.lock);
 	for (pgoff_t frame = first; frame < last; frame++)
 		ASSERT(buddy_run_of(frame) == NULL);
@@ -510,12 +555,14 @@ int page_add_device(paddr_t start, paddr_t end)
 	int error = env_page_array_extend(start, end);
 	if (error != 0)
 		return error;
+	/* Between the two nobody else can make anything of the frames: they are not RAM. */
 	frames_lend(start >> PAGE_SHIFT, end >> PAGE_SHIFT, PAGE_DEVICE);
 	return 0;
 }
 
 /* ---- Start, statistics, checks --------------------------------------------------------------- */
 
+/* A part of the memory for a special use: a fraction of what there is, but never more than `most`. */
 static uint64_t share_of(uint64_t available, uint64_t divisor, uint64_t most)
 {
 	return available / divisor < most ? available / divisor : most;
@@ -537,6 +584,7 @@ void page_init(const struct phys_range *ram, size_t ram_count, const struct phys
 		ASSERT(free[i].start < free[i].end);
 		buddy_put_frames(free[i].start >> PAGE_SHIFT, free[i].end >> PAGE_SHIFT);
 	}
+	DEBUG_ASSERT(counter_get(&buddy.free_pages) <= pages.ram_pages);
 	uint64_t available = counter_get(&buddy.free_pages);
 	pages.reserve = share_of(available, RESERVE_SHARE, RESERVE_MAX);
 	pages.pool_max = share_of(available, POOL_SHARE, POOL_MAX);
@@ -557,6 +605,7 @@ struct page_stats page_stats(void)
 			stats.by_state[state] += (uint64_t)cache->by_state[state];
 		spin_unlock(&cache->lock);
 	}
+	/* One after the other, never all at once: exact only while nobody changes them. */
 	spin_lock(&buddy.lock);
 	for (unsigned state = 0; state < PAGE_STATES; state++)
 		stats.by_state[state] += (uint64_t)pages.by_state[state];

@@ -1,10 +1,11 @@
 /*
  * Page in: what a pager has of a blob becomes resident.
  *
- * Two kinds of places are filled: absent ones of a blob with a pager of its own, and those of pages that were paged out
- * (pageout.c), which the family's store has. Neither changes contents, so both are done in place, for all blobs that
- * share the node, and for those that have the same location in nodes of their own. The pager is asked with no spinlock held; what it
- * gives is stored only where the place is still as it was.
+ * Two kinds of places are filled: absent ones of a blob with a pager of its own, and those of pages
+ * that were paged out (pageout.c), which the family's store has. Neither changes contents, so both
+ * are done in place, for all blobs that share the node, and for those that have the same location in
+ * nodes of their own. The pager is asked with no spinlock held; what it gives is stored only where
+ * the place is still as it was.
  */
 #include <asm/errno.h>
 
@@ -15,6 +16,7 @@ unsigned family_replace(struct family *family, pgoff_t index, slot_t from, slot_
 	unsigned replaced = 0;
 
 	FAMILY_ASSERT_LOCKED(family);
+	ASSERT(from != to && from != SLOT_EMPTY && to != SLOT_EMPTY);
 	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
 		bool shared;
 		slot_t *place;
@@ -22,6 +24,10 @@ unsigned family_replace(struct family *family, pgoff_t index, slot_t from, slot_
 		if (index - blob->base >= blob->pages)
 			continue;
 		place = tree_find(&blob->tree, index, &shared);
+		/*
+		 * Blobs that share the node meet what the first has replaced: each slot is counted
+		 * once.
+		 */
 		if (place && *place == from) {
 			*place = to;
 			replaced++;
@@ -46,6 +52,7 @@ static bool request_takes(const struct request *request, struct blob *blob, pgof
 	slot_t *place = tree_find(&blob->tree, index, &shared);
 	slot_t slot = place ? *place : SLOT_EMPTY;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
 	*location = 0;
 	if (request->paged_out) {
 		*location = slot_location(slot);
@@ -62,8 +69,10 @@ static void request_fill(struct request *request, struct blob *blob, pgoff_t off
 	bool shared;
 	slot_t *place = tree_find(&blob->tree, blob->base + offset, &shared);
 
+	ASSERT(most > 0 && most <= PAGER_CLUSTER && offset < blob->pages);
 	request->paged_out = place && slot_is_paged_out(*place);
 	request->pager = request->paged_out ? blob->family->store : blob->pager;
+	ASSERT(!request->paged_out || request->pager);
 	request->count = 0;
 	while (request->count < most && offset + request->count < blob->pages) {
 		pgoff_t index = blob->base + offset + request->count;
@@ -78,13 +87,22 @@ static void request_fill(struct request *request, struct blob *blob, pgoff_t off
 	}
 }
 
-/* Stores a page that came from the store; it takes the place of its location wherever that is. Family locked. */
+/*
+ * Stores a page that came from the store; it takes the place of its location wherever that is.
+ * Family locked.
+ */
 static bool store_paged_out(struct family *family, const struct page_wanted *wanted, struct page *page)
 {
 	struct pager *store = family->store;
 	unsigned slots =
 		family_replace(family, wanted->index, slot_of_location(wanted->location), slot_of_page(page));
 
+	FAMILY_ASSERT_LOCKED(family);
+	ASSERT(wanted->location != 0);
+	/*
+	 * Each slot had a reference to the location, and has one to the page now: the first is the
+	 * caller's.
+	 */
 	for (unsigned i = 0; i < slots; i++) {
 		store->ops->location_unref(store, wanted->location);
 		if (i > 0)
@@ -93,7 +111,11 @@ static bool store_paged_out(struct family *family, const struct page_wanted *wan
 	if (slots == 0)
 		return false;
 	ASSERT(page->state == PAGE_BLOB);
-	/* Until somebody writes to it the page is clean, and may be given up without being written again. */
+	ASSERT(page->refs >= slots && page_location(page) == 0);
+	/*
+	 * Until somebody writes to it the page is clean, and may be given up without being written
+	 * again.
+	 */
 	page->owner = family;
 	page->index = wanted->index;
 	page->in_use = wanted->location;
@@ -101,11 +123,16 @@ static bool store_paged_out(struct family *family, const struct page_wanted *wan
 	return true;
 }
 
-/* Stores a page that the blob's pager had from the beginning. 1: stored, 0: not needed any more, -ENOMEM. Family locked. */
+/*
+ * Stores a page that the blob's pager had from the beginning. 1: stored, 0: not needed any more,
+ * -ENOMEM. Family locked.
+ */
 static int store_absent(struct blob *blob, pgoff_t index, struct page *page)
 {
 	slot_t *place;
 
+	ASSERT(page->refs > 0);
+	ASSERT(page->state == PAGE_BLOB || page->state == PAGE_KERNEL || page->state == PAGE_MODULE);
 	if (tree_place(&blob->tree, index, false, &place))
 		return -ENOMEM;
 	if (*place != SLOT_EMPTY)
@@ -119,11 +146,16 @@ static int store_absent(struct blob *blob, pgoff_t index, struct page *page)
 	return 1;
 }
 
-/* Stores what the pager gave of a request, and gives back what is not needed. Family locked. 0 or -ENOMEM. */
+/*
+ * Stores what the pager gave of a request, and gives back what is not needed. Family locked. 0 or
+ * -ENOMEM.
+ */
 static int request_store(struct request *request, struct blob *blob, unsigned given)
 {
 	int error = 0;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
+	ASSERT(given <= request->count);
 	for (unsigned i = 0; i < request->count; i++) {
 		const struct page_wanted *wanted = &request->wanted[i];
 		int stored = 0;
@@ -149,6 +181,8 @@ static int store_zero_page(struct blob *blob, pgoff_t offset)
 	struct page *page = page_alloc(PAGE_BLOB, PAGE_ALLOC_ZERO);
 	int stored;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
+	DEBUG_ASSERT(offset < blob->pages);
 	if (!page)
 		return -ENOMEM;
 	stored = store_absent(blob, blob->base + offset, page);
@@ -157,20 +191,28 @@ static int store_zero_page(struct blob *blob, pgoff_t offset)
 	return stored < 0 ? stored : 0;
 }
 
+/* Is there neither a page nor a location? Family locked. */
 static bool is_absent(struct blob *blob, pgoff_t offset)
 {
 	bool shared;
 	slot_t *place = tree_find(&blob->tree, blob->base + offset, &shared);
 
+	FAMILY_ASSERT_LOCKED(blob->family);
 	return !place || *place == SLOT_EMPTY;
 }
 
+/*
+ * A request holds references to locations, so that these are not used for something else while they are
+ * read. Whoever was faster, or has written there meanwhile, wins: what comes too late is given back.
+ */
 int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
 {
 	struct family *family = blob->family;
 	struct request request;
 	int given, error = 0;
 
+	BLOB_ASSERT_LIVE(blob);
+	ASSERT(cluster > 0 && cluster <= PAGER_CLUSTER);
 	spin_lock(&family->lock);
 	request_fill(&request, blob, offset, cluster);
 	if (request.count == 0) {
@@ -181,9 +223,14 @@ int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
 		return error;
 	}
 	family_unlock(family);
+	/*
+	 * unlocked: the request holds locations, but neither places nor nodes; the caller holds the
+	 * blob, and that its pager.
+	 */
 	given = request.pager->ops->get_pages(request.pager, request.wanted, request.count, request.pages);
 	ASSERT(given != 0 && given <= (int)request.count);
 	spin_lock(&family->lock);
+	/* locked: the family again. The places are looked up anew. */
 	error = request_store(&request, blob, given < 0 ? 0 : (unsigned)given);
 	family_unlock(family);
 	return given < 0 ? given : error;
@@ -195,6 +242,8 @@ bool page_is_at_pager(struct blob *blob, pgoff_t offset)
 	bool shared;
 	slot_t *place = tree_find(&blob->tree, index, &shared);
 
+	FAMILY_ASSERT_LOCKED(blob->family);
+	DEBUG_ASSERT(offset < blob->pages);
 	if (place && *place != SLOT_EMPTY)
 		return slot_is_paged_out(*place);
 	return blob->pager && (!blob->pager->ops->has_page || blob->pager->ops->has_page(blob->pager, index));
@@ -205,12 +254,16 @@ void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
 	pgoff_t end = offset + pages;
 	int error = 0;
 
+	DEBUG_ASSERT(!blob_check_window(blob, offset, pages));
 	while (offset < end && error != -ENOMEM) {
 		bool has = false;
 		slot_t *place;
 
 		spin_lock(&blob->family->lock);
-		/* Without a pager of its own, a blob has only what was paged out: what is absent is skipped. */
+		/*
+		 * Without a pager of its own, a blob has only what was paged out: what is absent
+		 * is skipped.
+		 */
 		if (!blob->pager)
 			offset = tree_next(&blob->tree, blob->base + offset, blob->base + end, &place) -
 				 blob->base;

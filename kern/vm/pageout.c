@@ -1,10 +1,11 @@
 /*
  * Page out and sync: pages of blobs go to a pager.
  *
- * A page that is being written holds still by the rule of copy on write: the writer here has a reference to it, so that
- * whoever wants to change it gets a copy, and the right to write is withdrawn from the mappings first. When the pager is
- * done, the page is either given up, and its location takes its place in every tree that has it; or it stays, and
- * remembers the location: it is clean, until somebody obtains it for writing (page_forget_location).
+ * A page that is being written holds still by the rule of copy on write: the writer here has a
+ * reference to it, so that whoever wants to change it gets a copy, and the right to write is
+ * withdrawn from the mappings first. When the pager is done, the page is either given up, and its
+ * location takes its place in every tree that has it; or it stays, and remembers the location: it is
+ * clean, until somebody obtains it for writing (page_forget_location).
  *
  *   page                                       sync                    page out
  *   ----------------------------------------   ---------------------   ----------------------
@@ -14,8 +15,9 @@
  *   lent by the blob's pager                   -                       -
  *   copied or forgotten by others meanwhile    what was written goes   what was written goes
  *
- * There are no queues of pages: who looks for pages to give up goes through the descriptors in the order of frames, a
- * clock's hand. So a page fault adds to no list, and no list has to be kept right.
+ * There are no queues of pages: who looks for pages to give up goes through the descriptors in the
+ * order of frames, a clock's hand. So a page fault adds to no list, and no list has to be kept
+ * right.
  */
 #include <asm/errno.h>
 
@@ -42,6 +44,9 @@ int vm_set_store(struct pager *pager)
 	before = store.pager;
 	store.pager = pager;
 	spin_unlock(&store.lock);
+	/*
+	 * Families that have pages there hold it themselves; only who has none yet goes to the new one.
+	 */
 	pager_unref(before);
 	return 0;
 }
@@ -53,18 +58,20 @@ void page_forget_location(struct family *family, struct page *page)
 	FAMILY_ASSERT_LOCKED(family);
 	if (page->state != PAGE_BLOB || location == 0)
 		return;
+	ASSERT(family->store && page->owner == family);
 	page->in_use = 0;
 	family->store->ops->location_unref(family->store, location);
 }
 
 /*
- * The pager that takes the family's pages, with a reference: the one that has some already, the blobs' own, or the store.
- * NULL: none. Family locked.
+ * The pager that takes the family's pages, with a reference: the one that has some already, the
+ * blobs' own, or the store. NULL: none. Family locked.
  */
 static struct pager *choose_pager(struct family *family, struct pager *own)
 {
 	struct pager *pager = family->store;
 
+	FAMILY_ASSERT_LOCKED(family);
 	if (!pager && own && own->ops->put_pages)
 		pager = own;
 	if (pager) {
@@ -84,6 +91,8 @@ static struct pager *choose_pager(struct family *family, struct pager *own)
 /* Removes every translation of a page of the family. Family locked. */
 static void forget_everywhere(struct family *family, pgoff_t index, slot_t slot)
 {
+	FAMILY_ASSERT_LOCKED(family);
+	DEBUG_ASSERT(slot_is_page(slot));
 	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
 		bool shared;
 		slot_t *place;
@@ -97,8 +106,9 @@ static void forget_everywhere(struct family *family, pgoff_t index, slot_t slot)
 }
 
 /*
- * Puts a page's location, which it has, in its place everywhere. The caller found it in the blob, and has `own` references,
- * which keep it. A page that only this blob has costs no look at the family's others. Family locked.
+ * Puts a page's location, which it has, in its place everywhere. The caller found it in the blob,
+ * and has `own` references, which keep it. A page that only this blob has costs no look at the
+ * family's others. Family locked.
  */
 static void give_up(struct blob *blob, struct page *page, uint32_t own)
 {
@@ -110,6 +120,9 @@ static void give_up(struct blob *blob, struct page *page, uint32_t own)
 	bool shared;
 	slot_t *place = tree_find(&blob->tree, index, &shared);
 
+	FAMILY_ASSERT_LOCKED(family);
+	ASSERT(page->state == PAGE_BLOB && page->wired == 0 && page_location(page) != 0);
+	ASSERT(place && *place == slot_of_page(page));
 	if (!shared && page->refs == own + 1) {
 		blob_forget_translations(blob, index - blob->base, index - blob->base + 1, NULL);
 		*place = location;
@@ -117,6 +130,8 @@ static void give_up(struct blob *blob, struct page *page, uint32_t own)
 		forget_everywhere(family, index, slot_of_page(page));
 		slots = family_replace(family, index, slot_of_page(page), location);
 	}
+	/* Each slot has a reference to the location now, and gives up one to the page. */
+	ASSERT(slots > 0 && page->refs >= slots + own);
 	for (unsigned i = 0; i < slots; i++) {
 		pager->ops->location_ref(pager, slot_location(location));
 		page_release(family, page);
@@ -142,6 +157,9 @@ static void writing_add(struct writing *writing, struct page *page)
 	pgoff_t offset = page->index - blob->base;
 	bool shared;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
+	ASSERT(writing->count < PAGER_CLUSTER);
+	ASSERT(page->owner == blob->family && page_location(page) == 0);
 	/* A page below a shared node is entered nowhere with the right to write. */
 	(void)tree_find(&blob->tree, page->index, &shared);
 	if (!shared)
@@ -156,6 +174,8 @@ static void writing_collect(struct writing *writing)
 	struct blob *blob = writing->blob;
 	slot_t *place;
 
+	FAMILY_ASSERT_LOCKED(blob->family);
+	ASSERT(writing->cursor >= blob->base && writing->cursor < writing->end);
 	writing->count = 0;
 	for (unsigned slots = 0; slots < COLLECT_SLOTS && writing->count < PAGER_CLUSTER; slots++) {
 		pgoff_t index = tree_next(&blob->tree, writing->cursor, writing->end, &place);
@@ -177,18 +197,20 @@ static void writing_collect(struct writing *writing)
 	}
 }
 
-/* Is the page still the blob's at its index? */
+/* Is the page still the blob's at its index? Family locked. */
 static bool is_still_there(struct blob *blob, const struct page *page)
 {
 	bool shared;
 	slot_t *place = tree_find(&blob->tree, page->index, &shared);
 
+	FAMILY_ASSERT_LOCKED(blob->family);
 	return place && *place == slot_of_page((struct page *)page);
 }
 
 /*
- * After a page was written: takes over the reference to its location. If the blob has it no longer, others still may: then it
- * is theirs, and as it was written. Two who write a page at once both come here; the second's location goes. Family locked.
+ * After a page was written: takes over the reference to its location. If the blob has it no longer,
+ * others still may: then it is theirs, and as it was written. Two who write a page at once both come
+ * here; the second's location goes. Family locked.
  */
 static void written(struct writing *writing, const struct page_put *put)
 {
@@ -196,18 +218,25 @@ static void written(struct writing *writing, const struct page_put *put)
 	struct pager *pager = family->store;
 	struct page *page = put->page;
 
+	FAMILY_ASSERT_LOCKED(family);
+	ASSERT(pager && put->location != 0 && page->refs > 0);
 	if (page_location(page) == 0 && page->refs > 1)
 		page->in_use = put->location;
 	else
 		pager->ops->location_unref(pager, put->location);
 	if (writing->give_up && page->wired == 0 && is_still_there(writing->blob, page))
 		give_up(writing->blob, page, 1);
+	/* The reference of writing_add(). */
 	page_release(family, page);
 }
 
-/* Is the pager the family's store, now that it has written pages? Only what is at the store can be found again. Family locked. */
+/*
+ * Is the pager the family's store, now that it has written pages? Only what is at the store can be
+ * found again. Family locked.
+ */
 static bool is_store(struct family *family, struct pager *pager)
 {
+	FAMILY_ASSERT_LOCKED(family);
 	if (!family->store) {
 		pager->refs++;
 		family->store = pager;
@@ -223,6 +252,12 @@ static int writing_carry_out(struct writing *writing, struct pager *pager)
 	bool kept;
 
 	spin_lock(&family->lock);
+	/*
+	 * locked: the family again. Of the pages only that they are held, and as they were written, is
+	 * still known.
+	 */
+	FAMILY_ASSERT_LOCKED(family);
+	ASSERT(writing->count > 0);
 	kept = !error && is_store(family, pager);
 	for (unsigned i = 0; i < writing->count; i++) {
 		struct page_put *put = &writing->puts[i];
@@ -242,6 +277,10 @@ static int writing_carry_out(struct writing *writing, struct pager *pager)
 	return error;
 }
 
+/*
+ * blob_sync() and blob_page_out(): collects and writes up to a cluster at a time. What was written
+ * stays so if a later cluster fails.
+ */
 static int write_window(struct blob *blob, pgoff_t offset, pgoff_t pages, bool give_up)
 {
 	struct writing writing = {.blob = blob,
@@ -262,6 +301,7 @@ static int write_window(struct blob *blob, pgoff_t offset, pgoff_t pages, bool g
 		family_unlock(blob->family);
 		if (!pager)
 			return -ENODEV;
+		/* unlocked: the pages collected are held, and so is the pager. */
 		if (writing.count > 0)
 			error = writing_carry_out(&writing, pager);
 		pager_unref(pager);

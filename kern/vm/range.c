@@ -1,10 +1,11 @@
 /*
  * What is done to ranges of a map: map, reserve, unmap, protect.
  *
- * Every change is made in two steps: check and allocate, then a part that cannot fail, all in one section
- * of the map's lock. A range may lie in a submap or reach over several; entries at its ends are split,
- * and neighbours that become alike are joined again. The entries themselves are map.c's; what does not change the
- * layout (contents, wiring, advice, listing) is in range_use.c, changing a mapping's size in resize.c.
+ * Every change is made in two steps: check and allocate, then a part that cannot fail, all in one
+ * section of the map's lock. A range may lie in a submap or reach over several; entries at its ends
+ * are split, and neighbours that become alike are joined again. The entries themselves are map.c's;
+ * what does not change the layout (contents, wiring, advice, listing) is in range_use.c, changing a
+ * mapping's size in resize.c.
  */
 #include <asm/errno.h>
 #include <vm/layout.h>
@@ -34,6 +35,8 @@ int range_for_each(struct map *map, vaddr_t start, vaddr_t end, bool whole, rang
 	struct map_entry *entry = map_first_above(map, start);
 	vaddr_t cursor = start;
 
+	MAP_ASSERT_LOCKED(map);
+	DEBUG_ASSERT(start < end);
 	while (entry && entry->start < end) {
 		struct map_entry *next = entry->next;
 		vaddr_t entry_end = entry->end;
@@ -49,6 +52,12 @@ int range_for_each(struct map *map, vaddr_t start, vaddr_t end, bool whole, rang
 			error = visit(entry, part_start, part_end, context);
 		if (error)
 			return error;
+		/*
+		 * locked: a visit may replace its entry and join it with the one before, but neither
+		 * unlocks the map nor touches the next.
+		 */
+		MAP_ASSERT_LOCKED(map);
+		DEBUG_ASSERT(!next || next->start >= entry_end);
 		cursor = entry_end;
 		entry = next;
 	}
@@ -70,6 +79,7 @@ int split_reserve_fill(struct split_reserve *reserve, struct map *map, vaddr_t s
 	unsigned needed = splits_at(map, start) + splits_at(map, end);
 
 	MAP_ASSERT_WRITING(map);
+	DEBUG_ASSERT(start < end);
 	for (reserve->count = 0; reserve->count < needed; reserve->count++) {
 		struct map_entry *spare = entry_create(ENTRY_RESERVED, "");
 
@@ -82,28 +92,42 @@ int split_reserve_fill(struct split_reserve *reserve, struct map *map, vaddr_t s
 	return 0;
 }
 
+/* Frees what was not used: spares are in no map, and refer to nothing. */
 void split_reserve_drain(struct split_reserve *reserve)
 {
 	while (reserve->count > 0)
 		entry_destroy(reserve->spare[--reserve->count]);
 }
 
+/*
+ * Where a range cuts an entry at both ends, its middle part is what is returned, and both others stay
+ * beside it.
+ */
 struct map_entry *entry_clip(struct map_entry *entry, vaddr_t start, vaddr_t end,
 			     struct split_reserve *reserve)
 {
+	MAP_ASSERT_WRITING(entry->map);
+	DEBUG_ASSERT(entry->start < end && start < entry->end);
+	DEBUG_ASSERT(entry->start >= start || reserve->count > 0);
 	if (entry->start < start) {
 		struct map_entry *upper = reserve->spare[--reserve->count];
 
 		entry_split(entry, start, upper);
 		entry = upper;
 	}
+	DEBUG_ASSERT(end >= entry->end || reserve->count > 0);
 	if (end < entry->end)
 		entry_split(entry, end, reserve->spare[--reserve->count]);
+	DEBUG_ASSERT(entry->start >= start && entry->end <= end);
 	return entry;
 }
 
 /* ---- Unmapping ----------------------------------------------------------------------------------- */
 
+/*
+ * Entries of the layout stay. What is in a submap of the layout may go: that is not visited as an
+ * entry.
+ */
 static int check_unmap(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	(void)start, (void)end, (void)context;
@@ -112,14 +136,20 @@ static int check_unmap(struct map_entry *entry, vaddr_t start, vaddr_t end, void
 
 int range_check_unmap(struct map *map, vaddr_t start, vaddr_t end)
 {
+	MAP_ASSERT_WRITING(map);
 	return range_for_each(map, start, end, false, check_unmap, NULL);
 }
 
-/* After an entity or submap has lost [start, end), all of it or one end: it goes, or gives up the space. */
+/*
+ * After an entity or submap has lost [start, end), all of it or one end: it goes, or gives up the
+ * space.
+ */
 static void shrink_submap(struct map_entry *entry, vaddr_t start, vaddr_t end)
 {
 	struct map *submap = entry->submap;
 
+	MAP_ASSERT_WRITING(entry->map);
+	DEBUG_ASSERT(submap->top == entry->map->top && start < end);
 	if (entry->permanent)
 		return;
 	if (start <= entry->start && end >= entry->end) {
@@ -135,10 +165,16 @@ static void shrink_submap(struct map_entry *entry, vaddr_t start, vaddr_t end)
 	}
 }
 
+/*
+ * What is at the ends is split, so that only whole entries are removed. An entity or submap shrinks
+ * with what it loses at an end; one that is left without its middle keeps its range, with a hole in it.
+ */
 void range_unmap(struct map *map, vaddr_t start, vaddr_t end, struct split_reserve *reserve)
 {
 	struct map_entry *entry = map_first_above(map, start);
 
+	MAP_ASSERT_WRITING(map);
+	DEBUG_ASSERT(start < end);
 	while (entry && entry->start < end) {
 		struct map_entry *next = entry->next;
 		vaddr_t part_start = higher(entry->start, start);
@@ -168,8 +204,14 @@ int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes)
 		error = range_check_unmap(map, start, start + size_bytes);
 	if (!error)
 		error = split_reserve_fill(&reserve, map, start, start + size_bytes);
-	if (!error)
+	if (!error) {
 		range_unmap(map, start, start + size_bytes, &reserve);
+		/*
+		 * What is unmapped is split at both ends, if at all: nothing is left over to be
+		 * freed.
+		 */
+		DEBUG_ASSERT(reserve.count == 0);
+	}
 	map_write_unlock(map);
 	return error;
 }
@@ -193,6 +235,7 @@ static int insertion_decide(const struct insertion *in, struct map **where, vadd
 	const struct placement *place = in->place;
 	int error;
 
+	MAP_ASSERT_WRITING(in->map);
 	*where = in->map;
 	if ((place->flags & PLACE_FIXED) && place->address + in->bytes > place->address)
 		*where = map_containing(in->map, place->address, place->address + in->bytes);
@@ -201,6 +244,7 @@ static int insertion_decide(const struct insertion *in, struct map **where, vadd
 		error = range_check_unmap(*where, *address, *address + in->bytes);
 	if (error)
 		return error;
+	/* A root's own level is the layout: only who makes arenas adds to it. */
 	if ((*where)->depth == 0 && (*where)->user && (!in->layout || (place->flags & PLACE_REPLACE)))
 		return -ENOMEM;
 	if (in->entry->prot & ~(*where)->ceiling)
@@ -214,12 +258,15 @@ static void insertion_commit(const struct insertion *in, struct map *where, vadd
 	struct map_entry *entry = in->entry;
 	struct map_entry *part = in->parts;
 
+	DEBUG_ASSERT(where->lock == in->map->lock);
+	DEBUG_ASSERT(!part || entry->kind == ENTRY_ENTITY);
 	entry->start = address;
 	entry->end = address + in->bytes;
 	entry->max_prot &= where->ceiling;
 	entry_insert(where, entry);
 	if (!entry->submap)
 		return;
+	/* The submap was made for in->map; what it is below of has been decided since. */
 	entry->submap->depth = where->depth + 1;
 	entry->submap->ceiling &= where->ceiling;
 	map_set_bounds(entry->submap, address, address + in->bytes);
@@ -248,8 +295,11 @@ static int insert_placed(const struct insertion *in, vaddr_t *out)
 	if (!error && replace)
 		error = split_reserve_fill(&reserve, where, address, address + in->bytes);
 	if (!error) {
-		if (replace)
+		if (replace) {
 			range_unmap(where, address, address + in->bytes, &reserve);
+			DEBUG_ASSERT(reserve.count == 0);
+		}
+		DEBUG_ASSERT(page_aligned(address) && address >= where->start);
 		insertion_commit(in, where, address);
 		*out = address;
 	}
@@ -281,6 +331,7 @@ int map_place_submap(struct map *parent, const struct placement *place, uint64_t
 							  .entry = entry,
 							  .layout = true},
 				      &address);
+	/* On an error the entry takes the submap along, and that its reference to the arena. */
 	if (error)
 		entry_destroy(entry);
 	else
@@ -314,6 +365,7 @@ static struct map_entry *blob_entry(struct blob *blob, pgoff_t offset, const str
 {
 	struct map_entry *entry = entry_create(ENTRY_BLOB, how->name);
 
+	BLOB_ASSERT_LIVE(blob);
 	if (!entry)
 		return NULL;
 	entry->blob = blob;
@@ -344,6 +396,10 @@ static int map_blob_taking(struct map *map, const struct placement *place, struc
 	return error;
 }
 
+/*
+ * 0, or what is wrong with the request for a mapping: -EINVAL, -EACCES. Which rights the map allows is
+ * decided with its lock held.
+ */
 static int check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages, const struct mapping *how)
 {
 	if (blob_check_window(blob, offset, pages) || how->inherit > INHERIT_NONE)
@@ -389,6 +445,7 @@ static struct map_entry *segment_entry(const struct segment *segment)
 	struct blob *blob = segment->blob;
 	struct map_entry *entry;
 
+	/* Either way the entry gets a reference of its own, the clone's first or one more. */
 	if (!private)
 		blob_ref(blob);
 	else if (blob_clone(segment->blob, segment->blob_offset, segment->pages, &blob))
@@ -399,6 +456,7 @@ static struct map_entry *segment_entry(const struct segment *segment)
 	return entry;
 }
 
+/* Destroys entries that are in no map yet, in a list through `next`. */
 static void destroy_list(struct map_entry *list)
 {
 	while (list) {
@@ -409,7 +467,10 @@ static void destroy_list(struct map_entry *list)
 	}
 }
 
-/* Makes the entries of all segments, in a list through `next`, with addresses relative to the entity's start. */
+/*
+ * Makes the entries of all segments, in a list through `next`, with addresses relative to the
+ * entity's start.
+ */
 static struct map_entry *segment_entries(const struct entity *entity)
 {
 	struct map_entry *list = NULL;
@@ -423,12 +484,17 @@ static struct map_entry *segment_entries(const struct entity *entity)
 		}
 		entry->start = pages_to_bytes(entity->segments[i].place);
 		entry->end = entry->start + pages_to_bytes(entity->segments[i].pages);
+		DEBUG_ASSERT(entry->end <= pages_to_bytes(entity->pages));
 		entry->next = list;
 		list = entry;
 	}
 	return list;
 }
 
+/*
+ * All parts are made before the map is locked: clones may take long, and can fail. They go in together
+ * or not at all.
+ */
 int map_entity(struct map *map, const struct placement *place, struct entity *entity, vaddr_t *out)
 {
 	struct insertion in = {.map = map, .place = place, .bytes = pages_to_bytes(entity->pages)};
@@ -461,6 +527,7 @@ struct protection {
 	struct split_reserve reserve;
 };
 
+/* Only mappings have rights to be changed, and no more than their limit says. */
 static int check_protect(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	const struct protection *change = context;
@@ -469,11 +536,17 @@ static int check_protect(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 	return entry->kind != ENTRY_BLOB || (change->prot & ~entry->max_prot) ? -EACCES : 0;
 }
 
+/*
+ * Gives the entry's part of the range the rights, and joins it with the one before if it can be. Cannot
+ * fail.
+ */
 static int protect_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	struct protection *change = context;
 	vm_prot_t taken = entry->prot & ~change->prot;
 
+	MAP_ASSERT_WRITING(entry->map);
+	DEBUG_ASSERT(!(change->prot & ~entry->max_prot));
 	if (entry->prot != change->prot) {
 		entry = entry_clip(entry, start, end, &change->reserve);
 		spin_lock(&entry->blob->family->lock);
@@ -492,10 +565,12 @@ void range_merge_at(struct map *map, vaddr_t address)
 {
 	struct map_entry *entry = map_find(map, address);
 
+	MAP_ASSERT_WRITING(map);
 	if (entry && entry->start == address)
 		entry_merge(entry);
 }
 
+/* Checked for the whole range first: then no part of it changes unless all does. */
 int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot)
 {
 	struct protection change = {.prot = prot};

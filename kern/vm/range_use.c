@@ -1,8 +1,9 @@
 /*
- * What is done with ranges of a map without changing what is mapped there: contents, look-ups, wiring, advice, and the list of
- * entries.
+ * What is done with ranges of a map without changing what is mapped there: contents, look-ups,
+ * wiring, advice, and the list of entries.
  *
- * As in range.c, whose visits of a range's entries all of this uses, what can fail is checked and allocated first.
+ * As in range.c, whose visits of a range's entries all of this uses, what can fail is checked and
+ * allocated first.
  */
 #include <asm/errno.h>
 
@@ -17,13 +18,17 @@ static int check_blob(struct map_entry *entry, vaddr_t start, vaddr_t end, void 
 	return entry->kind == ENTRY_BLOB ? 0 : -ENOMEM;
 }
 
-/* The same for decommit; and what it may need memory for is done here, so that all of the range is forgotten, or nothing. */
+/*
+ * The same for decommit; and what it may need memory for is done here, so that all of the range is
+ * forgotten, or nothing.
+ */
 static int prepare_decommit(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	int error = check_blob(entry, start, end, context);
 	struct blob *blob = entry->blob;
 	pgoff_t first, last;
 
+	MAP_ASSERT_LOCKED(entry->map);
 	if (error)
 		return error;
 	if (blob->fixed)
@@ -31,6 +36,7 @@ static int prepare_decommit(struct map_entry *entry, vaddr_t start, vaddr_t end,
 	first = entry_offset_at(entry, start);
 	last = first + ((end - start) >> PAGE_SHIFT);
 	spin_lock(&blob->family->lock);
+	DEBUG_ASSERT(!blob_check_window(blob, first, last - first));
 	error = blob_is_wired(blob, first, last) ? -EBUSY : 0;
 	if (!error)
 		error = tree_unshare_ends(&blob->tree, blob->base + first, blob->base + last);
@@ -38,12 +44,15 @@ static int prepare_decommit(struct map_entry *entry, vaddr_t start, vaddr_t end,
 	return error;
 }
 
+/* The second pass: fails only if somebody shares or wires the blob between the two. */
 static int decommit_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
+	MAP_ASSERT_LOCKED(entry->map);
 	(void)context;
 	return blob_decommit(entry->blob, entry_offset_at(entry, start), (end - start) >> PAGE_SHIFT);
 }
 
+/* Between the two passes only the map is locked, to read: its entries stay, and with them the blobs. */
 int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes)
 {
 	vaddr_t end = start + size_bytes;
@@ -71,16 +80,19 @@ int map_check(struct map *map, vaddr_t start, uint64_t size_bytes)
 	return error;
 }
 
+/* *context is where the next page's byte goes: visits come in the order of addresses, without holes. */
 static int residency_of_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	unsigned char **vector = context;
 	pgoff_t pages = (end - start) >> PAGE_SHIFT;
 
+	MAP_ASSERT_LOCKED(entry->map);
 	blob_residency(entry->blob, entry_offset_at(entry, start), pages, *vector);
 	*vector += pages;
 	return 0;
 }
 
+/* In two passes, so that nothing is written to the vector for a range with a hole in it. */
 int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned char *vector)
 {
 	vaddr_t end = start + size_bytes;
@@ -105,6 +117,7 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 	entry = map_find(map, address);
 	if (entry && entry->kind == ENTRY_BLOB) {
 		out->blob = entry->blob;
+		/* The caller's, as the entry may be gone as soon as the map is unlocked. */
 		blob_ref(entry->blob);
 		out->offset = entry_offset_at(entry, page_round_down(address));
 		out->end = entry->end;
@@ -120,12 +133,19 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 
 /* ---- Wiring ------------------------------------------------------------------------------------------------- */
 
-/* Wiring a range, in two passes: every entry's part as a wiring of its own; then these become the entries'. */
+/*
+ * Wiring a range, in two passes: every entry's part as a wiring of its own; then these become the
+ * entries'.
+ */
 struct wire_range {
 	struct wiring_list wirings;
 	struct split_reserve reserve;
 };
 
+/*
+ * The first pass: a wiring for the entry's part. Nothing of the map changes. Whoever wires the pages
+ * also has them writable where the entry may write, or the first write to them would need a copy.
+ */
 static int prepare_wiring(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	struct wire_range *range = context;
@@ -133,6 +153,7 @@ static int prepare_wiring(struct map_entry *entry, vaddr_t start, vaddr_t end, v
 	struct wiring *wiring;
 	int error;
 
+	MAP_ASSERT_WRITING(entry->map);
 	if (entry->wired)
 		return 0;
 	error = wiring_create(entry->blob, entry_offset_at(entry, start), (end - start) >> PAGE_SHIFT,
@@ -142,10 +163,15 @@ static int prepare_wiring(struct map_entry *entry, vaddr_t start, vaddr_t end, v
 	return error;
 }
 
+/*
+ * The second pass: visits the same parts in the same order, and so takes the wirings in the order in
+ * which they were made. Cannot fail.
+ */
 static int commit_wiring(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	struct wire_range *range = context;
 
+	MAP_ASSERT_WRITING(entry->map);
 	if (!entry->wired) {
 		entry = entry_clip(entry, start, end, &range->reserve);
 		wiring_give(wiring_take(&range->wirings), entry);
@@ -174,6 +200,10 @@ int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes)
 				blob_unwire(wiring_take(&range.wirings));
 		} else {
 			(void)range_for_each(map, start, end, true, commit_wiring, &range);
+			/*
+			 * The visits of both passes were the same: every wiring has become an entry's.
+			 */
+			ASSERT(!range.wirings.first);
 			range_merge_at(map, end);
 		}
 		split_reserve_drain(&range.reserve);
@@ -182,10 +212,12 @@ int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes)
 	return error;
 }
 
+/* Parts of a range that are not wired stay as they are. */
 static int unwire_part(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	struct split_reserve *reserve = context;
 
+	MAP_ASSERT_WRITING(entry->map);
 	if (entry->wired) {
 		entry = entry_clip(entry, start, end, reserve);
 		spin_lock(&entry->blob->family->lock);
@@ -224,10 +256,13 @@ struct advising {
 	struct split_reserve reserve;
 };
 
+/* The advice is the entry's own, and no translation depends on it: the family need not be locked. */
 static int advise_part(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	struct advising *advising = context;
 
+	MAP_ASSERT_WRITING(entry->map);
+	DEBUG_ASSERT(advising->advice <= ADVISE_SEQUENTIAL);
 	if (entry->advice != advising->advice) {
 		entry = entry_clip(entry, start, end, &advising->reserve);
 		entry->advice = advising->advice;
@@ -246,20 +281,28 @@ static int advise_for_later(struct map *map, vaddr_t start, vaddr_t end, enum ma
 		return error;
 	(void)range_for_each(map, start, end, true, advise_part, &advising);
 	range_merge_at(map, end);
+	/* Entries at the ends that had the advice already were not split. */
 	split_reserve_drain(&advising.reserve);
 	return 0;
 }
 
+/*
+ * Only a help: if memory or a pager fails, the faults will find out. Sleeps with the map locked to
+ * read.
+ */
 static int will_need_part(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
+	MAP_ASSERT_LOCKED(entry->map);
 	(void)context;
 	if (!entry->blob->fixed)
 		page_in_window(entry->blob, entry_offset_at(entry, start), (end - start) >> PAGE_SHIFT);
 	return 0;
 }
 
+/* Pages that others have wired stay, and are no error. Sleeps with the map locked to read. */
 static int page_out_part(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
+	MAP_ASSERT_LOCKED(entry->map);
 	(void)context;
 	if (entry->blob->fixed)
 		return 0;
@@ -293,9 +336,15 @@ int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_adv
 
 /* ---- Listing --------------------------------------------------------------------------------------------- */
 
+/*
+ * Visits the entries of the map and, behind each passable submap's own, those in it. What a visit
+ * returns, if not 0, ends it.
+ */
 static int walk_map(struct map *map, unsigned depth,
 		    int (*visit)(const struct entry_info *info, void *context), void *context)
 {
+	MAP_ASSERT_LOCKED(map);
+	DEBUG_ASSERT(depth <= MAP_MAX_DEPTH);
 	for (struct map_entry *entry = map->first; entry; entry = entry->next) {
 		struct entry_info info = {.depth = depth,
 					  .kind = entry->kind,

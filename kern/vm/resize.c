@@ -1,22 +1,26 @@
 /*
  * Changing the size and the place of a mapping (map_resize).
  *
- * A mapping that grows shows more of its blob. It stays where it is, if there is room; else it moves, to a place that is
- * chosen like that of a new entry, and its pages with it, as they are the blob's. Everything is checked and allocated first.
+ * A mapping that grows shows more of its blob. It stays where it is, if there is room; else it
+ * moves, to a place that is chosen like that of a new entry, and its pages with it, as they are the
+ * blob's. Everything is checked and allocated first.
  */
 #include <asm/errno.h>
 
 #include "vm_internal.h"
 
 /*
- * May a mapping of `shown` pages of the entry's blob, from `offset` on, come to show `pages`: has the blob so many,
- * and does nobody show the further ones? What they held when somebody last did is gone then.
+ * May a mapping of `shown` pages of the entry's blob, from `offset` on, come to show `pages`: has
+ * the blob so many, and does nobody show the further ones? What they held when somebody last did is
+ * gone then.
  */
 static int check_growth(struct map_entry *entry, pgoff_t offset, pgoff_t shown, pgoff_t pages)
 {
 	struct blob *blob = entry->blob;
 	int error = 0;
 
+	MAP_ASSERT_WRITING(entry->map);
+	ASSERT(shown < pages && offset < blob->pages);
 	if (pages > blob->pages - offset)
 		return -EINVAL;
 	spin_lock(&blob->family->lock);
@@ -32,6 +36,7 @@ static int check_growth(struct map_entry *entry, pgoff_t offset, pgoff_t shown, 
 /* Space between the entry and the next, or the map's end. */
 static uint64_t room_above(const struct map_entry *entry)
 {
+	MAP_ASSERT_WRITING(entry->map);
 	return entry->next ? entry->next->gap : entry->map->end - entry->end;
 }
 
@@ -49,6 +54,7 @@ static int resize_check(struct resize *resize, struct map *map)
 	const struct resize_request *want = resize->want;
 	struct map_entry *entry = map_find(map, want->start);
 
+	MAP_ASSERT_WRITING(map);
 	if (!entry || entry->kind != ENTRY_BLOB || resize->old_end > entry->end)
 		return -EFAULT;
 	resize->entry = entry;
@@ -61,6 +67,7 @@ static int resize_check(struct resize *resize, struct map *map)
 /* Can the mapping grow where it is? */
 static bool resize_fits(const struct resize *resize)
 {
+	DEBUG_ASSERT(resize->new_end > resize->old_end);
 	return resize->old_end == resize->entry->end &&
 	       room_above(resize->entry) >= resize->new_end - resize->old_end;
 }
@@ -72,6 +79,7 @@ static int resize_choose(const struct resize *resize, struct map **target, vaddr
 	const struct placement *place = &want->place;
 	int error;
 
+	MAP_ASSERT_WRITING(*target);
 	if (place->flags & PLACE_FIXED)
 		*target = map_containing(*target, place->address, place->address + want->new_bytes);
 	error = map_choose(*target, place, want->new_bytes, address);
@@ -83,6 +91,7 @@ static int resize_choose(const struct resize *resize, struct map **target, vaddr
 		return -ENOMEM;
 	if (*address < resize->old_end && want->start < *address + want->new_bytes)
 		return -EINVAL;
+	/* Rights that the target does not allow are not taken away in silence. */
 	return resize->entry->prot & ~(*target)->ceiling ? -EACCES : 0;
 }
 
@@ -91,6 +100,7 @@ static int resize_wire(const struct resize *resize, pgoff_t offset, pgoff_t page
 {
 	const struct map_entry *entry = resize->entry;
 
+	MAP_ASSERT_WRITING(entry->map);
 	*out = NULL;
 	if (!entry->wired)
 		return 0;
@@ -108,11 +118,13 @@ static int resize_in_place(const struct resize *resize)
 
 	if (error)
 		return error;
+	/* The new wiring counts all pages already, so that none is unwired while the old one ends. */
 	if (wiring) {
 		spin_lock(&entry->blob->family->lock);
 		entry_unwire(entry);
 		family_unlock(entry->blob->family);
 	}
+	ASSERT(resize->new_end > entry->end && !entry->wired);
 	entry_set_range(entry, entry->start, resize->new_end);
 	if (wiring)
 		wiring_give(wiring, entry);
@@ -149,10 +161,12 @@ static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *
 	moved->advice = resize->entry->advice;
 	moved->blob = resize->entry->blob;
 	moved->offset = entry_offset_at(resize->entry, want->start);
+	DEBUG_ASSERT(!(moved->prot & ~moved->max_prot));
 	moved->start = address;
 	moved->end = address + want->new_bytes;
 	error = resize_wire(resize, moved->offset, want->new_bytes >> PAGE_SHIFT, &wiring);
 	if (error) {
+		/* Its reference is not taken yet. */
 		moved->blob = NULL;
 		split_reserve_drain(&new_ends);
 		split_reserve_drain(&old_ends);
@@ -161,6 +175,7 @@ static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *
 	}
 	/* From here on resize->entry may be gone: what is replaced can be another part of it. */
 	range_unmap(target, moved->start, moved->end, &new_ends);
+	DEBUG_ASSERT(new_ends.count == 0);
 	/* Not before: a reference without a mapping would keep pages that were replaced. */
 	blob_ref(moved->blob);
 	entry_insert(target, moved);
@@ -174,11 +189,16 @@ static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *
 	return 0;
 }
 
+/*
+ * map_resize() with the request checked. A fixed place means a move, whatever the lengths are; else the
+ * mapping stays where it is as long as it can. Writing.
+ */
 static int resize_locked(struct resize *resize, struct map *map, struct map *target, vaddr_t *out)
 {
 	const struct resize_request *want = resize->want;
 	int error = resize_check(resize, map);
 
+	DEBUG_ASSERT(target->lock == map->lock);
 	if (error)
 		return error;
 	if (want->place.flags & PLACE_FIXED)
@@ -196,11 +216,15 @@ static int resize_locked(struct resize *resize, struct map *map, struct map *tar
 		if (error)
 			return error;
 		range_unmap(map, resize->new_end, resize->old_end, &reserve);
+		DEBUG_ASSERT(reserve.count == 0);
 	}
 	*out = want->start;
 	return 0;
 }
 
+/*
+ * Both maps have one lock, as they are of one tree; so the old and the new place change in one section.
+ */
 int map_resize(struct map *map, struct map *target, const struct resize_request *want, vaddr_t *out)
 {
 	struct resize resize = {.want = want,

@@ -1,10 +1,10 @@
 /*
  * Small kernel objects: a cache for each type, over single pages.
  *
- * A slab page is all objects; its descriptor is the header: `owner` is the cache, `index` the address of the
- * first free object (0: none), `in_use` how many are handed out. Free objects are linked
- * through their first word. A page is in the cache's `partial` list while it has both used and
- * free objects, in no list while it is full; one page without used objects is kept as `empty`.
+ * A slab page is all objects; its descriptor is the header: `owner` is the cache, `index` the
+ * address of the first free object (0: none), `in_use` how many are handed out. Free objects are
+ * linked through their first word. A page is in the cache's `partial` list while it has both used
+ * and free objects, in no list while it is full; one page without used objects is kept as `empty`.
  * Pages come from page.c.
  */
 #include <vm/page.h>
@@ -27,11 +27,13 @@ static struct slab_cache *caches; /* guarded by caches_lock; caches are never ta
 #define FREE_BYTE 0xdf /* in a free object, after its first word */
 #define NEW_BYTE  0xcd /* in an object just handed out */
 
+/* The first word stays: it links free objects. */
 static void object_poison(const struct slab_cache *cache, struct free_object *object)
 {
 	memset(object + 1, FREE_BYTE, cache->object_bytes - sizeof(*object));
 }
 
+/* Panics if a free object was written to; then fills it, so that nobody relies on what is in a new one. */
 static void object_check(const struct slab_cache *cache, struct free_object *object)
 {
 	const uint8_t *bytes = (const uint8_t *)object;
@@ -109,8 +111,13 @@ struct slab_cache *slab_caches(void)
 
 /* ---- Pages of a cache; its lock is held ------------------------------------------------------ */
 
+/*
+ * Puts a page with free objects into `partial`, first: so the last one freed into is the next one used.
+ */
 static void partial_add(struct slab_cache *cache, struct page *page)
 {
+	DEBUG_ASSERT(spin_held(&cache->lock));
+	DEBUG_ASSERT(page->state == PAGE_SLAB && !page->next && !page->previous);
 	page->previous = NULL;
 	page->next = cache->partial;
 	if (page->next != NULL)
@@ -118,8 +125,11 @@ static void partial_add(struct slab_cache *cache, struct page *page)
 	cache->partial = page;
 }
 
+/* Takes a page out of `partial`: it is full, or empty. */
 static void partial_remove(struct slab_cache *cache, struct page *page)
 {
+	DEBUG_ASSERT(spin_held(&cache->lock));
+	DEBUG_ASSERT((page->previous ? page->previous->next : cache->partial) == page);
 	if (page->next != NULL)
 		page->next->previous = page->previous;
 	if (page->previous != NULL)
@@ -134,6 +144,7 @@ static bool cache_grow(struct slab_cache *cache)
 {
 	struct page *page = cache->empty;
 
+	DEBUG_ASSERT(spin_held(&cache->lock) && cache->partial == NULL);
 	if (page != NULL) {
 		cache->empty = NULL;
 		partial_add(cache, page);
@@ -142,6 +153,7 @@ static bool cache_grow(struct slab_cache *cache)
 	page = page_alloc(PAGE_SLAB, 0);
 	if (page == NULL)
 		return false;
+	/* From the last object to the first, so that they are handed out by ascending address. */
 	char *data = page_data(page);
 	struct free_object *next = NULL;
 	for (uint32_t i = cache->per_page; i-- > 0;) {
@@ -157,6 +169,10 @@ static bool cache_grow(struct slab_cache *cache)
 	return true;
 }
 
+/*
+ * The object comes from the first partial page, whichever that is: full pages are in no list, and found
+ * again by an object's address when it is freed.
+ */
 void *slab_alloc(struct slab_cache *cache)
 {
 	spin_lock(&cache->lock);
@@ -166,6 +182,7 @@ void *slab_alloc(struct slab_cache *cache)
 	}
 	struct page *page = cache->partial;
 	struct free_object *object = (struct free_object *)page->index;
+	DEBUG_ASSERT(object != NULL && page->owner == cache && page->in_use < cache->per_page);
 	page->index = (uint64_t)object->next;
 	page->in_use++;
 	cache->objects++;
@@ -179,11 +196,13 @@ void *slab_alloc(struct slab_cache *cache)
 /* Takes a page without used objects out of `partial`. Returns one that is to be freed, or NULL. */
 static struct page *page_emptied(struct slab_cache *cache, struct page *page)
 {
+	DEBUG_ASSERT(page->in_use == 0 && page->owner == cache);
 	partial_remove(cache, page);
 	if (cache->empty == NULL) {
 		cache->empty = page;
 		return NULL;
 	}
+	DEBUG_ASSERT(cache->pages > 1);
 	cache->pages--;
 	return page;
 }
@@ -199,12 +218,14 @@ void slab_free(struct slab_cache *cache, void *memory)
 	object_poison(cache, object);
 	if (page->index == 0)
 		partial_add(cache, page);
+	DEBUG_ASSERT(cache->objects > 0 && page->in_use > 0);
 	object->next = (struct free_object *)page->index;
 	page->index = (uint64_t)object;
 	cache->objects--;
 	if (--page->in_use == 0)
 		surplus = page_emptied(cache, page);
 	spin_unlock(&cache->lock);
+	/* After unlocking: the page allocator's locks need not be waited for inside the cache's. */
 	if (surplus != NULL)
 		page_free(surplus);
 }

@@ -9,8 +9,8 @@
  *  - a change that keeps contents (an absent page becomes the page that its pager has; a page goes to a pager, or comes
  *    back) is true for all who share the node, and is made in place.
  *
- * All trees of a family are guarded by the family's lock, so neither kind can be seen half done. What pages mean to
- * a blob, and who maps them, is blob.c's business.
+ * All trees of a family are guarded by the family's lock, so neither kind can be seen half done.
+ * What pages mean to a blob, and who maps them, is blob.c's business.
  */
 #include <asm/errno.h>
 
@@ -26,21 +26,27 @@ void tree_init(void)
 /* How many indexes a subtree of `height` covers. */
 static pgoff_t span(unsigned height)
 {
+	DEBUG_ASSERT(height <= TREE_MAX_HEIGHT);
 	return (pgoff_t)1 << (TREE_BITS * height);
 }
 
+/* Which slot of a node that heads a subtree of `height` leads to `index`. */
 static unsigned slot_index(pgoff_t index, unsigned height)
 {
+	DEBUG_ASSERT(height > 0 && height <= TREE_MAX_HEIGHT);
 	return (index >> (TREE_BITS * (height - 1))) & (TREE_FANOUT - 1);
 }
 
+/* Is `index` one that the tree's height reaches? If not it is empty, whatever the tree has. */
 static bool tree_covers(const struct tree *tree, pgoff_t index)
 {
 	return index >> (TREE_BITS * tree->height) == 0;
 }
 
+/* One more reference to what is in a slot: for a second slot with the same. */
 static void slot_ref(struct family *family, slot_t slot)
 {
+	DEBUG_ASSERT(!slot_is_paged_out(slot) || family->store);
 	if (slot_is_page(slot))
 		page_ref(slot_page(slot));
 	else if (slot_is_paged_out(slot))
@@ -51,8 +57,13 @@ static void slot_ref(struct family *family, slot_t slot)
 
 static void slot_unref(struct family *family, slot_t slot);
 
+/*
+ * Drops a reference to a node; with the last one what it refers to, and the node. As deep as the tree
+ * is high.
+ */
 static __attribute__((noinline)) void node_unref(struct family *family, struct node *node)
 {
+	FAMILY_ASSERT_LOCKED(family);
 	ASSERT(node->refs > 0);
 	if (--node->refs > 0)
 		return;
@@ -74,18 +85,21 @@ static inline __attribute__((always_inline)) void slot_unref(struct family *fami
 
 /* ---- Nodes set aside before a change, so that the change cannot fail --------------------- */
 
+/* Uninitialized nodes, all of which a change takes: it is counted beforehand exactly. */
 struct node_reserve {
 	struct family *family;
 	struct node *nodes[2 * TREE_MAX_HEIGHT];
 	unsigned count;
 };
 
+/* Frees what is left of a reserve that could not be filled; a change leaves nothing over. */
 static void reserve_drain(struct node_reserve *reserve)
 {
 	while (reserve->count > 0)
 		slab_free(&node_cache, reserve->nodes[--reserve->count]);
 }
 
+/* Sets aside `count` nodes. 0, or -ENOMEM and none. */
 static int reserve_fill(struct node_reserve *reserve, struct family *family, unsigned count)
 {
 	ASSERT(count <= 2 * TREE_MAX_HEIGHT);
@@ -105,6 +119,8 @@ static int reserve_fill(struct node_reserve *reserve, struct family *family, uns
 /* An empty node with one reference. */
 static struct node *reserve_take_empty(struct node_reserve *reserve)
 {
+	DEBUG_ASSERT(reserve->count > 0);
+
 	struct node *node = reserve->nodes[--reserve->count];
 
 	memset(node, 0, sizeof(*node));
@@ -115,6 +131,8 @@ static struct node *reserve_take_empty(struct node_reserve *reserve)
 /* A copy of `shared` with one reference, which is taken from the original's. */
 static struct node *reserve_take_copy(struct node_reserve *reserve, struct node *shared)
 {
+	DEBUG_ASSERT(reserve->count > 0 && shared->refs > 1);
+
 	struct node *node = reserve->nodes[--reserve->count];
 
 	memcpy(node, shared, sizeof(*node));
@@ -134,6 +152,7 @@ static unsigned levels_missing(const struct tree *tree, pgoff_t index)
 
 	while (index >> (TREE_BITS * (tree->height + levels)) != 0)
 		levels++;
+	DEBUG_ASSERT(tree->height + levels <= TREE_MAX_HEIGHT);
 	return levels;
 }
 
@@ -155,6 +174,7 @@ static unsigned nodes_missing(const struct tree *tree, pgoff_t index, bool own)
 	return 0;
 }
 
+/* Puts nodes above the root until the tree covers `index`. An empty tree only becomes higher. */
 static void tree_grow(struct tree *tree, pgoff_t index, struct node_reserve *reserve)
 {
 	while (!tree_covers(tree, index)) {
@@ -168,6 +188,7 @@ static void tree_grow(struct tree *tree, pgoff_t index, struct node_reserve *res
 	}
 }
 
+/* tree_place() where nodes have to be made. 0, or -ENOMEM and nothing changed. */
 static int tree_build(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 {
 	struct node_reserve reserve;
@@ -175,6 +196,7 @@ static int tree_build(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 
 	if (reserve_fill(&reserve, tree->family, nodes_missing(tree, index, own)))
 		return -ENOMEM;
+	/* From here on nothing fails. */
 	tree_grow(tree, index, &reserve);
 	place = &tree->root;
 	for (unsigned height = tree->height; height > 0; height--) {
@@ -189,15 +211,18 @@ static int tree_build(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 		}
 		place = &node->slots[slot_index(index, height)];
 	}
+	DEBUG_ASSERT(reserve.count == 0 && tree_covers(tree, index));
 	reserve_drain(&reserve);
 	*out = place;
 	return 0;
 }
 
+/* The way down is walked twice only where nodes have to be made: then it is counted first how many. */
 int tree_place(struct tree *tree, pgoff_t index, bool own, slot_t **out)
 {
 	slot_t *place = &tree->root;
 
+	FAMILY_ASSERT_LOCKED(tree->family);
 	if (!tree_covers(tree, index))
 		return tree_build(tree, index, own, out);
 	for (unsigned height = tree->height; height > 0; height--) {
@@ -227,19 +252,23 @@ struct subtree {
 	pgoff_t start;
 };
 
+/* Is all of the subtree in [first, end)? Then it need not be entered to be cleared. */
 static bool subtree_inside(struct subtree sub, pgoff_t first, pgoff_t end)
 {
 	return first <= sub.start && sub.start + span(sub.height) <= end;
 }
 
+/* What is below slot `i` of the subtree's node. */
 static struct subtree subtree_child(struct subtree sub, unsigned i)
 {
+	DEBUG_ASSERT(sub.height > 0 && i < TREE_FANOUT);
 	return (struct subtree){sub.height - 1, sub.start + i * span(sub.height - 1)};
 }
 
 /* The slots of a node that meet [first, end), which meets the subtree. */
 static unsigned first_slot(struct subtree sub, pgoff_t first)
 {
+	DEBUG_ASSERT(first < sub.start + span(sub.height));
 	return first <= sub.start ? 0 : (first - sub.start) >> (TREE_BITS * (sub.height - 1));
 }
 
@@ -247,10 +276,14 @@ static unsigned last_slot(struct subtree sub, pgoff_t end)
 {
 	pgoff_t last = end - sub.start - 1;
 
+	DEBUG_ASSERT(end > sub.start);
 	return last >= span(sub.height) ? TREE_FANOUT - 1 : last >> (TREE_BITS * (sub.height - 1));
 }
 
-/* Shared nodes that clearing [first, end) has to copy: those at its ends, which it clears only in part. */
+/*
+ * Shared nodes that clearing [first, end) has to copy: those at its ends, which it clears only in
+ * part.
+ */
 static unsigned nodes_to_copy(slot_t slot, struct subtree sub, pgoff_t first, pgoff_t end, bool shared)
 {
 	unsigned left, right, count;
@@ -268,6 +301,7 @@ static unsigned nodes_to_copy(slot_t slot, struct subtree sub, pgoff_t first, pg
 	return count;
 }
 
+/* An empty node is never kept: a tree is as large as what it has. */
 static bool node_is_empty(const struct node *node)
 {
 	for (unsigned i = 0; i < TREE_FANOUT; i++) {
@@ -277,6 +311,10 @@ static bool node_is_empty(const struct node *node)
 	return true;
 }
 
+/*
+ * Empties [first, end), which meets the subtree at `place`, and frees nodes that become empty. The
+ * reserve has the copies that nodes_to_copy() counted.
+ */
 static void subtree_clear(slot_t *place, struct subtree sub, pgoff_t first, pgoff_t end,
 			  struct node_reserve *reserve)
 {
@@ -295,6 +333,7 @@ static void subtree_clear(slot_t *place, struct subtree sub, pgoff_t first, pgof
 		node = reserve_take_copy(reserve, node);
 		*place = (slot_t)node;
 	}
+	DEBUG_ASSERT(node->refs == 1);
 	last = last_slot(sub, end);
 	for (unsigned i = first_slot(sub, first); i <= last; i++)
 		subtree_clear(&node->slots[i], subtree_child(sub, i), first, end, reserve);
@@ -330,25 +369,33 @@ int tree_unshare_ends(struct tree *tree, pgoff_t first, pgoff_t end)
 	struct subtree all = {tree->height, 0};
 	struct node_reserve reserve;
 
+	FAMILY_ASSERT_LOCKED(tree->family);
 	if (!clip_to_tree(tree, first, &end))
 		return 0;
 	if (reserve_fill(&reserve, tree->family, nodes_to_copy(tree->root, all, first, end, false)))
 		return -ENOMEM;
 	subtree_unshare(&tree->root, all, first, end, &reserve);
+	DEBUG_ASSERT(reserve.count == 0);
 	reserve_drain(&reserve);
 	return 0;
 }
 
+/*
+ * What is shared and all inside the range loses a reference, and is not entered: so clearing takes the
+ * time of what is the tree's alone. An empty tree gets height 0 again.
+ */
 int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end)
 {
 	struct subtree all = {tree->height, 0};
 	struct node_reserve reserve;
 
+	FAMILY_ASSERT_LOCKED(tree->family);
 	if (!clip_to_tree(tree, first, &end))
 		return 0;
 	if (reserve_fill(&reserve, tree->family, nodes_to_copy(tree->root, all, first, end, false)))
 		return -ENOMEM;
 	subtree_clear(&tree->root, all, first, end, &reserve);
+	DEBUG_ASSERT(reserve.count == 0);
 	reserve_drain(&reserve);
 	if (tree->root == SLOT_EMPTY)
 		tree->height = 0;
@@ -358,15 +405,20 @@ int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end)
 /* Nodes that tree_shed() drops at a time. */
 #define SHED_NODES 8u
 
-/* Drops what is below `place`, a node's, until `budget` nodes of the lowest level, or shared ones, are dropped. */
+/*
+ * Drops what is below `place`, a node's, until `budget` nodes of the lowest level, or shared ones,
+ * are dropped.
+ */
 static void subtree_shed(struct family *family, slot_t *place, unsigned height, unsigned *budget)
 {
 	struct node *node = slot_node(*place);
 
+	DEBUG_ASSERT(height > 0 && height <= TREE_MAX_HEIGHT && *budget > 0 && node);
 	for (unsigned i = 0; height > 1 && node->refs == 1 && i < TREE_FANOUT; i++) {
 		if (node->slots[i] == SLOT_EMPTY)
 			continue;
 		subtree_shed(family, &node->slots[i], height - 1, budget);
+		/* The node stays, without what it has lost: the next turn goes on in it. */
 		if (*budget == 0)
 			return;
 	}
@@ -379,6 +431,7 @@ bool tree_shed(struct tree *tree)
 {
 	unsigned budget = SHED_NODES;
 
+	FAMILY_ASSERT_LOCKED(tree->family);
 	if (tree->height > 0 && tree->root != SLOT_EMPTY)
 		subtree_shed(tree->family, &tree->root, tree->height, &budget);
 	else
@@ -388,11 +441,18 @@ bool tree_shed(struct tree *tree)
 	return tree->root != SLOT_EMPTY;
 }
 
+/* `to` is written last, so that it is still empty after an error. */
 int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t end)
 {
 	struct tree shared = *from;
 	int error;
 
+	FAMILY_ASSERT_LOCKED(from->family);
+	DEBUG_ASSERT(to->root == SLOT_EMPTY && to->height == 0);
+	/*
+	 * All of the tree with one reference; what is cut off at its sides copies a way down each, no
+	 * more.
+	 */
 	slot_ref(shared.family, shared.root);
 	error = tree_clear(&shared, 0, first);
 	if (!error)
@@ -407,6 +467,7 @@ int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t 
 
 /* ---- Looking ------------------------------------------------------------------------------- */
 
+/* Resident pages in the part of [first, end) that is in the subtree, which it meets. */
 static pgoff_t subtree_count(slot_t slot, struct subtree sub, pgoff_t first, pgoff_t end)
 {
 	pgoff_t count = 0;
@@ -424,6 +485,7 @@ static pgoff_t subtree_count(slot_t slot, struct subtree sub, pgoff_t first, pgo
 
 pgoff_t tree_count(const struct tree *tree, pgoff_t first, pgoff_t end)
 {
+	FAMILY_ASSERT_LOCKED(tree->family);
 	if (!clip_to_tree(tree, first, &end))
 		return 0;
 	return subtree_count(tree->root, (struct subtree){tree->height, 0}, first, end);
@@ -451,14 +513,17 @@ static pgoff_t subtree_next(slot_t *place, struct subtree sub, pgoff_t first, pg
 	return end;
 }
 
+/* Empty subtrees are skipped as a whole: a sparse tree is walked in the time of what it has. */
 pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out)
 {
 	pgoff_t clipped = end;
 	pgoff_t found;
 
+	FAMILY_ASSERT_LOCKED(tree->family);
 	if (!clip_to_tree(tree, first, &clipped))
 		return end;
 	found = subtree_next(&tree->root, (struct subtree){tree->height, 0}, first, clipped, out);
+	DEBUG_ASSERT(found >= first && found <= clipped);
 	return found < clipped ? found : end;
 }
 
@@ -467,6 +532,7 @@ void tree_usage(struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage
 	pgoff_t index = first;
 	slot_t *place;
 
+	DEBUG_ASSERT(first <= end);
 	*usage = (struct blob_usage){0};
 	while ((index = tree_next(tree, index, end, &place)) < end) {
 		struct page *page = slot_page(*place);
@@ -477,6 +543,7 @@ void tree_usage(struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage
 			continue;
 		}
 		usage->resident++;
+		/* What is lent is the lender's to keep, and never written. */
 		if (page->state != PAGE_BLOB)
 			continue;
 		usage->dirty += page_location(page) == 0;

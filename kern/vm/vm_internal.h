@@ -77,6 +77,7 @@ static inline slot_t slot_of_location(uint32_t location)
 struct node;
 static inline struct node *slot_node(slot_t slot)
 {
+	DEBUG_ASSERT(!(slot & (SLOT_PAGE | SLOT_PAGED_OUT)));
 	return (struct node *)slot;
 }
 
@@ -188,7 +189,8 @@ struct blob {
 	uint32_t visitors;            /* (f) of the references, those of page faults that wait for a pager */
 };
 
-#define BLOB_ASSERT_LIVE(blob) DEBUG_ASSERT((int32_t)(blob)->refs > 0)
+#define BLOB_ASSERT_LIVE(blob)       DEBUG_ASSERT((int32_t)(blob)->refs > 0)
+#define FAMILY_ASSERT_LOCKED(family) DEBUG_ASSERT(spin_held(&(family)->lock))
 
 void blob_init(void);
 void pager_unref(struct pager *pager); /* NULL: nothing */
@@ -292,6 +294,9 @@ void page_forget_location(struct family *family, struct page *page);
 /* Drops a reference to a page of the family's, and with the last its location. Family locked. */
 static inline void page_release(struct family *family, struct page *page)
 {
+	FAMILY_ASSERT_LOCKED(family);
+	/* Who wires a page holds it: the last reference does not go meanwhile. */
+	DEBUG_ASSERT(page->refs > 1 || page->wired == 0);
 	if (unlikely(page_location(page) != 0) && page->refs == 1)
 		page_forget_location(family, page);
 	page_unref(page);
@@ -389,11 +394,10 @@ struct map {
 	vaddr_t check_cursor;           /* (m) in a top, of check.c: where the next slice begins */
 };
 
-#define MAP_ASSERT_LIVE(map)         DEBUG_ASSERT((int32_t)(map)->refs > 0)
-#define ENTITY_ASSERT_LIVE(entity)   DEBUG_ASSERT((int32_t)(entity)->refs > 0)
-#define MAP_ASSERT_LOCKED(map)       DEBUG_ASSERT(rw_held((map)->lock))
-#define MAP_ASSERT_WRITING(map)      DEBUG_ASSERT(rw_held_write((map)->lock))
-#define FAMILY_ASSERT_LOCKED(family) DEBUG_ASSERT(spin_held(&(family)->lock))
+#define MAP_ASSERT_LIVE(map)       DEBUG_ASSERT((int32_t)(map)->refs > 0)
+#define ENTITY_ASSERT_LIVE(entity) DEBUG_ASSERT((int32_t)(entity)->refs > 0)
+#define MAP_ASSERT_LOCKED(map)     DEBUG_ASSERT(rw_held((map)->lock))
+#define MAP_ASSERT_WRITING(map)    DEBUG_ASSERT(rw_held_write((map)->lock))
 
 /* A part of global data space (arena.c). */
 struct arena {
@@ -462,6 +466,7 @@ static inline bool entry_is_passable(const struct map_entry *entry)
 /* The page of the entry's blob that is at `address`. */
 static inline pgoff_t entry_offset_at(const struct map_entry *entry, vaddr_t address)
 {
+	DEBUG_ASSERT(address >= entry->start && address < entry->end);
 	return entry->offset + ((address - entry->start) >> PAGE_SHIFT);
 }
 

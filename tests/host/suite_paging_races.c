@@ -24,13 +24,24 @@ static uintptr_t finish(pthread_t thread)
 
 /* ---- Stores to a page that is being copied from ---------------------------------------------------- */
 
-#define COPIES         1500
+#define COPIES         400
+#define MAX_YIELDS     100
 #define SOURCE_WORDS   16   /* that the program uses */
 #define KERNELS_OFFSET 2048 /* of the word that the kernel writes */
 
 static struct map *source_root;
 static struct blob *source;
-static _Atomic bool copied; /* all COPIES times */
+static _Atomic bool copied;     /* all COPIES times */
+static _Atomic uint64_t stores; /* of the program */
+
+/* Until the program is at it, on another CPU; but not for ever, should it get no time. */
+static void let_program_store(void)
+{
+	uint64_t enough = stores + SOURCE_WORDS;
+
+	for (unsigned i = 0; i < MAX_YIELDS && stores < enough; i++)
+		sched_yield();
+}
 
 /*
  * A pager that is slow: while a copy waits for its page, the source is written, which has to copy the page that is being
@@ -39,7 +50,7 @@ static _Atomic bool copied; /* all COPIES times */
 static int slow_get(struct pager *pager, const struct page_wanted *wanted, unsigned count, struct page **out)
 {
 	(void)pager, (void)count;
-	sched_yield();
+	let_program_store();
 	if (blob_write(source, KERNELS_OFFSET, &wanted[0].index, sizeof(uint64_t)))
 		return -EIO;
 	out[0] = page_alloc(PAGE_BLOB, PAGE_ALLOC_ZERO);
@@ -84,6 +95,7 @@ static void *store_often(void *argument)
 		wrong += program_load(source_root, va, &found, sizeof(found)) || found != *last;
 		*last = found + 1;
 		wrong += program_store(source_root, va, last, sizeof(*last)) != 0;
+		stores++;
 	}
 	program_enter(NULL);
 	return (void *)wrong;
@@ -120,7 +132,7 @@ static void stores_while_copied(void)
 #define PAGES      96 /* of the blob that all use, which has more than one tree node */
 #define SPACES     2
 #define LOCATIONS  2048
-#define STEPS      1500
+#define STEPS      1000
 #define ACCESSES   4 /* in each step */
 #define MAX_WIRED  8
 #define OTHER_WORD (8 * SIM_CPUS) /* offset in a page of one that is nobody's */

@@ -336,7 +336,7 @@ void do_blob_clone(void)
 	model_touch(to, 0, to->pages);
 }
 
-void model_collect(void)
+void model_collect_entities(void)
 {
 	for (unsigned e = 0; e < MODEL_ENTITIES; e++) {
 		struct model_entity *entity = &m.entity[e];
@@ -347,6 +347,11 @@ void model_collect(void)
 		for (unsigned s = 0; s < entity->count; s++)
 			m.blob[entity->segment[s].blob].segments--;
 	}
+}
+
+void model_collect(void)
+{
+	model_collect_entities();
 	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
 		struct model_blob *blob = &m.blob[b];
 

@@ -88,12 +88,15 @@ static void check_blob(const struct model_blob *blob, unsigned first, unsigned e
 
 static void check_wirings(void)
 {
+	static uint16_t counts[MODEL_PAGES];
+
+	count_wirings(counts);
 	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
 		const struct model_blob *blob = &m.blob[b];
 
 		for (unsigned i = 0; blob->blob && i < blob->pages; i++) {
 			if (m.page[blob->page[i]].state == MPAGE_MEMORY)
-				AGREE_EQ(slot_page(blob_slot(blob, i))->wired, page_wirings(blob->page[i]));
+				AGREE_EQ(slot_page(blob_slot(blob, i))->wired, counts[blob->page[i]]);
 		}
 	}
 }
@@ -103,7 +106,7 @@ static void check_counts(void)
 {
 	unsigned memory = 0, located = 0;
 
-	for (unsigned page = 1; page < MODEL_PAGES; page++) {
+	for (unsigned page = 1; page < m.pages_end; page++) {
 		memory += m.page[page].state == MPAGE_MEMORY;
 		located += m.page[page].state == MPAGE_OUT ||
 			   (m.page[page].state == MPAGE_MEMORY && m.page[page].located);

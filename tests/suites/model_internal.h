@@ -145,6 +145,7 @@ struct model {
 	struct model_root root[MODEL_ROOTS];
 	struct model_region region[MODEL_REGIONS];
 	struct page *memory; /* where contents are: a run of MODEL_PAGES */
+	unsigned pages_end;  /* above all pages that were ever in use */
 	uint32_t families;
 	bool store_set;
 	uint64_t blob_pages; /* PAGE_BLOB before the stream */
@@ -233,10 +234,10 @@ enum fault_case model_obtain(struct model_blob *blob, unsigned i, bool write);
 /* The page becomes absent. */
 void model_forget(struct model_blob *blob, unsigned i);
 
-/* Where wirings are: of the blob's own, and of the page over all blobs. */
+/* Where wirings are: of the blob's own, and of the page over all blobs; how many of each page. */
 bool blob_wired_at(const struct model_blob *blob, unsigned i);
 bool page_wired(unsigned page);
-unsigned page_wirings(unsigned page);
+void count_wirings(uint16_t counts[MODEL_PAGES]);
 
 /* Takes over what has changed in a blob's family, or everywhere, and changes no contents. */
 void model_adopt(const struct model_blob *blob);
@@ -305,6 +306,7 @@ bool blob_shown_at(const struct model_blob *blob, unsigned i);
 
 /* Blobs and entities that nobody has any more are gone. */
 void model_collect(void);
+void model_collect_entities(void);
 
 /* ---- model_space.c ------------------------------------------------------------------------------- */
 

@@ -22,6 +22,8 @@ unsigned page_make(enum model_state state)
 		page++;
 	ASSERT(page < MODEL_PAGES);
 	m.page[page] = (struct model_page){.state = state};
+	if (page >= m.pages_end)
+		m.pages_end = page + 1;
 	return page;
 }
 
@@ -193,25 +195,31 @@ bool blob_wired_at(const struct model_blob *blob, unsigned i)
 	return wirings_at(blob, i) > 0;
 }
 
-unsigned page_wirings(unsigned page)
+void count_wirings(uint16_t counts[MODEL_PAGES])
 {
-	unsigned left = m.page[page].holds;
-	unsigned count = 0;
+	memset(counts, 0, MODEL_PAGES * sizeof(counts[0]));
+	for (unsigned w = 0; w < MODEL_WIRINGS; w++) {
+		const struct model_wiring *wiring = &m.wiring[w];
 
-	for (unsigned b = 0; b < MODEL_BLOBS && left > 0; b++) {
-		for (unsigned i = 0; m.blob[b].blob && i < m.blob[b].pages; i++) {
-			if (m.blob[b].page[i] != page)
-				continue;
-			left--;
-			count += wirings_at(&m.blob[b], i);
+		for (unsigned i = 0; wiring->wiring && i < wiring->pages; i++)
+			counts[m.blob[wiring->blob].page[wiring->first + i]]++;
+	}
+	for (unsigned r = 0; r < MODEL_ROOTS; r++) {
+		for (unsigned c = 0; m.root[r].map && c < MODEL_CELLS; c++) {
+			const struct model_cell *cell = &m.root[r].cell[c];
+
+			if (cell->wired)
+				counts[m.blob[cell->blob].page[cell->offset]]++;
 		}
 	}
-	return count;
 }
 
 bool page_wired(unsigned page)
 {
-	return page_wirings(page) > 0;
+	static uint16_t counts[MODEL_PAGES];
+
+	count_wirings(counts);
+	return counts[page] > 0;
 }
 
 /* ---- What was done without being asked for ------------------------------------------------------------------ */

@@ -185,6 +185,9 @@ static bool has_room(const struct model_root *root)
 	unsigned last = NONE;
 
 	for (unsigned c = 0; c < MODEL_CELLS; c++) {
+		/* Arenas need not be in the order of addresses, in which neighbours get one clone together. */
+		if (segment_of(root, c).first == c)
+			last = NONE;
 		if (!is_copied(&root->cell[c]))
 			continue;
 		copies += root->cell[c].blob != last;

@@ -275,6 +275,25 @@ void cells_map(struct model_root *root, struct span span, struct model_cell firs
 	}
 }
 
+/*
+ * Regions below `region` whose part of the span ends before cell `end`, from the inside out. An entity that goes gives up its
+ * references then, and not later: what is unmapped after that may be the last that has a page.
+ */
+static void shrink_regions(unsigned region, struct span span, unsigned end)
+{
+	for (unsigned depth = MAP_MAX_DEPTH; depth > m.region[region].depth; depth--) {
+		for (unsigned r = 0; r < MODEL_REGIONS; r++) {
+			const struct model_region *inner = &m.region[r];
+
+			if (inner->used && inner->depth == depth && inner->first < end &&
+			    (inner->end == end || (end == span.end && inner->end > end)) &&
+			    is_within(r, region))
+				region_shrink(r, span);
+		}
+	}
+	model_collect_entities();
+}
+
 void cells_unmap(struct model_root *root, unsigned region, struct span span)
 {
 	for (unsigned c = span.first; c < span.end; c++) {
@@ -282,17 +301,11 @@ void cells_unmap(struct model_root *root, unsigned region, struct span span)
 		struct model_cell old = *cell;
 
 		*cell = (struct model_cell){.kind = CELL_FREE, .region = old.region};
-		if (old.kind != CELL_BLOB)
-			continue;
-		m.blob[old.blob].cells--;
-		model_trim(&m.blob[old.blob], old.offset);
-	}
-	/* From the inside out. */
-	for (unsigned depth = MAP_MAX_DEPTH; depth > m.region[region].depth; depth--) {
-		for (unsigned r = 0; r < MODEL_REGIONS; r++) {
-			if (m.region[r].used && m.region[r].depth == depth && is_within(r, region))
-				region_shrink(r, span);
+		if (old.kind == CELL_BLOB) {
+			m.blob[old.blob].cells--;
+			model_trim(&m.blob[old.blob], old.offset);
 		}
+		shrink_regions(region, span, c + 1);
 	}
 }
 

@@ -57,6 +57,45 @@ static void test_clean_and_wired(void)
 	blob_unref(blob);
 }
 
+/* The store's put_pages for one test: while it writes, the page is wired through a mapping that only reads it. */
+static const struct pager_ops *store_ops;
+
+static int put_and_wire(struct pager *pager, struct page_put *pages, unsigned count)
+{
+	CHECK_EQ(map_wire(root, SPACE_BASE, PAGE_SIZE), 0);
+	return store_ops->put_pages(pager, pages, count);
+}
+
+/* To be read, a page that is being written needs no copy. */
+static void test_wired_while_written(void)
+{
+	static const struct mapping readable = {.prot = VM_READ, .name = "wired"};
+	struct pager *store = store_pager();
+	struct pager_ops wiring_ops = *store->ops;
+	struct placement place = fixed_at(SPACE_BASE);
+	struct blob *blob = make_blob(1);
+	struct blob_usage usage;
+	vaddr_t address;
+
+	test_case("a page that is wired while it is written stays");
+	put_word(blob, 0, 100);
+	CHECK_EQ(map_blob(root, &place, blob, 0, 1, &readable, &address), 0);
+	store_ops = store->ops;
+	wiring_ops.put_pages = put_and_wire;
+	store->ops = &wiring_ops;
+	CHECK_EQ(blob_page_out(blob, 0, 1), 0);
+	store->ops = store_ops;
+	CHECK_EQ(blob_usage(blob, 0, 1, &usage), 0);
+	CHECK_EQ(usage.resident, 1);
+	CHECK_EQ(usage.wired, 1);
+	CHECK_EQ(usage.dirty, 0);
+	blob_verify(blob);
+	CHECK_EQ(map_unwire(root, SPACE_BASE, PAGE_SIZE), 0);
+	CHECK_EQ(map_unmap(root, SPACE_BASE, PAGE_SIZE), 0);
+	CHECK_EQ(get_word(blob, 0), 100);
+	blob_unref(blob);
+}
+
 static void map_half(struct blob *blob, pgoff_t first, const struct mapping *how)
 {
 	struct placement place = fixed_at(SPACE_BASE + pages_to_bytes(first));
@@ -118,13 +157,14 @@ void suite_gaps(void)
 	struct footprint before = footprint_now();
 
 	test_run_counts();
-	if (store_open(LOCATIONS)) {
-		test_clean_and_wired();
-		store_close();
-	}
 	root = space_open("gaps");
 	if (!root)
 		return;
+	if (store_open(LOCATIONS)) {
+		test_clean_and_wired();
+		test_wired_while_written();
+		store_close();
+	}
 	test_unlike_neighbours();
 	test_ceiling_below();
 	space_close(root);

@@ -163,19 +163,37 @@ static void map_words(pgoff_t pages)
 #define MOST_WIRINGS  65535u /* of a page */
 #define WIRINGS_PAGES ((MOST_WIRINGS + 1) * sizeof(struct wiring *) / PAGE_SIZE)
 
-static void wired_windows(struct wiring **wirings)
+/* Wires the blob's pages by turns, a page each time; returns how often. */
+static unsigned wire_often(struct wiring **wirings, unsigned times, enum obtain_for purpose)
 {
+	pgoff_t pages = blob_size(blob) >> PAGE_SHIFT;
+
+	for (unsigned i = 0; i < times; i++) {
+		if (!CHECK_EQ(wiring_create(blob, i % pages, 1, purpose, &wirings[i]), 0))
+			return i;
+	}
+	return times;
+}
+
+static void unwire(struct wiring **wirings, unsigned count)
+{
+	for (unsigned i = 0; i < count; i++)
+		blob_unwire(wirings[i]);
+}
+
+static void wired_window(struct wiring **wirings)
+{
+	unsigned count;
+
 	test_case("a window with 65536 wirings is wired, until the last of them ends");
 	blob = make_blob(2);
-	for (unsigned i = 0; i <= MOST_WIRINGS; i++)
-		CHECK_EQ(blob_wire(blob, i % 2, 1, &wirings[i]), 0);
+	count = wire_often(wirings, MOST_WIRINGS + 1, OBTAIN_WRITE);
 	CHECK_EQ(blob_decommit(blob, 0, 2), -EBUSY);
 	CHECK_EQ(blob_decommit(blob, 1, 1), -EBUSY);
 	CHECK_USAGE(blob, .resident = 2, .dirty = 2, .wired = 2);
-	for (unsigned i = 0; i < MOST_WIRINGS; i++)
-		blob_unwire(wirings[i]);
+	unwire(wirings, count - 1);
 	CHECK_EQ(blob_decommit(blob, 0, 2), -EBUSY);
-	blob_unwire(wirings[MOST_WIRINGS]);
+	unwire(wirings + count - 1, 1);
 	CHECK_EQ(blob_decommit(blob, 0, 2), 0);
 	blob_unref(blob);
 }
@@ -184,22 +202,22 @@ static void wired_windows(struct wiring **wirings)
 static void wired_lent_page(struct wiring **wirings)
 {
 	static struct test_pager pager;
+	struct wiring *another;
+	unsigned count;
 
 	test_case("a lent page takes as many wirings as its copy can count, and the copy has them all");
 	test_pager_init(&pager);
 	CHECK_EQ(blob_create_paged(PAGE_SIZE, &pager.pager, &blob), 0);
 	/* As map_wire does where only reading is allowed. */
-	for (unsigned i = 0; i < MOST_WIRINGS; i++)
-		CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, &wirings[i]), 0);
-	CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, &wirings[MOST_WIRINGS]), -ENOMEM);
+	count = wire_often(wirings, MOST_WIRINGS, OBTAIN_READ);
+	CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, &another), -ENOMEM);
 	CHECK_EQ(blob->wired_count, MOST_WIRINGS);
 	CHECK(page_of(blob, 0) == pager.pages[0]);
 	put_word(blob, 0, 1);
 	CHECK(page_of(blob, 0) != pager.pages[0]);
 	CHECK_EQ(page_of(blob, 0)->wired, MOST_WIRINGS);
-	CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, &wirings[MOST_WIRINGS]), -ENOMEM);
-	for (unsigned i = 0; i < MOST_WIRINGS; i++)
-		blob_unwire(wirings[i]);
+	CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, &another), -ENOMEM);
+	unwire(wirings, count);
 	CHECK_EQ(page_of(blob, 0)->wired, 0);
 	CHECK_EQ(blob_decommit(blob, 0, 1), 0);
 	blob_unref(blob);
@@ -215,7 +233,7 @@ static void most_wirings(void)
 		test_skip("no memory for them");
 		return;
 	}
-	wired_windows(page_data(memory));
+	wired_window(page_data(memory));
 	wired_lent_page(page_data(memory));
 	page_free_run(memory, WIRINGS_PAGES);
 }

@@ -122,9 +122,11 @@ $(BUILD)/user/%: user/%.c $(BUILD)/user.config
 	@mkdir -p $(@D)
 	$(Q)$(MUSLCC) $(USER_CFLAGS) -MMD -MP -MF $@.d -o $@ $<
 
-$(ARCHIVE): $(USER_PROGRAMS) tools/mkarchive $(BUILD)/user.config
+ARCHIVE_TOOLS := tools/mkarchive tools/lib/Archive.pm tools/lib/Root.pm
+
+$(ARCHIVE): $(USER_PROGRAMS) $(ARCHIVE_TOOLS) $(BUILD)/user.config
 	$(say) ARCHIVE $@
-	$(Q)tools/mkarchive $@ $(foreach program,$(USER_PROGRAMS),bin/$(notdir $(program))=$(program))
+	$(Q)tools/mkarchive $@ --standard --busybox $(foreach program,$(USER_PROGRAMS),bin/$(notdir $(program))=$(program))
 
 $(ISO): $(KERNEL) $(ARCHIVE) boot/grub.cfg tools/mkiso
 	$(say) ISO $@
@@ -167,7 +169,7 @@ test:
 	@$(MAKE) --no-print-directory test-built
 
 test-built: $(KERNEL) $(ARCHIVE) $(ISO) $(TEST_FILES) $(HOST_TEST_FILES)
-	@$(PROVE) $(wildcard tests/lint tests/host tests/qemu)
+	@$(PROVE) $(wildcard tests/lint tests/tools tests/host tests/qemu)
 
 ## test-host   the VM core as a host program
 test-host: $(HOST_TEST_FILES)

@@ -1,16 +1,21 @@
 /*
  * What Phoenix and its programs agree on beyond the Linux ABI: system calls of its own, and how
  * the boot archive says what to run. Kernel and user programs include this same file; it needs
- * nothing but fixed-width integers. tools/phoenix-run writes the archive that is described here.
+ * nothing but fixed-width integers. tools/lib/Archive.pm writes the archive that is described here.
  *
- * The boot archive is a cpio "newc" archive, the loader's first module. Names have no leading "./";
- * a file's name field is padded with NULs so that its contents begin at a multiple of 4096 bytes
- * in the archive: the kernel lends those pages to the program. Two files in it are for the kernel:
+ * The boot archive is a cpio "newc" archive (cpio(5), "New ASCII Format"), the loader's first module: the root
+ * file system as it is at the start. Its members are directories, files, symbolic links (the contents are
+ * the target, without a NUL), device nodes, FIFOs and sockets, with the permissions, owners and times that they
+ * are to have. Names have no leading "/" or "./" and no ".."; a directory comes before what is in it, and the
+ * root directory is not among them. Members with the same inode and device numbers and a link count
+ * above 1 are one file (hard links): one of them has the contents, which the others lack (size 0); in archives of
+ * ours it is the first. A file's name field is padded with NULs so that its contents begin at a multiple of
+ * 4096 bytes in the archive: the kernel lends those pages to the program. Two files in it are for the kernel:
  *
  *   .phoenix/args   the first program's argv, argv[0] included: each string ends with a NUL
  *   .phoenix/env    its environment, the same way: "NAME=VALUE"
  *
- * and the command line's init=/bin/NAME says which file is the first program.
+ * and the command line's init=PATH says which file is the first program.
  */
 #ifndef KERN_PHOENIX_ABI_H
 #define KERN_PHOENIX_ABI_H

@@ -30,10 +30,10 @@ for (@list) {
 refused(run([], '/bin/true'), 'a dynamic executable', 'interpreter');
 
 # What phoenix-run itself can tell.
-for (['no program', []], ['a program that is not there', ['/no/such/program']], ['a directory', ['/tmp']]) {
-	my ($name, $words) = @$_;
-	my $ran = run([], @$words);
-	is($ran->{status}, 126, "$name: status 126");
+for (['no program', 126], ['a program that is not there', 127, '/no/such/program'], ['a directory', 126, '/tmp']) {
+	my ($name, $status, @words) = @$_;
+	my $ran = run([], @words);
+	is($ran->{status}, $status, "$name: status $status");
 	like($ran->{err}, qr/^phoenix-run: \S.*$/m, "$name: a line says so");
 	is($ran->{out}, '', "$name: nothing else");
 }

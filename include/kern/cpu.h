@@ -9,7 +9,7 @@
 #include <vm/types.h>
 
 struct map;
-struct process;
+struct thread;
 
 /*
  * What each CPU has for itself. %gs points at it whenever the kernel runs; cpu.c, vectors.asm and
@@ -21,8 +21,11 @@ struct percpu {
 	uint64_t user_rsp;    /* 16: the user's stack pointer, for the first instructions of a system call */
 	uint32_t number;      /* 24: this CPU's, from 0 */
 	uint32_t lock_owner;  /* 28: number + 1: who holds a spinlock */
-	struct process *process; /* that runs here; NULL: none */
-	struct map *map;         /* the root whose user memory is used here; NULL: none */
+	uint32_t
+		work; /* 32: CPU_WORK_... (<kern/sched.h>); interrupts and other CPUs set bits, too: atomic */
+	uint32_t unused;
+	struct thread *thread; /* 40: that runs here; before there are any, the one that started this CPU */
+	struct map *map;       /* the root whose user memory is used here; NULL: none */
 };
 
 static inline struct percpu *this_cpu(void)
@@ -31,19 +34,6 @@ static inline struct percpu *this_cpu(void)
 
 	__asm__("movq %%gs:0, %0" : "=r"(cpu));
 	return cpu;
-}
-
-/* The process that runs on this CPU; NULL before the first one. Read once, at the trap's or call's entry. */
-static inline struct process *process_current(void)
-{
-	return this_cpu()->process;
-}
-
-/* Makes `process` (or nobody) the one that runs here, and `map` (or none) its memory; the pmap is the caller's to activate. */
-static inline void cpu_set_process(struct process *process, struct map *map)
-{
-	this_cpu()->process = process;
-	this_cpu()->map = map;
 }
 
 /* ---- Exception vectors (Intel SDM vol 3, 6.15) --------------------------------------------------- */
@@ -92,6 +82,26 @@ bool kernel_read_safely(void *to, vaddr_t from, size_t bytes);
 #define PF_USER     4u /* by code in ring 3 */
 #define PF_RESERVED 8u /* a reserved bit is set in a page table */
 #define PF_FETCH    16u
+
+/* ---- Threads' registers (kern/arch/x86_64/switch.asm, fpu.c) ------------------------------------------ */
+
+/* Saves the registers that a function keeps on the stack, its end in *saved_rsp, and goes on where next_rsp was saved. */
+void switch_context(vaddr_t *saved_rsp, vaddr_t next_rsp);
+
+/* What switch_context finds in a new thread, which begins in thread_main() (kern/core/thread.c) with `top`, aligned to 16, as its stack's end. */
+vaddr_t thread_first_rsp(vaddr_t top);
+
+/* The room for the registers of FPU, SSE and AVX, as XSAVE writes them. */
+#define FPU_AREA_BYTES 832
+#define FPU_AREA_ALIGN 64
+
+void fpu_start(void);            /* on each CPU */
+void fpu_init(void *area);       /* a program's initial state */
+void fpu_save(void *area);       /* from the CPU */
+void fpu_load(const void *area); /* to the CPU */
+void fpu_make_valid(void *area); /* makes whatever is in it something that fpu_load can load */
+uint64_t
+fpu_components(void); /* XSAVE's components that are saved (the bits of XCR0); 0: the legacy 512 bytes only */
 
 /* ---- The local APIC (kern/arch/x86_64/apic.c) ---------------------------------------------------- */
 

@@ -58,8 +58,11 @@ void time_start(void);
 void time_init(void);
 uint64_t time_nanoseconds(void);    /* since boot, monotonic */
 int64_t time_realtime_offset(void); /* nanoseconds to add for the time since 1970 (from the RTC) */
-/* Halts until the time is reached; interrupts are on while waiting. */
+/* The current thread sleeps until the time is reached. */
 void time_sleep_until(uint64_t nanoseconds);
+/* Lets the APIC's timer interrupt at that time, or earlier (TIME_NEVER: not at all); halts until the next interrupt, interrupts being off. */
+void time_interrupt_at(uint64_t nanoseconds);
+void time_wait_for_interrupt(void);
 
 /* ---- CPU (kern/arch/x86_64/cpu.c) ------------------------------------------------------------ */
 
@@ -73,8 +76,10 @@ vaddr_t cpu_fs_base(void);
 /* The user's GS base. */
 void cpu_set_gs_base(vaddr_t base);
 vaddr_t cpu_gs_base(void);
-/* Enters ring 3 with all registers zero but these. */
-_Noreturn void cpu_enter_user(vaddr_t rip, vaddr_t rsp);
+/* Makes a frame for ring 3: all registers zero but these. */
+void trapframe_init_user(struct trapframe *frame, vaddr_t rip, vaddr_t rsp);
+/* Leaves the kernel by a frame for ring 3, which is at the top of the current thread's stack. */
+_Noreturn void return_to_user(struct trapframe *frame);
 
 /* ---- Copying from and to user memory (kern/arch/x86_64/usercopy.c) ------------------------------ */
 
@@ -96,17 +101,17 @@ struct refused_access {
 };
 
 /*
- * Ends the process that trapped, with a console line: signal `signo`, why, and the instruction's address; and with
- * another one, vm_explain()'s, where it was an access that the VM refused (else NULL).
+ * The current task's program made a mistake: signal `signo`, why in a word for the console, and the access where it was one that the VM
+ * refused (else NULL). It is ended, with a console line of that and of vm_explain().
  */
-_Noreturn void process_fault(struct process *process, const struct trapframe *frame, int signo,
-			     const char *why, const struct refused_access *refused);
+_Noreturn void task_fault(const struct trapframe *frame, int signo, const char *why,
+			  const struct refused_access *refused);
 
 /* Called by vectors.asm with interrupts on: does the system call and sets frame->rax. */
 void syscall_handle(struct trapframe *frame);
 
-/* Starts the first process as the command line says, and never returns. */
-_Noreturn void process_start_first(void);
+/* Starts the first process as the command line says; if that cannot be, the machine is turned off. */
+void process_start_first(void);
 
 /* ---- Self-tests (kern/core/test.c) -------------------------------------------------------------- */
 

@@ -8,6 +8,8 @@
 #define KERN_PROC_H
 
 #include <kern/kern.h>
+#include <kern/sched.h>
+#include <kern/signal.h>
 #include <linux/resource.h>
 #include <vm/vm.h>
 
@@ -63,13 +65,18 @@ void elf_init(void);
 #define ADDED_ARENAS        32
 #define ARGUMENTS_MAX_BYTES ((size_t)128 << 10) /* strings of argv and envp, and the pointers to them */
 
-/* Locks: (t) only the process's one thread; (-) set once. */
+/*
+ * Shared by all tasks of a process, and by a vfork's child until it execs. Locks: (a) atomic; (m) its mutex; (-) set once.
+ */
 struct user_space {
+	_Atomic uint32_t refs; /* (a) processes, and others who look at it */
+	struct mutex
+		lock; /* (m) RANK_SPACE: one change of the layout at a time, with the limits it has to keep */
 	struct map *root;                /* (-) */
 	struct map *arena;               /* (-) a submap of root, which owns it */
-	struct map *added[ADDED_ARENAS]; /* (t) more of them, for what has no room; the rest NULL */
+	struct map *added[ADDED_ARENAS]; /* (m) more of them, for what has no room; the rest NULL */
 	vaddr_t heap_start;              /* (-) */
-	vaddr_t heap_end;                /* (t) what brk(2) says: any alignment */
+	vaddr_t heap_end;                /* (m) what brk(2) says: any alignment */
 	vaddr_t mmap_low, mmap_high;     /* (-) where mappings go that have no wish */
 	vaddr_t entry, stack;            /* (-) the registers that the program starts with */
 };
@@ -79,43 +86,72 @@ struct user_space {
  * a negative errno and the reason, and nothing is left of it.
  */
 int user_space_create(const char *path, const struct string_pack *arguments,
-		      const struct string_pack *environment, struct user_space *out, struct reason *reason);
+		      const struct string_pack *environment, struct user_space **out, struct reason *reason);
 
-/* Frees all of it; not active on any CPU. */
-void user_space_destroy(struct user_space *space);
+/* Prepares the slab cache of exec.c; once. */
+void exec_init(void);
 
-/* ---- Processes (kern/proc/process.c) ------------------------------------------------------------- */
+/* One more holder; one less, the last of which frees all of it: it is active on no CPU then. */
+void user_space_ref(struct user_space *space);
+void user_space_unref(struct user_space *space);
 
-#define PROCESS_NAME_BYTES   16
-#define PROCESS_STACK_BYTES  ((size_t)16 << 10)
+/* ---- Processes and tasks (kern/proc/process.c) ---------------------------------------------------- */
+
+#define PROCESS_NAME_BYTES 16
+#define FIRST_PID          1
+
 #define STANDARD_DESCRIPTORS 3
 
-/* Locks: (t) only the process's one thread; (-) set once. */
+struct process;
+
+/*
+ * A thread of a program: "task", to tell it from the scheduler's thread that it begins with.
+ * Locks: (p) the process table's lock; (t) only the task itself; (-) set before it runs first.
+ */
+struct task {
+	struct thread thread;        /* (-) the scheduler's */
+	struct process *process;     /* (-) */
+	int tid;                     /* (-) the first task's is the pid */
+	TAILQ_ENTRY(task) link;      /* (p) in process->tasks */
+	struct task_signals signals; /* (-) marked in <kern/signal.h> */
+	vaddr_t clear_tid;   /* (t) set_tid_address's: zeroed, and a futex there woken, when the task ends */
+	vaddr_t robust_list; /* (t) set_robust_list's */
+};
+
+/*
+ * Locks: (p) the process table's lock; (t) only its tasks, one at a time; (-) set before it runs first.
+ */
 struct process {
-	int pid, parent;                      /* (-) */
-	char name[PROCESS_NAME_BYTES];        /* (-) */
-	struct user_space space;              /* (t) */
-	void *kernel_stack;                   /* (-) */
+	int pid;                              /* (-) */
+	int parent;                           /* (p) the parent's pid; 0: the kernel's */
+	char name[PROCESS_NAME_BYTES];        /* (t) */
+	TAILQ_HEAD(, task) tasks;             /* (p) */
+	struct user_space *space;             /* (t) a reference */
+	struct process_signals signals;       /* (-) marked in <kern/signal.h> */
 	uint64_t start_time;                  /* (-) nanoseconds since boot */
-	vaddr_t clear_tid;                    /* (t) set_tid_address's; unused until there are threads */
+	struct rlimit64 limits[RLIM_NLIMITS]; /* (t) */
 	struct refused_access refused;        /* (t) the one that ended it */
 	bool open[STANDARD_DESCRIPTORS];      /* (t) descriptors that are not closed */
-	struct rlimit64 limits[RLIM_NLIMITS]; /* (t) kept, not enforced */
 };
+
+/* The task that runs on this CPU, in a trap or call from ring 3. Read once, at the trap's or call's entry. */
+static inline struct task *task_current(void)
+{
+	return (struct task *)thread_current();
+}
 
 /* Status of a program that cannot be run; 128 + n when signal n ended it. */
 #define STATUS_NOT_EXECUTABLE 126
 #define STATUS_SIGNAL         128
 
 /*
- * Makes the first process out of the boot file `path` and runs it. Returns only when it cannot be run,
- * with the reason; then nothing is left of it.
+ * Makes the first process out of the boot file `path` and lets it run. 0, or an error with the reason; then nothing is left of it.
  */
-void process_run_first(const char *path, const struct string_pack *arguments,
-		       const struct string_pack *environment, struct reason *reason);
+int process_run_first(const char *path, const struct string_pack *arguments,
+		      const struct string_pack *environment, struct reason *reason);
 
-/* Ends the process with `status`; with the first one, the system. */
-_Noreturn void process_exit(struct process *process, int status);
+/* Ends the current process with `status`; with the first one, the system. */
+_Noreturn void process_exit(struct task *task, int status);
 
 /* ---- Statistics (kern/proc/stats.c) --------------------------------------------------------------- */
 

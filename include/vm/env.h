@@ -34,11 +34,22 @@ struct page;
  * Lock ranks. A thread takes locks in increasing order of rank; two of one rank only where the
  * name says so. Debug builds (DEBUG=1) check it at run time.
  *
- *   root map -> shared submap -> blob family -> store -> pmap -> slab cache -> a CPU's pages -> buddy allocator -> console
+ *   what is around the VM -> root map -> shared submap -> blob family -> store -> pmap -> slab cache -> a CPU's pages ->
+ *   buddy allocator -> wait queue -> timers -> run queue -> console
  */
 enum lock_rank {
-	RANK_NONE,    /* not checked */
-	RANK_PROCESS, /* process tables, descriptor tables */
+	RANK_NONE, /* not checked */
+	/* Of the kernel around the VM; the VM takes none of them, and its callers may hold them. */
+	RANK_EXEC,      /* one exec, or change of threads, in a process at a time */
+	RANK_SPACE,     /* a user space's heap, arenas and limits */
+	RANK_POLL,      /* epoll instances */
+	RANK_NAMESPACE, /* the tree of file names */
+	RANK_FILE,      /* an open file's position */
+	RANK_INODE,     /* a file's contents and attributes; pipes, sockets, terminals */
+	RANK_FILES,     /* a table of descriptors */
+	RANK_PROCESS,   /* the table and tree of processes */
+	RANK_SIGNAL,    /* a process's signals */
+	RANK_FUTEX,     /* a bucket of futex waiters */
 	RANK_MAP_ROOT,
 	RANK_MAP_SHARED,
 	RANK_ENTITY,
@@ -48,6 +59,9 @@ enum lock_rank {
 	RANK_SLAB,
 	RANK_PAGES, /* a CPU's cache of free pages */
 	RANK_BUDDY, /* the page allocator's lists */
+	RANK_WAIT,  /* a wait queue */
+	RANK_TIMER, /* a CPU's timers */
+	RANK_RUN,   /* a CPU's run queue */
 	RANK_CONSOLE,
 };
 

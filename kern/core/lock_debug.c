@@ -1,28 +1,19 @@
 /*
- * Debug builds only: checks at run time that each CPU takes its locks in the order of their
- * ranks (include/vm/env.h), and lets go only of what it holds.
+ * Debug builds only: checks at run time that locks are taken in the order of their ranks (include/vm/env.h), that nobody lets go
+ * of what he does not hold, and that nobody sleeps with a spinlock.
  *
- * What is held is recorded by CPU: one thread runs on each and keeps it. Two locks of one rank may be held
- * together only if the name of the second ends in "(nested)".
+ * Spinlocks are recorded by CPU: their holder stays on it. The others go with their thread, which may sleep and let
+ * others run. Two locks of one rank may be held together only if the name of the second ends in "(nested)".
  */
+#include <kern/sched.h>
 #include <vm/env.h>
 
 #ifdef DEBUG
 
-#define MAX_HELD 16
-
 static const char nested_suffix[] = "(nested)";
 
-struct held_lock {
-	const void *lock;
-	const struct lock_identity *identity;
-};
-
 /* Only its own CPU touches an element. */
-static struct {
-	struct held_lock held[MAX_HELD];
-	unsigned count;
-} cpus[ENV_MAX_CPUS];
+static struct lock_record spinning[ENV_MAX_CPUS];
 
 static bool may_nest(const char *name)
 {
@@ -41,34 +32,57 @@ static void check_order(const struct lock_identity *held, const struct lock_iden
 	      held->name, held->rank);
 }
 
-void lock_debug_take(const void *lock, const struct lock_identity *identity, bool waits)
+static void check_against(const struct lock_record *record, const void *lock,
+			  const struct lock_identity *identity, bool waits)
 {
-	unsigned cpu = env_cpu();
-
-	for (unsigned i = 0; i < cpus[cpu].count; i++) {
-		if (cpus[cpu].held[i].lock == lock)
+	for (unsigned i = 0; i < record->count; i++) {
+		if (record->held[i].lock == lock)
 			panic("lock \"%s\" taken twice", identity->name);
 		if (waits)
-			check_order(cpus[cpu].held[i].identity, identity);
+			check_order(record->held[i].identity, identity);
 	}
-	if (cpus[cpu].count == MAX_HELD)
-		panic("more than %d locks held, \"%s\" on top", MAX_HELD, identity->name);
-	cpus[cpu].held[cpus[cpu].count++] = (struct held_lock){lock, identity};
 }
 
-void lock_debug_release(const void *lock, const struct lock_identity *identity)
+static struct lock_record *record_for(enum lock_kind kind)
 {
-	unsigned cpu = env_cpu();
+	return kind == LOCK_SPINS ? &spinning[env_cpu()] : &thread_current()->locks;
+}
 
-	for (unsigned i = cpus[cpu].count; i-- > 0;) {
-		if (cpus[cpu].held[i].lock != lock)
+void lock_debug_take(const void *lock, const struct lock_identity *identity, enum lock_kind kind, bool waits)
+{
+	struct lock_record *record = record_for(kind);
+
+	check_against(&spinning[env_cpu()], lock, identity, waits);
+	check_against(&thread_current()->locks, lock, identity, waits);
+	if (waits && kind == LOCK_SLEEPS)
+		lock_debug_may_sleep(identity->name);
+	if (record->count == LOCK_MAX_HELD)
+		panic("more than %d locks held, \"%s\" on top", LOCK_MAX_HELD, identity->name);
+	record->held[record->count++] = (struct held_lock){lock, identity};
+}
+
+void lock_debug_release(const void *lock, const struct lock_identity *identity, enum lock_kind kind)
+{
+	struct lock_record *record = record_for(kind);
+
+	for (unsigned i = record->count; i-- > 0;) {
+		if (record->held[i].lock != lock)
 			continue;
-		cpus[cpu].count--;
-		for (unsigned j = i; j < cpus[cpu].count; j++)
-			cpus[cpu].held[j] = cpus[cpu].held[j + 1];
+		record->count--;
+		for (unsigned j = i; j < record->count; j++)
+			record->held[j] = record->held[j + 1];
 		return;
 	}
 	panic("lock \"%s\" released and not held", identity->name);
+}
+
+void lock_debug_may_sleep(const char *what)
+{
+	const struct lock_record *record = &spinning[env_cpu()];
+
+	if (record->count > 0)
+		panic("%s: may sleep, with spinlock \"%s\" held", what,
+		      record->held[record->count - 1].identity->name);
 }
 
 #endif

@@ -2,12 +2,12 @@
  * Time: nanoseconds since boot, the time of day, and waiting.
  *
  * Time is the time-stamp counter, scaled. How fast it runs is measured in kern/arch/x86_64/clock.c; the
- * timer that ends a wait is the APIC's.
+ * timer that interrupts is the APIC's.
  */
 #include <hw.h>
 #include <kern/cpu.h>
 #include <kern/kern.h>
-#include <vm/page.h>
+#include <kern/sched.h>
 
 #define NANOSECONDS 1000000000ull /* in a second */
 #define SCALE_SHIFT 32
@@ -54,27 +54,32 @@ static uint32_t timer_ticks(uint64_t nanoseconds)
 	return ticks < UINT32_MAX ? (uint32_t)ticks : UINT32_MAX;
 }
 
-/* An interrupt that comes between the look at the clock and the halt is taken in the halt, and ends it. */
+void time_interrupt_at(uint64_t nanoseconds)
+{
+	uint64_t now = time_nanoseconds();
+
+	if (timer_hz == 0)
+		return;
+	if (nanoseconds == TIME_NEVER)
+		apic_timer_start(0, false);
+	else
+		apic_timer_start(timer_ticks(nanoseconds > now ? nanoseconds - now : 0), true);
+}
+
+/* An interrupt that comes between the caller's look at what there is to do and the halt is taken in the halt, and ends it. */
+void time_wait_for_interrupt(void)
+{
+	if (timer_hz != 0)
+		wait_for_interrupt();
+	else
+		cpu_relax();
+}
+
 void time_sleep_until(uint64_t nanoseconds)
 {
-	bool were_on = interrupts_enabled();
-	uint64_t now;
-
-	interrupts_disable();
-	while ((now = time_nanoseconds()) < nanoseconds) {
-		/* The CPU has nothing else to do: it clears a page for later. */
-		if (page_zero_one())
-			continue;
-		if (timer_hz == 0) {
-			cpu_relax();
-			continue;
-		}
-		apic_timer_start(timer_ticks(nanoseconds - now), true);
-		wait_for_interrupt();
-		interrupts_disable();
+	while (time_nanoseconds() < nanoseconds) {
+		thread_sleep_begin(SLEEP_FIRM);
+		thread_sleep(nanoseconds);
+		thread_sleep_end();
 	}
-	if (timer_hz != 0)
-		apic_timer_start(0, false);
-	if (were_on)
-		interrupts_enable();
 }

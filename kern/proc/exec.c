@@ -12,6 +12,7 @@
 #include <linux/auxvec.h>
 #include <linux/elf.h>
 #include <vm/layout.h>
+#include <vm/slab.h>
 
 /* Where position-independent programs go: the lowest address from here on that their alignment allows. */
 #define IMAGE_LOWEST 0x400000ul
@@ -22,6 +23,13 @@
 #define AUXV_ENTRIES   20
 #define POINTERS_CHUNK 64
 #define PLATFORM       "x86_64"
+
+static struct slab_cache space_cache; /* set up by exec_init */
+
+void exec_init(void)
+{
+	slab_cache_init(&space_cache, "user space", sizeof(struct user_space));
+}
 
 /* ---- Strings --------------------------------------------------------------------------------- */
 
@@ -262,8 +270,33 @@ static bool arguments_fit(const struct string_pack *arguments, const struct stri
 	return pointers <= room;
 }
 
+/* A space with the image in it, and the stack filled. */
+static int make_space(const char *name, const char *path, const struct program_image *image,
+		      const struct string_pack *arguments, const struct string_pack *environment,
+		      struct user_space **out, struct reason *reason)
+{
+	struct user_space *space = slab_alloc(&space_cache);
+	int error;
+
+	if (!space)
+		return FAIL(reason, -ENOMEM, "no memory");
+	*space = (struct user_space){.refs = 1};
+	mutex_init(&space->lock, RANK_SPACE, "user space");
+	error = map_create_root(name, &space->root);
+	if (error) {
+		slab_free(&space_cache, space);
+		return FAIL(reason, error, "no memory for its page tables");
+	}
+	error = populate(space, path, image, arguments, environment, reason);
+	if (error)
+		user_space_unref(space);
+	else
+		*out = space;
+	return error;
+}
+
 int user_space_create(const char *path, const struct string_pack *arguments,
-		      const struct string_pack *environment, struct user_space *out, struct reason *reason)
+		      const struct string_pack *environment, struct user_space **out, struct reason *reason)
 {
 	const char *name = path;
 	struct program_image image;
@@ -278,21 +311,20 @@ int user_space_create(const char *path, const struct string_pack *arguments,
 	error = load_image(path, name, &image, reason);
 	if (error)
 		return error;
-	*out = (struct user_space){.root = NULL};
-	error = map_create_root(name, &out->root);
-	if (error) {
-		entity_unref(image.entity);
-		return FAIL(reason, error, "no memory for its page tables");
-	}
-	error = populate(out, path, &image, arguments, environment, reason);
+	error = make_space(name, path, &image, arguments, environment, out, reason);
 	entity_unref(image.entity);
-	if (error)
-		map_unref(out->root);
 	return error;
 }
 
-void user_space_destroy(struct user_space *space)
+void user_space_ref(struct user_space *space)
 {
+	space->refs++;
+}
+
+void user_space_unref(struct user_space *space)
+{
+	if (--space->refs > 0)
+		return;
 	map_unref(space->root);
-	space->root = space->arena = NULL;
+	slab_free(&space_cache, space);
 }

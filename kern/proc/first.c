@@ -89,6 +89,7 @@ void process_start_first(void)
 	const char *value;
 
 	elf_init();
+	exec_init();
 	bootfile_init();
 	program_io_init();
 	monitor_init();
@@ -101,7 +102,8 @@ void process_start_first(void)
 		put_string(&environment_words, value);
 	arguments = file_or_words(PHOENIX_ARGS_FILE, &argument_words);
 	environment = file_or_words(PHOENIX_ENV_FILE, &environment_words);
-	process_run_first(path, &arguments, &environment, &reason);
+	if (process_run_first(path, &arguments, &environment, &reason) == 0)
+		return;
 	env_log("phoenix: cannot run %s: %s", path, reason.text);
 	power_off(STATUS_NOT_EXECUTABLE);
 }

@@ -181,7 +181,7 @@ static void command_stats(struct session *session)
 
 static void command_check(struct session *session)
 {
-	map_verify(session->process->space.root);
+	map_verify(session->process->space->root);
 	kprintf("the map, its blobs and its translations are as they have to be\n");
 }
 
@@ -224,7 +224,7 @@ static bool frame_of(struct process *process, vaddr_t address, uint64_t *frame)
 		*frame = (address - LAYOUT_PAGES_START) / sizeof(struct page);
 		return true;
 	}
-	found = pmap_query(map_pmap(process->space.root), page_round_down(address));
+	found = pmap_query(map_pmap(process->space->root), page_round_down(address));
 	if (found.page)
 		*frame = page_paddr(found.page) >> PAGE_SHIFT;
 	else

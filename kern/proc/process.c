@@ -1,5 +1,5 @@
 /*
- * Processes: who is running now, and every way a process ends.
+ * Processes and their tasks: how they come to be, and every way one ends.
  *
  * There is one process yet, and its end is the system's. How its memory is made is in exec.c, what it is
  * given to run in first.c.
@@ -10,9 +10,7 @@
 #include <vm/pmap.h>
 #include <vm/slab.h>
 
-#define FIRST_PID 1
-
-static struct slab_cache process_cache;
+static struct slab_cache process_cache, task_cache;
 static struct usage usage_before; /* set before the first process has any memory of its own */
 
 /* ---- Start ------------------------------------------------------------------------------------ */
@@ -32,65 +30,88 @@ static void set_name(struct process *process, const char *path)
 	process->name[length] = '\0';
 }
 
-static struct process *process_create(void)
+static void task_release(struct thread *thread)
+{
+	slab_free(&task_cache, thread);
+}
+
+/* Where a task's first instruction is: its frame is at the top of its stack. */
+static void task_start(void *argument)
+{
+	struct task *task = argument;
+
+	thread_use_map(task->process->space->root);
+	cpu_set_fs_base(0);
+	monitor_stop(task->process, MONITOR_START, 0);
+	return_to_user(thread_frame(&task->thread));
+}
+
+/* Makes a process with one task, which has not run. NULL: no memory. */
+static struct task *process_create(int pid, const char *path, struct user_space *space)
 {
 	struct process *process = slab_alloc(&process_cache);
+	struct task *task = slab_alloc(&task_cache);
 
-	if (!process)
-		return NULL;
-	memset(process, 0, sizeof(*process));
-	process->kernel_stack = kernel_alloc(PROCESS_STACK_BYTES, "kernel stack");
-	if (!process->kernel_stack) {
-		slab_free(&process_cache, process);
+	if (!process || !task ||
+	    thread_create(&task->thread, "task", task_start, task, true, task_release) != 0) {
+		if (process)
+			slab_free(&process_cache, process);
+		if (task)
+			slab_free(&task_cache, task);
 		return NULL;
 	}
-	for (int i = 0; i < STANDARD_DESCRIPTORS; i++)
+	memset(process, 0, sizeof(*process));
+	memset((char *)task + sizeof(task->thread), 0, sizeof(*task) - sizeof(task->thread));
+	*process = (struct process){.pid = pid, .space = space, .start_time = time_nanoseconds()};
+	TAILQ_INIT(&process->tasks);
+	task->process = process;
+	task->tid = pid;
+	TAILQ_INSERT_TAIL(&process->tasks, task, link);
+	set_name(process, path);
+	for (int i = 0; i < 3; i++)
 		process->open[i] = true;
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		process->limits[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
 	process->limits[RLIMIT_STACK].rlim_cur = STACK_BYTES;
-	return process;
+	trapframe_init_user(thread_frame(&task->thread), space->entry, space->stack);
+	return task;
 }
 
-void process_run_first(const char *path, const struct string_pack *arguments,
-		       const struct string_pack *environment, struct reason *reason)
+int process_run_first(const char *path, const struct string_pack *arguments,
+		      const struct string_pack *environment, struct reason *reason)
 {
-	struct process *process;
+	struct user_space *space;
+	struct task *task;
+	int error;
 
 	slab_cache_init(&process_cache, "process", sizeof(struct process));
-	process = process_create();
-	if (!process) {
-		env_format(reason->text, REASON_BYTES, "no memory for a process");
-		return;
-	}
-	process->pid = FIRST_PID;
-	set_name(process, path);
+	slab_cache_init(&task_cache, "task", sizeof(struct task));
 	usage_before = usage_now();
-	if (user_space_create(path, arguments, environment, &process->space, reason) != 0) {
-		usage_check(&usage_before);
-		return;
+	error = user_space_create(path, arguments, environment, &space, reason);
+	if (error)
+		return error;
+	task = process_create(FIRST_PID, path, space);
+	if (!task) {
+		user_space_unref(space);
+		env_format(reason->text, REASON_BYTES, "no memory for a process");
+		return -ENOMEM;
 	}
-	process->start_time = time_nanoseconds();
-	cpu_set_process(process, process->space.root);
-	cpu_set_kernel_stack((vaddr_t)process->kernel_stack + PROCESS_STACK_BYTES);
-	cpu_set_fs_base(0);
-	pmap_activate(map_pmap(process->space.root));
-	monitor_stop(process, MONITOR_START, 0);
-	cpu_enter_user(process->space.entry, process->space.stack);
+	thread_run(&task->thread);
+	return 0;
 }
 
 /* ---- End -------------------------------------------------------------------------------------- */
 
-void process_exit(struct process *process, int status)
+void process_exit(struct task *task, int status)
 {
-	ASSERT(process == process_current() && process->pid == FIRST_PID);
+	struct process *process = task->process;
+
+	ASSERT(process->pid == FIRST_PID);
 	monitor_stop(process, MONITOR_EXIT, status);
 	if (cmdline_get("stats"))
 		stats_print(process);
-	/* Its kernel stack, on which this runs, stays; the count of pages began with it in place. */
-	pmap_activate(&kernel_pmap);
-	cpu_set_process(NULL, NULL);
-	user_space_destroy(&process->space);
+	thread_use_map(NULL);
+	user_space_unref(process->space);
 	usage_check(&usage_before);
 	power_off(status);
 }
@@ -107,9 +128,12 @@ static const char *signal_name(int signo)
 	return names[signo];
 }
 
-void process_fault(struct process *process, const struct trapframe *frame, int signo, const char *why,
-		   const struct refused_access *refused)
+void task_fault(const struct trapframe *frame, int signo, const char *why,
+		const struct refused_access *refused)
 {
+	struct task *task = task_current();
+	struct process *process = task->process;
+
 	env_log("phoenix: %s[%d] killed by %s: %s (rip 0x%llx)", process->name, process->pid,
 		signal_name(signo), why, (unsigned long long)frame->rip);
 	if (refused) {
@@ -117,5 +141,11 @@ void process_fault(struct process *process, const struct trapframe *frame, int s
 		stats_print_access(process, "  why: ", refused->address, refused->access);
 	}
 	monitor_stop(process, MONITOR_CRASH, STATUS_SIGNAL + signo);
-	process_exit(process, STATUS_SIGNAL + signo);
+	process_exit(task, STATUS_SIGNAL + signo);
+}
+
+void user_return(struct trapframe *frame)
+{
+	(void)frame;
+	thread_interrupt_clear(thread_current(), INTERRUPT_SIGNAL | INTERRUPT_STOP);
 }

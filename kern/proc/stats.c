@@ -74,14 +74,14 @@ void stats_print_map(struct process *process)
 {
 	kprintf("map tree of %s[%d]: range, rights, kind, resident pages, name (faults by case)\n",
 		process->name, process->pid);
-	map_walk(process->space.root, print_entry, NULL);
+	map_walk(process->space->root, print_entry, NULL);
 }
 
 void stats_print_totals(struct process *process)
 {
 	uint64_t faults[FAULT_CASES];
 	struct page_stats pages = page_stats();
-	struct pmap_stats tables = pmap_stats(map_pmap(process->space.root));
+	struct pmap_stats tables = pmap_stats(map_pmap(process->space->root));
 
 	vm_fault_counts(faults);
 	kprintf("faults by case\n");
@@ -102,14 +102,14 @@ void stats_print_access(struct process *process, const char *what, vaddr_t addre
 {
 	char text[EXPLAIN_BYTES];
 
-	vm_explain(process->space.root, address, access, text, sizeof(text));
+	vm_explain(process->space->root, address, access, text, sizeof(text));
 	kprintf("%s%s\n", what, text);
 }
 
 /* Where a program begins, where its stack began and its heap ended, and the access that ended it. */
 static void print_accesses(struct process *process)
 {
-	const struct user_space *space = &process->space;
+	const struct user_space *space = process->space;
 
 	kprintf("what an access would do\n");
 	stats_print_access(process, "  first instruction: ", space->entry, VM_EXEC);

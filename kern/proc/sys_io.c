@@ -175,10 +175,10 @@ static int64_t write_bytes(unsigned descriptor, vaddr_t from, uint64_t bytes)
 	return (int64_t)done;
 }
 
-int64_t sys_write(struct process *process, const struct trapframe *frame)
+int64_t sys_write(struct task *task, struct trapframe *frame)
 {
 	unsigned descriptor;
-	int error = find_transfer(process, frame, &descriptor);
+	int error = find_transfer(task->process, frame, &descriptor);
 
 	return error ? error : write_bytes(descriptor, frame->rsi, transfer_bytes(frame->rdx));
 }
@@ -226,10 +226,10 @@ static int64_t read_bytes(unsigned descriptor, vaddr_t to, uint64_t bytes, bool 
 	return 0;
 }
 
-int64_t sys_read(struct process *process, const struct trapframe *frame)
+int64_t sys_read(struct task *task, struct trapframe *frame)
 {
 	unsigned descriptor;
-	int error = find_transfer(process, frame, &descriptor);
+	int error = find_transfer(task->process, frame, &descriptor);
 
 	return error ? error : read_bytes(descriptor, frame->rsi, transfer_bytes(frame->rdx), true);
 }
@@ -292,32 +292,32 @@ static int64_t vector_call(const struct process *process, const struct trapframe
 	return (int64_t)done;
 }
 
-int64_t sys_readv(struct process *process, const struct trapframe *frame)
+int64_t sys_readv(struct task *task, struct trapframe *frame)
 {
-	return vector_call(process, frame, false);
+	return vector_call(task->process, frame, false);
 }
 
-int64_t sys_writev(struct process *process, const struct trapframe *frame)
+int64_t sys_writev(struct task *task, struct trapframe *frame)
 {
-	return vector_call(process, frame, true);
+	return vector_call(task->process, frame, true);
 }
 
 /* ---- close, lseek, fstat, ioctl, fcntl ---------------------------------------------------------------- */
 
-int64_t sys_close(struct process *process, const struct trapframe *frame)
+int64_t sys_close(struct task *task, struct trapframe *frame)
 {
 	unsigned descriptor;
-	int error = find_descriptor(process, frame->rdi, &descriptor);
+	int error = find_descriptor(task->process, frame->rdi, &descriptor);
 
 	if (!error)
-		process->open[descriptor] = false;
+		task->process->open[descriptor] = false;
 	return error;
 }
 
-int64_t sys_lseek(struct process *process, const struct trapframe *frame)
+int64_t sys_lseek(struct task *task, struct trapframe *frame)
 {
 	unsigned descriptor;
-	int error = find_descriptor(process, frame->rdi, &descriptor);
+	int error = find_descriptor(task->process, frame->rdi, &descriptor);
 
 	return error ? error : -ESPIPE;
 }
@@ -335,13 +335,13 @@ static int64_t stat_descriptor(const struct process *process, uint64_t number, v
 	return copy_to_user(to, &stat, sizeof(stat));
 }
 
-int64_t sys_fstat(struct process *process, const struct trapframe *frame)
+int64_t sys_fstat(struct task *task, struct trapframe *frame)
 {
-	return stat_descriptor(process, frame->rdi, frame->rsi);
+	return stat_descriptor(task->process, frame->rdi, frame->rsi);
 }
 
 /* Asks only: a terminal's mode cannot be changed. */
-int64_t sys_ioctl(struct process *process, const struct trapframe *frame)
+int64_t sys_ioctl(struct task *task, struct trapframe *frame)
 {
 	const struct termios mode = {.c_iflag = ICRNL,
 				     .c_oflag = OPOST | ONLCR,
@@ -350,7 +350,7 @@ int64_t sys_ioctl(struct process *process, const struct trapframe *frame)
 				     .c_cc = {[VEOF] = END_OF_INPUT}};
 	const struct winsize unknown_size = {0, 0, 0, 0};
 	unsigned descriptor;
-	int error = find_descriptor(process, frame->rdi, &descriptor);
+	int error = find_descriptor(task->process, frame->rdi, &descriptor);
 
 	if (error)
 		return error;
@@ -366,10 +366,10 @@ int64_t sys_ioctl(struct process *process, const struct trapframe *frame)
 	}
 }
 
-int64_t sys_fcntl(struct process *process, const struct trapframe *frame)
+int64_t sys_fcntl(struct task *task, struct trapframe *frame)
 {
 	unsigned descriptor;
-	int error = find_descriptor(process, frame->rdi, &descriptor);
+	int error = find_descriptor(task->process, frame->rdi, &descriptor);
 
 	if (error)
 		return error;
@@ -400,15 +400,15 @@ static int64_t look_up(vaddr_t path)
 	return -ENAMETOOLONG;
 }
 
-int64_t sys_path_first(struct process *process, const struct trapframe *frame)
+int64_t sys_path_first(struct task *task, struct trapframe *frame)
 {
-	(void)process;
+	(void)task;
 	return look_up(frame->rdi);
 }
 
-int64_t sys_path_second(struct process *process, const struct trapframe *frame)
+int64_t sys_path_second(struct task *task, struct trapframe *frame)
 {
-	(void)process;
+	(void)task;
 	return look_up(frame->rsi);
 }
 
@@ -419,19 +419,19 @@ static int64_t open_path(vaddr_t path, uint64_t flags)
 	return error == -ENOENT && (flags & O_CREAT) ? -EROFS : error;
 }
 
-int64_t sys_open(struct process *process, const struct trapframe *frame)
+int64_t sys_open(struct task *task, struct trapframe *frame)
 {
-	(void)process;
+	(void)task;
 	return open_path(frame->rdi, frame->rsi);
 }
 
-int64_t sys_openat(struct process *process, const struct trapframe *frame)
+int64_t sys_openat(struct task *task, struct trapframe *frame)
 {
-	(void)process;
+	(void)task;
 	return open_path(frame->rsi, frame->rdx);
 }
 
-int64_t sys_newfstatat(struct process *process, const struct trapframe *frame)
+int64_t sys_newfstatat(struct task *task, struct trapframe *frame)
 {
 	char first;
 
@@ -439,5 +439,5 @@ int64_t sys_newfstatat(struct process *process, const struct trapframe *frame)
 		return look_up(frame->rsi);
 	if (copy_from_user(&first, frame->rsi, 1) != 0)
 		return -EFAULT;
-	return first == '\0' ? stat_descriptor(process, frame->rdi, frame->rdx) : look_up(frame->rsi);
+	return first == '\0' ? stat_descriptor(task->process, frame->rdi, frame->rdx) : look_up(frame->rsi);
 }

@@ -123,7 +123,7 @@ static int check_mmap(const struct process *process, const struct trapframe *fra
 	return flags & MAP_ANONYMOUS ? 0 : -ENODEV;
 }
 
-int64_t sys_mmap(struct process *process, const struct trapframe *frame)
+int64_t sys_mmap(struct task *task, struct trapframe *frame)
 {
 	uint64_t bytes = whole_pages(frame->rsi), flags = frame->r10;
 	bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
@@ -133,30 +133,31 @@ int64_t sys_mmap(struct process *process, const struct trapframe *frame)
 			.inherit = shared ? INHERIT_SHARE : INHERIT_COPY,
 			.name = shared ? "shared" : "anonymous"},
 	};
-	int error = check_mmap(process, frame);
+	int error = check_mmap(task->process, frame);
 
 	if (!error)
 		error = blob_create(BLOB_MAX_BYTES, 0, &request.blob);
 	if (error)
 		return error;
 	if (flags & MAP_FIXED_NOREPLACE)
-		error = map_exactly(&process->space, &request, frame->rdi, 0);
+		error = map_exactly(task->process->space, &request, frame->rdi, 0);
 	else if (flags & MAP_FIXED)
-		error = map_exactly(&process->space, &request, frame->rdi, PLACE_REPLACE);
+		error = map_exactly(task->process->space, &request, frame->rdi, PLACE_REPLACE);
 	else
-		error = map_anywhere(&process->space, &request, frame->rdi, flags);
+		error = map_anywhere(task->process->space, &request, frame->rdi, flags);
 	blob_unref(request.blob);
 	if (error)
 		return error;
 	/* As Linux: that populating fails does not make the call fail. */
 	if ((flags & (MAP_POPULATE | MAP_LOCKED)) && request.how.prot)
-		populate(process->space.root, request.at, bytes, request.how.prot & (VM_READ | VM_WRITE));
+		populate(task->process->space->root, request.at, bytes,
+			 request.how.prot & (VM_READ | VM_WRITE));
 	return (int64_t)request.at;
 }
 
 /* ---- munmap, mprotect --------------------------------------------------------------------------- */
 
-int64_t sys_munmap(struct process *process, const struct trapframe *frame)
+int64_t sys_munmap(struct task *task, struct trapframe *frame)
 {
 	vaddr_t start = frame->rdi;
 	uint64_t bytes = whole_pages(frame->rsi);
@@ -172,10 +173,10 @@ int64_t sys_munmap(struct process *process, const struct trapframe *frame)
 	}
 	if (!user_range(start, bytes))
 		return -EINVAL;
-	return map_unmap(process->space.root, start, bytes);
+	return map_unmap(task->process->space->root, start, bytes);
 }
 
-int64_t sys_mprotect(struct process *process, const struct trapframe *frame)
+int64_t sys_mprotect(struct task *task, struct trapframe *frame)
 {
 	vaddr_t start = frame->rdi;
 	uint64_t bytes = whole_pages(frame->rsi), prot = frame->rdx;
@@ -189,7 +190,7 @@ int64_t sys_mprotect(struct process *process, const struct trapframe *frame)
 		return -EINVAL;
 	if (bytes == 0 || !user_range(start, bytes))
 		return -ENOMEM;
-	return map_protect(process->space.root, start, bytes, rights_of(prot));
+	return map_protect(task->process->space->root, start, bytes, rights_of(prot));
 }
 
 /* ---- brk ------------------------------------------------------------------------------------------ */
@@ -230,9 +231,9 @@ static int heap_grow(struct user_space *space, vaddr_t from, vaddr_t to)
  * Like Linux's call, not the C library's function: returns where the heap ends now, whether that was
  * asked for or not.
  */
-int64_t sys_brk(struct process *process, const struct trapframe *frame)
+int64_t sys_brk(struct task *task, struct trapframe *frame)
 {
-	struct user_space *space = &process->space;
+	struct user_space *space = task->process->space;
 	vaddr_t wish = frame->rdi;
 	vaddr_t from = page_round_up(space->heap_end);
 	vaddr_t to;
@@ -306,9 +307,9 @@ static int forget_private(struct map *root, vaddr_t start, uint64_t bytes)
 	return error;
 }
 
-int64_t sys_madvise(struct process *process, const struct trapframe *frame)
+int64_t sys_madvise(struct task *task, struct trapframe *frame)
 {
-	struct map *root = process->space.root;
+	struct map *root = task->process->space->root;
 	vaddr_t start = frame->rdi;
 	uint64_t bytes = whole_pages(frame->rsi);
 	enum advice advice = classify_advice(frame->rdx);
@@ -343,7 +344,7 @@ int64_t sys_madvise(struct process *process, const struct trapframe *frame)
  * --------------------------------------------------------------------------------------------
  */
 
-int64_t sys_mincore(struct process *process, const struct trapframe *frame)
+int64_t sys_mincore(struct task *task, struct trapframe *frame)
 {
 	vaddr_t start = frame->rdi;
 	uint64_t bytes = whole_pages(frame->rsi);
@@ -357,7 +358,7 @@ int64_t sys_mincore(struct process *process, const struct trapframe *frame)
 		return -ENOMEM;
 	for (pgoff_t done = 0, pages = bytes_to_pages(bytes); done < pages;) {
 		pgoff_t part = pages - done < RESIDENT_CHUNK ? pages - done : RESIDENT_CHUNK;
-		int error = map_residency(process->space.root, start + pages_to_bytes(done),
+		int error = map_residency(task->process->space->root, start + pages_to_bytes(done),
 					  pages_to_bytes(part), resident);
 
 		if (!error)

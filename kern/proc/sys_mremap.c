@@ -147,10 +147,10 @@ static int64_t duplicate(struct user_space *space, struct remap *remap)
 	return error ? error : (int64_t)remap->at;
 }
 
-int64_t sys_mremap(struct process *process, const struct trapframe *frame)
+int64_t sys_mremap(struct task *task, struct trapframe *frame)
 {
 	struct remap remap = {
-		.root = process->space.root,
+		.root = task->process->space->root,
 		.want = {.start = frame->rdi,
 			 .old_bytes = whole_pages(frame->rsi),
 			 .new_bytes = whole_pages(frame->rdx),
@@ -169,11 +169,11 @@ int64_t sys_mremap(struct process *process, const struct trapframe *frame)
 	if (remap.want.new_bytes > BLOB_MAX_BYTES)
 		return -ENOMEM;
 	if (remap.want.old_bytes == 0)
-		return flags & MREMAP_FIXED ? -EINVAL : duplicate(&process->space, &remap);
+		return flags & MREMAP_FIXED ? -EINVAL : duplicate(task->process->space, &remap);
 	if (flags & MREMAP_FIXED)
 		error = remap_fixed(&remap, frame->r8);
 	else
-		error = remap_anywhere(&process->space, &remap);
+		error = remap_anywhere(task->process->space, &remap);
 	/* The blob ends: there is nothing that the mapping could be grown by. */
 	if (error == -EINVAL && !(flags & MREMAP_FIXED))
 		return -ENOMEM;

@@ -39,13 +39,13 @@ static int list_entry(const struct entry_info *entry, void *context)
 }
 
 /* The text is made in kernel memory: the map is locked meanwhile, and copying to the program may fault. */
-int64_t sys_map_list(struct process *process, const struct trapframe *frame)
+int64_t sys_map_list(struct task *task, struct trapframe *frame)
 {
 	struct listing listing = {.buffer = NULL};
 	size_t bytes;
 	int error = 0;
 
-	map_walk(process->space.root, list_entry, &listing);
+	map_walk(task->process->space->root, list_entry, &listing);
 	bytes = frame->rsi < listing.length ? frame->rsi : listing.length;
 	if (bytes == 0)
 		return (int64_t)listing.length;
@@ -54,7 +54,7 @@ int64_t sys_map_list(struct process *process, const struct trapframe *frame)
 		return -ENOMEM;
 	listing.room = bytes;
 	listing.length = 0;
-	map_walk(process->space.root, list_entry, &listing);
+	map_walk(task->process->space->root, list_entry, &listing);
 	if (listing.length < bytes)
 		bytes = listing.length;
 	error = copy_to_user(frame->rdi, listing.buffer, bytes);
@@ -62,10 +62,10 @@ int64_t sys_map_list(struct process *process, const struct trapframe *frame)
 	return error ? error : (int64_t)listing.length;
 }
 
-int64_t sys_vm_stats(struct process *process, const struct trapframe *frame)
+int64_t sys_vm_stats(struct task *task, struct trapframe *frame)
 {
 	const struct page_stats pages = page_stats();
-	const struct pmap_stats tables = pmap_stats(map_pmap(process->space.root));
+	const struct pmap_stats tables = pmap_stats(map_pmap(task->process->space->root));
 	struct phoenix_vm_stats stats = {
 		.ram_pages = pages.ram_pages,
 		.free_pages = pages.free_pages,

@@ -17,33 +17,33 @@
 #define KNOWN_GRND        (GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)
 #define ROBUST_LIST_BYTES 24 /* struct robust_list_head (get_robust_list(2)) */
 
-int64_t sys_getpid(struct process *process, const struct trapframe *frame)
+int64_t sys_getpid(struct task *task, struct trapframe *frame)
 {
 	(void)frame;
-	return process->pid;
+	return task->process->pid;
 }
 
-int64_t sys_getppid(struct process *process, const struct trapframe *frame)
+int64_t sys_getppid(struct task *task, struct trapframe *frame)
 {
 	(void)frame;
-	return process->parent;
+	return task->process->parent;
 }
 
 /* One thread a process: it has the process's number. */
-int64_t sys_gettid(struct process *process, const struct trapframe *frame)
+int64_t sys_gettid(struct task *task, struct trapframe *frame)
 {
 	(void)frame;
-	return process->pid;
+	return task->process->pid;
 }
 
 /* User and group, real and effective: all is root's. */
-int64_t sys_get_user(struct process *process, const struct trapframe *frame)
+int64_t sys_get_user(struct task *task, struct trapframe *frame)
 {
-	(void)process, (void)frame;
+	(void)task, (void)frame;
 	return 0;
 }
 
-int64_t sys_uname(struct process *process, const struct trapframe *frame)
+int64_t sys_uname(struct task *task, struct trapframe *frame)
 {
 	/* C libraries compare the release with the oldest Linux that they work with. */
 	static const struct new_utsname name = {
@@ -55,20 +55,20 @@ int64_t sys_uname(struct process *process, const struct trapframe *frame)
 		.domainname = "(none)",
 	};
 
-	(void)process;
+	(void)task;
 	return copy_to_user(frame->rdi, &name, sizeof(name));
 }
 
-int64_t sys_exit(struct process *process, const struct trapframe *frame)
+int64_t sys_exit(struct task *task, struct trapframe *frame)
 {
-	process_exit(process, (int)(frame->rdi & EXIT_STATUS_MASK));
+	process_exit(task, (int)(frame->rdi & EXIT_STATUS_MASK));
 }
 
-int64_t sys_arch_prctl(struct process *process, const struct trapframe *frame)
+int64_t sys_arch_prctl(struct task *task, struct trapframe *frame)
 {
 	uint64_t base;
 
-	(void)process;
+	(void)task;
 	switch ((int)frame->rdi) {
 	case ARCH_SET_FS:
 		if (frame->rsi >= LAYOUT_PHYSICAL_END)
@@ -91,22 +91,23 @@ int64_t sys_arch_prctl(struct process *process, const struct trapframe *frame)
 	}
 }
 
-int64_t sys_set_tid_address(struct process *process, const struct trapframe *frame)
+int64_t sys_set_tid_address(struct task *task, struct trapframe *frame)
 {
-	process->clear_tid = frame->rdi;
-	return process->pid;
+	task->clear_tid = frame->rdi;
+	return task->process->pid;
 }
 
 /* Accepted and forgotten: there is no other thread to which a robust lock could matter. */
-int64_t sys_set_robust_list(struct process *process, const struct trapframe *frame)
+int64_t sys_set_robust_list(struct task *task, struct trapframe *frame)
 {
-	(void)process;
+	(void)task;
 	return frame->rsi == ROBUST_LIST_BYTES ? 0 : -EINVAL;
 }
 
-int64_t sys_sched_yield(struct process *process, const struct trapframe *frame)
+int64_t sys_sched_yield(struct task *task, struct trapframe *frame)
 {
-	(void)process, (void)frame;
+	(void)task, (void)frame;
+	thread_yield();
 	return 0;
 }
 
@@ -143,33 +144,33 @@ static int64_t limit_call(struct process *process, uint64_t resource, vaddr_t ne
 	return 0;
 }
 
-int64_t sys_getrlimit(struct process *process, const struct trapframe *frame)
+int64_t sys_getrlimit(struct task *task, struct trapframe *frame)
 {
-	return frame->rsi ? limit_call(process, frame->rdi, 0, frame->rsi) : -EFAULT;
+	return frame->rsi ? limit_call(task->process, frame->rdi, 0, frame->rsi) : -EFAULT;
 }
 
-int64_t sys_setrlimit(struct process *process, const struct trapframe *frame)
+int64_t sys_setrlimit(struct task *task, struct trapframe *frame)
 {
-	return frame->rsi ? limit_call(process, frame->rdi, frame->rsi, 0) : -EFAULT;
+	return frame->rsi ? limit_call(task->process, frame->rdi, frame->rsi, 0) : -EFAULT;
 }
 
-int64_t sys_prlimit64(struct process *process, const struct trapframe *frame)
+int64_t sys_prlimit64(struct task *task, struct trapframe *frame)
 {
 	int pid = (int)frame->rdi;
 
-	if (pid != 0 && pid != process->pid)
+	if (pid != 0 && pid != task->process->pid)
 		return -ESRCH;
-	return limit_call(process, frame->rsi, frame->rdx, frame->r10);
+	return limit_call(task->process, frame->rsi, frame->rdx, frame->r10);
 }
 
 /* ---- getrandom, sysinfo ------------------------------------------------------------------------------- */
 
-int64_t sys_getrandom(struct process *process, const struct trapframe *frame)
+int64_t sys_getrandom(struct task *task, struct trapframe *frame)
 {
 	uint64_t bytes = frame->rsi < RANDOM_MAX ? frame->rsi : RANDOM_MAX;
 	unsigned char chunk[RANDOM_CHUNK];
 
-	(void)process;
+	(void)task;
 	if (frame->rdx & ~(uint64_t)KNOWN_GRND)
 		return -EINVAL;
 	for (uint64_t done = 0; done < bytes;) {
@@ -183,7 +184,7 @@ int64_t sys_getrandom(struct process *process, const struct trapframe *frame)
 	return (int64_t)bytes;
 }
 
-int64_t sys_sysinfo(struct process *process, const struct trapframe *frame)
+int64_t sys_sysinfo(struct task *task, struct trapframe *frame)
 {
 	const struct page_stats pages = page_stats();
 	const struct sysinfo info = {
@@ -194,6 +195,6 @@ int64_t sys_sysinfo(struct process *process, const struct trapframe *frame)
 		.mem_unit = 1,
 	};
 
-	(void)process;
+	(void)task;
 	return copy_to_user(frame->rdi, &info, sizeof(info));
 }

@@ -58,32 +58,32 @@ static int get_timespec(vaddr_t from, int64_t *out)
 	return 0;
 }
 
-int64_t sys_clock_gettime(struct process *process, const struct trapframe *frame)
+int64_t sys_clock_gettime(struct task *task, struct trapframe *frame)
 {
 	int64_t now;
-	int error = read_clock(process, frame->rdi, &now);
+	int error = read_clock(task->process, frame->rdi, &now);
 
 	return error ? error : put_timespec(frame->rsi, now);
 }
 
-int64_t sys_clock_getres(struct process *process, const struct trapframe *frame)
+int64_t sys_clock_getres(struct task *task, struct trapframe *frame)
 {
 	int64_t now;
-	int error = read_clock(process, frame->rdi, &now);
+	int error = read_clock(task->process, frame->rdi, &now);
 
 	if (error || frame->rsi == 0)
 		return error;
 	return put_timespec(frame->rsi, 1);
 }
 
-int64_t sys_gettimeofday(struct process *process, const struct trapframe *frame)
+int64_t sys_gettimeofday(struct task *task, struct trapframe *frame)
 {
 	const struct timezone zone = {0, 0};
 	struct timeval time;
 	int64_t now;
 	int error;
 
-	read_clock(process, CLOCK_REALTIME, &now);
+	read_clock(task->process, CLOCK_REALTIME, &now);
 	time = (struct timeval){now / NS_PER_SECOND, now % NS_PER_SECOND / NS_PER_US};
 	error = frame->rdi ? copy_to_user(frame->rdi, &time, sizeof(time)) : 0;
 	if (!error && frame->rsi)
@@ -91,11 +91,11 @@ int64_t sys_gettimeofday(struct process *process, const struct trapframe *frame)
 	return error;
 }
 
-int64_t sys_time(struct process *process, const struct trapframe *frame)
+int64_t sys_time(struct task *task, struct trapframe *frame)
 {
 	int64_t now;
 
-	read_clock(process, CLOCK_REALTIME, &now);
+	read_clock(task->process, CLOCK_REALTIME, &now);
 	now /= NS_PER_SECOND;
 	if (frame->rdi && copy_to_user(frame->rdi, &now, sizeof(now)) != 0)
 		return -EFAULT;
@@ -114,21 +114,21 @@ static void sleep_for(int64_t wait)
 		time_sleep_until((uint64_t)wait > INT64_MAX - now ? INT64_MAX : now + (uint64_t)wait);
 }
 
-int64_t sys_nanosleep(struct process *process, const struct trapframe *frame)
+int64_t sys_nanosleep(struct task *task, struct trapframe *frame)
 {
 	int64_t wait;
 	int error = get_timespec(frame->rdi, &wait);
 
-	(void)process;
+	(void)task;
 	if (!error)
 		sleep_for(wait);
 	return error;
 }
 
-int64_t sys_clock_nanosleep(struct process *process, const struct trapframe *frame)
+int64_t sys_clock_nanosleep(struct task *task, struct trapframe *frame)
 {
 	int64_t now, wait;
-	int error = read_clock(process, frame->rdi, &now);
+	int error = read_clock(task->process, frame->rdi, &now);
 
 	/* The manual page: a thread cannot sleep by its own CPU time. */
 	if (error || (int)frame->rdi == CLOCK_THREAD_CPUTIME_ID || (frame->rsi & ~(uint64_t)TIMER_ABSTIME))

@@ -84,7 +84,7 @@ static int64_t unknown_call(const struct process *process, uint64_t number)
 
 void syscall_handle(struct trapframe *frame)
 {
-	struct process *process = process_current();
+	struct task *task = task_current();
 	uint64_t number = frame->error;
 	syscall_handler *handler = NULL;
 
@@ -94,5 +94,5 @@ void syscall_handle(struct trapframe *frame)
 		handler = sys_map_list;
 	else if (number == PHOENIX_SYS_VM_STATS)
 		handler = sys_vm_stats;
-	frame->rax = (uint64_t)(handler ? handler(process, frame) : unknown_call(process, number));
+	frame->rax = (uint64_t)(handler ? handler(task, frame) : unknown_call(task->process, number));
 }

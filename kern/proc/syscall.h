@@ -10,7 +10,7 @@
 
 #include <kern/proc.h>
 
-typedef int64_t syscall_handler(struct process *process, const struct trapframe *frame);
+typedef int64_t syscall_handler(struct task *task, struct trapframe *frame);
 
 /* sys_memory.c */
 syscall_handler sys_mmap, sys_munmap, sys_mprotect, sys_brk, sys_madvise, sys_mincore;

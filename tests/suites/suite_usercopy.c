@@ -5,6 +5,7 @@
 #include <asm/errno.h>
 #include <kern/cpu.h>
 #include <kern/kern.h>
+#include <kern/sched.h>
 #include <kern/test.h>
 #include <vm/layout.h>
 #include <vm/pmap.h>
@@ -172,17 +173,16 @@ void suite_usercopy(void)
 	test_case("preparations");
 	if (!CHECK_EQ(map_create_root("test", &map), 0))
 		return;
-	pmap_activate(map_pmap(map));
-	cpu_set_process(NULL, map);
+	thread_use_map(map);
 	if (map_memory(map)) {
 		test_good_pointers();
 		test_forbidden_ranges();
 		test_bad_mappings();
 		test_strings();
 	}
-	cpu_set_process(NULL, NULL);
+	thread_use_map(NULL);
 	test_case("without a map, nothing can be copied");
 	CHECK_EQ(copy_to_user(HOLE, buffer, 8), -EFAULT);
-	pmap_activate(&kernel_pmap);
+
 	map_unref(map);
 }

@@ -1,7 +1,7 @@
 /*
  * The kernel's side of <vm/env.h>: its locks, its CPU number, and where it sees physical memory.
  *
- * Interrupt handlers take no lock, so spinlocks leave interrupts alone. With -DDEBUG, kern/core/lock_debug.c
+ * Interrupt handlers take no lock, and the kernel is not preempted, so spinlocks leave interrupts alone. With -DDEBUG, kern/core/lock_debug.c
  * checks every acquisition against the lock ranks. The host harness has a file of the same name.
  */
 #ifndef VM_ENV_IMPL_H
@@ -58,20 +58,38 @@ struct lock_identity {
 		rank, name            \
 	}
 
-/* `waits`: the caller would wait for the lock, so that the order matters. */
-void lock_debug_take(const void *lock, const struct lock_identity *identity, bool waits);
-void lock_debug_release(const void *lock, const struct lock_identity *identity);
+#define LOCK_MAX_HELD 16
 
-#define ENV_LOCK_TAKE(lock, waits) lock_debug_take((lock), &(lock)->identity, (waits))
-#define ENV_LOCK_RELEASE(lock)     lock_debug_release((lock), &(lock)->identity)
-#define ENV_LOCK_NAME(lock, r, n)  ((lock)->identity = (struct lock_identity){(r), (n)})
+struct held_lock {
+	const void *lock;
+	const struct lock_identity *identity;
+};
+
+/* What a CPU (spinlocks) or a thread (others) holds; only it touches its own. */
+struct lock_record {
+	struct held_lock held[LOCK_MAX_HELD];
+	unsigned count;
+};
+
+enum lock_kind { LOCK_SPINS, LOCK_SLEEPS };
+
+/* `waits`: the caller would wait for the lock, so that the order matters. */
+void lock_debug_take(const void *lock, const struct lock_identity *identity, enum lock_kind kind, bool waits);
+void lock_debug_release(const void *lock, const struct lock_identity *identity, enum lock_kind kind);
+
+/* Panics if this CPU holds a spinlock; `what` is for the message. */
+void lock_debug_may_sleep(const char *what);
+
+#define ENV_LOCK_TAKE(lock, kind, waits) lock_debug_take((lock), &(lock)->identity, (kind), (waits))
+#define ENV_LOCK_RELEASE(lock, kind)     lock_debug_release((lock), &(lock)->identity, (kind))
+#define ENV_LOCK_NAME(lock, r, n)        ((lock)->identity = (struct lock_identity){(r), (n)})
 
 #else
 
 #define ENV_LOCK_IDENTITY(rank, name)
-#define ENV_LOCK_TAKE(lock, waits) ((void)0)
-#define ENV_LOCK_RELEASE(lock)     ((void)0)
-#define ENV_LOCK_NAME(lock, r, n)  ((void)(r), (void)(n))
+#define ENV_LOCK_TAKE(lock, kind, waits) ((void)0)
+#define ENV_LOCK_RELEASE(lock, kind)     ((void)0)
+#define ENV_LOCK_NAME(lock, r, n)        ((void)(r), (void)(n))
 
 #endif
 
@@ -108,7 +126,7 @@ void spin_lock_slowly(struct spinlock *lock);
 
 static inline void spin_lock(struct spinlock *lock)
 {
-	ENV_LOCK_TAKE(lock, true);
+	ENV_LOCK_TAKE(lock, LOCK_SPINS, true);
 	if (__builtin_expect(!spin_take(lock), 0))
 		spin_lock_slowly(lock);
 }
@@ -117,13 +135,13 @@ static inline bool spin_trylock(struct spinlock *lock)
 {
 	if (!spin_take(lock))
 		return false;
-	ENV_LOCK_TAKE(lock, false);
+	ENV_LOCK_TAKE(lock, LOCK_SPINS, false);
 	return true;
 }
 
 static inline void spin_unlock(struct spinlock *lock)
 {
-	ENV_LOCK_RELEASE(lock);
+	ENV_LOCK_RELEASE(lock, LOCK_SPINS);
 	__atomic_store_n(&lock->owner, 0, __ATOMIC_RELEASE);
 }
 
@@ -133,10 +151,8 @@ static inline bool spin_held(const struct spinlock *lock)
 }
 
 /*
- * A counter word: bit 0 is the writer's, bit 1 says that a writer waits (then new readers wait too), and
- * each reader counts RW_READER. Who must wait spins, in kern/core/lock.c: with one thread on a CPU there is nobody to
- * yield to, and no holder sleeps yet. When threads are scheduled, the two waits there become sleeps on a queue
- * that the unlocks wake; the word and the fast paths here are made to stay.
+ * A counter word: bit 0 is the writer's, bit 1 says that somebody sleeps until the lock is free (then new readers wait too), and
+ * each reader counts RW_READER. Sleeping and waking are in kern/core/lock.c.
  */
 struct rwlock {
 	uint32_t word; /* atomic */
@@ -155,31 +171,39 @@ static inline void rw_init(struct rwlock *lock, enum lock_rank rank, const char 
 	ENV_LOCK_NAME(lock, rank, name);
 }
 
-/* For the two below: waits and takes the lock. rw_read_slowly takes back the count that its caller added. */
+/* For those below: wait and take the lock (rw_read_slowly takes back the count that its caller added); wake who waits. */
 void rw_read_slowly(struct rwlock *lock);
 void rw_write_slowly(struct rwlock *lock);
+void rw_wake(struct rwlock *lock);
 
 /* Counts itself in first and looks then: one atomic instruction in the usual case. */
 static inline void rw_read_lock(struct rwlock *lock)
 {
-	ENV_LOCK_TAKE(lock, true);
+	ENV_LOCK_TAKE(lock, LOCK_SLEEPS, true);
 	if (__builtin_expect(__atomic_fetch_add(&lock->word, RW_READER, __ATOMIC_ACQUIRE) &
 				     (RW_WRITER | RW_WAITING),
 			     0))
 		rw_read_slowly(lock);
 }
 
+/* The last reader who goes wakes those who wait. */
+static inline void rw_read_leave(struct rwlock *lock)
+{
+	if (__builtin_expect(__atomic_sub_fetch(&lock->word, RW_READER, __ATOMIC_RELEASE) == RW_WAITING, 0))
+		rw_wake(lock);
+}
+
 static inline void rw_read_unlock(struct rwlock *lock)
 {
-	ENV_LOCK_RELEASE(lock);
-	__atomic_fetch_sub(&lock->word, RW_READER, __ATOMIC_RELEASE);
+	ENV_LOCK_RELEASE(lock, LOCK_SLEEPS);
+	rw_read_leave(lock);
 }
 
 static inline void rw_write_lock(struct rwlock *lock)
 {
 	uint32_t free = 0;
 
-	ENV_LOCK_TAKE(lock, true);
+	ENV_LOCK_TAKE(lock, LOCK_SLEEPS, true);
 	if (__builtin_expect(!__atomic_compare_exchange_n(&lock->word, &free, RW_WRITER, false,
 							  __ATOMIC_ACQUIRE, __ATOMIC_RELAXED),
 			     0))
@@ -188,8 +212,9 @@ static inline void rw_write_lock(struct rwlock *lock)
 
 static inline void rw_write_unlock(struct rwlock *lock)
 {
-	ENV_LOCK_RELEASE(lock);
-	__atomic_fetch_and(&lock->word, ~RW_WRITER, __ATOMIC_RELEASE);
+	ENV_LOCK_RELEASE(lock, LOCK_SLEEPS);
+	if (__builtin_expect(__atomic_sub_fetch(&lock->word, RW_WRITER, __ATOMIC_RELEASE) & RW_WAITING, 0))
+		rw_wake(lock);
 }
 
 static inline bool rw_held(const struct rwlock *lock)

@@ -14,7 +14,6 @@
 /* ---- CPUID bits (SDM vol 2, CPUID; APM vol 3, appendix E) ---------------------------------------- */
 
 #define CPUID_1_ECX_XSAVE     (1u << 26)
-#define CPUID_1_ECX_AVX       (1u << 28)
 #define CPUID_1_EDX_MCE       (1u << 7)
 #define CPUID_1_EDX_PGE       (1u << 13)
 #define CPUID_1_EDX_PAT       (1u << 16)
@@ -97,6 +96,7 @@ _Static_assert(offsetof(struct percpu, kernel_stack) == 8, "vectors.asm");
 _Static_assert(offsetof(struct percpu, user_rsp) == 16, "vectors.asm");
 _Static_assert(offsetof(struct percpu, number) == PERCPU_NUMBER, "env_impl.h");
 _Static_assert(offsetof(struct percpu, lock_owner) == PERCPU_LOCK_OWNER, "env_impl.h");
+_Static_assert(offsetof(struct percpu, work) == 32, "vectors.asm");
 _Static_assert(sizeof(struct trapframe) == 176, "vectors.asm");
 _Static_assert(offsetof(struct trapframe, vector) == 120, "vectors.asm");
 
@@ -106,7 +106,8 @@ static struct gate idt[VECTORS];   /* the same for every CPU */
 extern const uint8_t vector_stubs[], page_fault_stub[], syscall_entry[];
 extern const uint32_t vectors_smap_sites[], vectors_smap_sites_end[];
 extern const uint32_t copy_smap_sites[], copy_smap_sites_end[];
-_Noreturn void enter_user(vaddr_t rip, vaddr_t rsp);
+extern struct thread boot_thread; /* kern/core/sched.c */
+extern const uint8_t thread_begin[];
 
 /* All zero for a leaf that the CPU does not have. */
 static struct cpuid supported_cpuid(uint32_t leaf)
@@ -121,6 +122,7 @@ static void set_percpu(struct cpu_tables *t, uint32_t number)
 	t->cpu.self = &t->cpu;
 	t->cpu.number = number;
 	t->cpu.lock_owner = number + 1;
+	t->cpu.thread = &boot_thread;
 	wrmsr(MSR_GS_BASE, (uint64_t)&t->cpu);
 	wrmsr(MSR_KERNEL_GS_BASE, 0); /* the first program's */
 }
@@ -232,38 +234,6 @@ static void set_syscall_entry(void)
 	wrmsr(MSR_SFMASK, X86_EFLAGS_IF | X86_EFLAGS_DF | X86_EFLAGS_AC | X86_EFLAGS_TF | X86_EFLAGS_NT);
 }
 
-/* ---- FPU, SSE, AVX: the user's alone; the kernel is compiled without (SDM vol 1, 13) ---------------- */
-
-#define XCR0_X87        (1u << 0)
-#define XCR0_SSE        (1u << 1)
-#define XCR0_AVX        (1u << 2)
-#define FPU_CONTROL     0x037f /* as after FNINIT: all exceptions masked, 64-bit precision */
-#define MXCSR_INITIAL   0x1f80
-#define FPU_AREA_BYTES  832 /* legacy area 512, header 64, AVX 256 */
-#define FPU_AREA_MXCSR  24  /* byte offset in the legacy area */
-#define FPU_AREA_ALIGNS 64
-
-/* Gives the FPU the state that a program starts with. */
-static void reset_fpu(void)
-{
-	static uint8_t area[FPU_AREA_BYTES] __attribute__((aligned(FPU_AREA_ALIGNS)));
-	struct cpuid features = supported_cpuid(CPUID_LEAF_FEATURES);
-	uint32_t components = XCR0_X87 | XCR0_SSE;
-	const uint16_t control = FPU_CONTROL;
-	const uint32_t mxcsr = MXCSR_INITIAL;
-
-	memcpy(area, &control, sizeof control);
-	memcpy(area + FPU_AREA_MXCSR, &mxcsr, sizeof mxcsr);
-	if (!(features.ecx & CPUID_1_ECX_XSAVE)) {
-		__asm__ volatile("fxrstor64 %0" : : "m"(area));
-		return;
-	}
-	components |= features.ecx & CPUID_1_ECX_AVX ? XCR0_AVX : 0;
-	__asm__ volatile("xsetbv" : : "c"(0), "a"(components), "d"(0));
-	/* A header of zeros: every component goes to its initial state. */
-	__asm__ volatile("xrstor64 %0" : : "m"(area), "a"(components), "d"(0));
-}
-
 /* ---- Public -------------------------------------------------------------------------------------- */
 
 void cpu_init(void)
@@ -273,7 +243,7 @@ void cpu_init(void)
 	load_idt();
 	set_control_registers();
 	set_syscall_entry();
-	reset_fpu();
+	fpu_start();
 }
 
 void cpu_set_kernel_stack(vaddr_t top)
@@ -308,8 +278,25 @@ vaddr_t cpu_gs_base(void)
 	return rdmsr(MSR_KERNEL_GS_BASE);
 }
 
-void cpu_enter_user(vaddr_t rip, vaddr_t rsp)
+/* What switch_context pops, and then where it returns to; CALL leaves the stack there as the ABI has it. */
+vaddr_t thread_first_rsp(vaddr_t top)
 {
-	ASSERT(rip < LAYOUT_PHYSICAL_END);
-	enter_user(rip, rsp);
+	enum { POPPED = 6 };
+	uint64_t *words = (uint64_t *)top - (POPPED + 2);
+
+	ASSERT(top % 16 == 0);
+	memset(words, 0, (POPPED + 2) * sizeof *words);
+	words[POPPED] = (uint64_t)thread_begin;
+	return (vaddr_t)words;
+}
+
+void trapframe_init_user(struct trapframe *frame, vaddr_t rip, vaddr_t rsp)
+{
+	*frame = (struct trapframe){
+		.rip = rip,
+		.cs = USER_CODE32 + 16 + RING_3,
+		.rflags = X86_EFLAGS_IF | X86_EFLAGS_FIXED,
+		.rsp = rsp,
+		.ss = USER_CODE32 + 8 + RING_3,
+	};
 }

@@ -12,6 +12,7 @@
 #include <image.h>
 #include <kern/cpu.h>
 #include <kern/kern.h>
+#include <kern/sched.h>
 #include <vm/layout.h>
 #include <vm/vm.h>
 
@@ -92,7 +93,7 @@ _Noreturn static __attribute__((noinline)) void refuse(const struct trapframe *f
 	else if (status == -EIO)
 		signal = SIGBUS;
 	explain(why, address, refused.access, status, result);
-	process_fault(process_current(), frame, signal, why, &refused);
+	task_fault(frame, signal, why, &refused);
 }
 
 /*
@@ -187,7 +188,7 @@ static __attribute__((noinline)) void odd_user_fault(const struct trapframe *fra
 		return;
 	env_format(why, sizeof why, "%s 0x%llx refused: the CPU made it with the rights of ring 0",
 		   access_name(fault_access(frame->error)), (unsigned long long)address);
-	process_fault(process_current(), frame, SIGSEGV, why, NULL);
+	task_fault(frame, SIGSEGV, why, NULL);
 }
 
 /*
@@ -275,7 +276,7 @@ static void exception(struct trapframe *frame)
 			explain_protection(why, frame);
 			name = why;
 		}
-		process_fault(process_current(), frame, what->signal, name, NULL);
+		task_fault(frame, what->signal, name, NULL);
 	}
 	if (frame->vector == VECTOR_PROTECTION && foreseen_fault(frame, 0))
 		return;
@@ -302,12 +303,13 @@ uint64_t trap_unexpected_interrupts(uint64_t *last_vector)
 /*
  * All lines but the APIC's timer are masked. What the 8259s raise all the same is spurious, has no in-service bit
  * there and must not be acknowledged (Intel 8259A data sheet, "spurious interrupt"); nor must the APIC's own
- * (SDM vol 3, 10.9). The timer has nothing to do: its interrupt ends a halt.
+ * (SDM vol 3, 10.9).
  */
-static void interrupt(uint64_t vector)
+static void interrupt(uint64_t vector, bool user)
 {
 	if (vector == VECTOR_TIMER) {
 		interrupts.timer++;
+		sched_tick(user);
 		apic_end_of_interrupt();
 	} else if (vector == VECTOR_SPURIOUS ||
 		   (vector >= VECTOR_PIC_MASTER && vector < VECTOR_PIC_SLAVE + VECTOR_PIC_LINES)) {
@@ -324,5 +326,5 @@ void trap_handle(struct trapframe *frame)
 	if (frame->vector < VECTOR_FIRST_INTERRUPT)
 		exception(frame);
 	else
-		interrupt(frame->vector);
+		interrupt(frame->vector, trap_from_user(frame));
 }

@@ -1,5 +1,5 @@
 ; How the CPU comes into the kernel and leaves it: a stub for each of the 256 vectors, the system-call entry,
-; and the first entry to ring 3. Each builds a struct trapframe (include/kern/trap.h; keep the two
+; and the way back. Each builds a struct trapframe (include/kern/trap.h; keep the two
 ; in step) and calls C: trap_page_fault and trap_handle in trap.c, syscall_handle in kern/proc. The
 ; descriptor tables that lead here are made in cpu.c.
 
@@ -9,17 +9,19 @@ default rel
 extern trap_handle
 extern trap_page_fault
 extern syscall_handle
+extern return_work
 
 global vector_stubs
 global page_fault_stub
 global syscall_entry
-global enter_user
+global return_to_user
 global vectors_smap_sites
 global vectors_smap_sites_end
 
 ; Offsets in struct percpu (include/kern/cpu.h).
 PERCPU_KERNEL_STACK equ 8
 PERCPU_USER_RSP     equ 16
+PERCPU_WORK         equ 32
 
 ; Offsets in struct trapframe.
 FRAME_R11    equ 48
@@ -46,8 +48,6 @@ VECTOR_MACHINE_CHECK equ 18
 
 USER_CODE equ 0x2b ; selectors (cpu.c)
 USER_DATA equ 0x23
-
-RFLAGS_START equ 0x202 ; a program starts with interrupts on; bit 1 is always set
 
 MSR_GS_BASE equ 0xc0000101
 
@@ -101,9 +101,13 @@ align 16
 trap_common:
 	trap_body trap_handle
 
-; Back to where the frame says. Interrupts stay off from here to IRETQ, for the sake of %gs.
+; Back to where the frame says. Before ring 3, what the CPU has to do is done: threads that wait for their turn, timers,
+; signals. Interrupts stay off from there to IRETQ, so that no work comes unseen, and for the sake of %gs.
 trap_return:
 	cli
+	cmp	dword [gs:PERCPU_WORK], 0
+	jne	trap_work
+trap_restore:
 	pop	r15
 	pop	r14
 	pop	r13
@@ -112,12 +116,27 @@ trap_return:
 	pop	rbx
 	jmp	trap_return_rest
 
+trap_work:
+	test	byte [rsp + FRAME_CS], 3
+	jz	trap_restore
+	mov	rdi, rsp
+	call	return_work
+	jmp	trap_restore
+
+; _Noreturn void return_to_user(struct trapframe *frame): the frame is at the top of the thread's stack.
+align 16
+return_to_user:
+	mov	rsp, rdi
+	jmp	trap_return
+
 ; The page fault has a way of its own. It leaves the six registers that C keeps as they are in the frame.
 align 16
 page_fault_stub:
 	push	VECTOR_PAGE_FAULT
 	trap_body trap_page_fault
 	cli
+	cmp	dword [gs:PERCPU_WORK], 0
+	jne	trap_work
 	add	rsp, FRAME_R11
 trap_return_rest:
 	pop	r11
@@ -206,8 +225,11 @@ syscall_entry:
 	sti
 	call	syscall_handle
 	cli
+	cmp	dword [gs:PERCPU_WORK], 0
+	jne	.work
+.no_work:
 	cmp	dword [rsp + FRAME_VECTOR], TRAP_SYSCALL
-	jne	trap_return
+	jne	trap_restore
 	; C has kept rbx, rbp and r12 to r15; rcx and r11 are lost to the user anyway.
 	mov	r10, [rsp + FRAME_R10]
 	mov	r9, [rsp + FRAME_R9]
@@ -221,33 +243,10 @@ syscall_entry:
 	mov	rsp, [rsp + FRAME_RSP]
 	swapgs
 	o64 sysret
-
-; _Noreturn void enter_user(vaddr_t rip, vaddr_t rsp): to ring 3, all other registers zero.
-align 16
-enter_user:
-	cli
-	push	USER_DATA
-	push	rsi
-	push	RFLAGS_START
-	push	USER_CODE
-	push	rdi
-	xor	eax, eax
-	xor	ebx, ebx
-	xor	ecx, ecx
-	xor	edx, edx
-	xor	esi, esi
-	xor	edi, edi
-	xor	ebp, ebp
-	xor	r8d, r8d
-	xor	r9d, r9d
-	xor	r10d, r10d
-	xor	r11d, r11d
-	xor	r12d, r12d
-	xor	r13d, r13d
-	xor	r14d, r14d
-	xor	r15d, r15d
-	swapgs
-	iretq
+.work:
+	mov	rdi, rsp
+	call	return_work
+	jmp	.no_work
 
 section .rodata.smap
 vectors_smap_sites_end:

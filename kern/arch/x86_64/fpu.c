@@ -1,0 +1,93 @@
+/*
+ * The registers of FPU, SSE and AVX: the user's alone, as the kernel is compiled without. They are saved whenever a thread
+ * is switched away from, and kept at the top of its stack (Intel SDM vol 1, 13).
+ */
+#include <hw.h>
+#include <kern/cpu.h>
+#include <kern/kern.h>
+
+#define CPUID_LEAF_FEATURES 1u
+#define CPUID_1_ECX_XSAVE   (1u << 26)
+#define CPUID_1_ECX_AVX     (1u << 28)
+#define XCR0_X87            1u
+#define XCR0_SSE            2u
+#define XCR0_AVX            4u
+#define FPU_CONTROL         0x037f /* as after FNINIT: all exceptions masked, 64-bit precision */
+#define MXCSR_INITIAL       0x1f80
+#define MXCSR_KNOWN         0xffffu /* where the area says 0: all but the reserved bits (SDM vol 1, 11.6.6) */
+
+/* The area's layout (SDM vol 1, 13.4). */
+struct fpu_area {
+	uint16_t control;
+	uint8_t legacy1[22];
+	uint32_t mxcsr, mxcsr_mask;
+	uint8_t legacy2[480];
+	uint64_t state;     /* components that are not in their initial state */
+	uint64_t compacted; /* 0: the standard format */
+	uint64_t reserved[6];
+	uint8_t avx[256];
+};
+_Static_assert(sizeof(struct fpu_area) == FPU_AREA_BYTES, "the legacy area, the header and AVX");
+
+/* Set once, by fpu_start. */
+static uint32_t components; /* 0: this CPU has no XSAVE */
+
+void fpu_start(void)
+{
+	static struct fpu_area area __attribute__((aligned(FPU_AREA_ALIGN)));
+	struct cpuid features = cpuid(CPUID_LEAF_FEATURES, 0);
+
+	if (features.ecx & CPUID_1_ECX_XSAVE) {
+		components = XCR0_X87 | XCR0_SSE | (features.ecx & CPUID_1_ECX_AVX ? XCR0_AVX : 0);
+		__asm__ volatile("xsetbv" : : "c"(0), "a"(components), "d"(0));
+	}
+	fpu_init(&area);
+	fpu_load(&area);
+}
+
+uint64_t fpu_components(void)
+{
+	return components;
+}
+
+void fpu_init(void *area)
+{
+	struct fpu_area *fpu = area;
+
+	memset(fpu, 0, sizeof *fpu);
+	fpu->control = FPU_CONTROL;
+	fpu->mxcsr = MXCSR_INITIAL;
+}
+
+void fpu_save(void *area)
+{
+	struct fpu_area *fpu = area;
+
+	if (components)
+		__asm__ volatile("xsave64 %0" : "+m"(*fpu) : "a"(components), "d"(0));
+	else
+		__asm__ volatile("fxsave64 %0" : "=m"(*fpu));
+}
+
+void fpu_load(const void *area)
+{
+	const struct fpu_area *fpu = area;
+
+	if (components)
+		__asm__ volatile("xrstor64 %0" : : "m"(*fpu), "a"(components), "d"(0));
+	else
+		__asm__ volatile("fxrstor64 %0" : : "m"(*fpu));
+}
+
+/* A reserved bit that is set is a general protection fault (SDM vol 1, 13.8.1). */
+void fpu_make_valid(void *area)
+{
+	struct fpu_area *fpu = area;
+	struct fpu_area now __attribute__((aligned(FPU_AREA_ALIGN)));
+
+	__asm__ volatile("fxsave64 %0" : "=m"(now));
+	fpu->mxcsr &= now.mxcsr_mask ? now.mxcsr_mask : MXCSR_KNOWN;
+	fpu->state &= components;
+	fpu->compacted = 0;
+	memset(fpu->reserved, 0, sizeof fpu->reserved);
+}

@@ -1,0 +1,490 @@
+/*
+ * The scheduler: who runs on a CPU, and what CPUs do that nobody wants.
+ *
+ * Each CPU has a queue of runnable threads, served in order of arrival; a thread gives the CPU up when it sleeps, or for
+ * another one at the end of its time slice. How threads are made is in thread.c, what they wait for in wait.c and timer.c; the switch itself is
+ * kern/arch/x86_64/switch.asm's.
+ */
+#include <asm/errno.h>
+#include <hw.h>
+#include <kern/kern.h>
+#include <kern/sched.h>
+#include <vm/pmap.h>
+#include <vm/vm.h>
+
+#include "sched_internal.h"
+
+#define SLICE_NS \
+	10000000ull /* 10 ms: a thread's turn where others wait, and the timer's tick while a thread runs */
+
+/* Locks: (q) its own lock; (c) only its own CPU, interrupts off; (-) set by sched_init. */
+struct run_queue {
+	struct spinlock lock;
+	TAILQ_HEAD(, thread) threads; /* (q) runnable, and not running */
+	unsigned count;               /* (q) of them */
+	struct thread *idle;          /* (-) */
+	struct thread *running;       /* (q) */
+	struct thread *previous;      /* (q) in the midst of a switch: who ran before */
+	uint64_t switches;            /* (q) */
+	uint64_t idle_ns;             /* (q) */
+	uint64_t armed;               /* (c) when the timer will interrupt; TIME_NEVER: not */
+};
+
+static struct run_queue queues[ENV_MAX_CPUS];
+
+struct thread boot_thread = {.name = "idle"};
+
+static struct run_queue *queue_of(const struct thread *thread)
+{
+	return &queues[thread->cpu];
+}
+
+static struct run_queue *this_queue(void)
+{
+	return &queues[env_cpu()];
+}
+
+void cpu_note_work(uint32_t bits)
+{
+	__atomic_fetch_or(&this_cpu()->work, bits, __ATOMIC_SEQ_CST);
+}
+
+/* ---- The run queue ------------------------------------------------------------------------------- */
+
+static void enqueue(struct run_queue *queue, struct thread *thread)
+{
+	ASSERT(!thread->queued && thread->state == THREAD_RUNNABLE);
+	TAILQ_INSERT_TAIL(&queue->threads, thread, link);
+	thread->queued = true;
+	queue->count++;
+}
+
+static struct thread *take_next(struct run_queue *queue)
+{
+	struct thread *next = TAILQ_FIRST(&queue->threads);
+
+	if (!next)
+		return queue->idle;
+	TAILQ_REMOVE(&queue->threads, next, link);
+	next->queued = false;
+	queue->count--;
+	return next;
+}
+
+/* Makes it runnable; the queue is locked. The thread that runs is in no queue: it sees its state when it is about to sleep. */
+static void make_runnable(struct run_queue *queue, struct thread *thread)
+{
+	thread->state = THREAD_RUNNABLE;
+	if (thread != queue->running && !thread->queued)
+		enqueue(queue, thread);
+}
+
+void thread_run(struct thread *thread)
+{
+	struct run_queue *queue = queue_of(thread);
+
+	spin_lock(&queue->lock);
+	make_runnable(queue, thread);
+	spin_unlock(&queue->lock);
+}
+
+void thread_wake(struct thread *thread)
+{
+	struct run_queue *queue = queue_of(thread);
+
+	spin_lock(&queue->lock);
+	if (thread->state == THREAD_SLEEPING)
+		make_runnable(queue, thread);
+	spin_unlock(&queue->lock);
+}
+
+/* ---- Switching ------------------------------------------------------------------------------------ */
+
+/* The first thing that a thread does when it has the CPU: the queue is locked by who had it before. */
+void sched_finish_switch(void)
+{
+	struct run_queue *queue = this_queue();
+	struct thread *previous = queue->previous, *current = thread_current();
+	bool dead = previous->state == THREAD_DEAD;
+
+	queue->previous = NULL;
+	current->slice_end = current->since + SLICE_NS;
+	spin_unlock(&queue->lock);
+	if (dead)
+		thread_bury(previous);
+}
+
+/* What of a thread is in the CPU, out and in. */
+static void switch_machine(struct thread *from, struct thread *to)
+{
+	struct percpu *cpu = this_cpu();
+
+	if (from->fpu) {
+		fpu_save(from->fpu);
+		from->fs_base = cpu_fs_base();
+		from->gs_base = cpu_gs_base();
+	}
+	if (to->fpu) {
+		fpu_load(to->fpu);
+		cpu_set_fs_base(to->fs_base);
+		cpu_set_gs_base(to->gs_base);
+	}
+	cpu->thread = to;
+	if (cpu->map != to->map) {
+		cpu->map = to->map;
+		pmap_activate(to->map ? map_pmap(to->map) : &kernel_pmap);
+	}
+	if (to->stack)
+		cpu_set_kernel_stack(to->stack_top);
+	if (to->interrupts)
+		cpu_note_work(CPU_WORK_USER);
+}
+
+/* Gives the CPU to the next thread. The queue is locked, and is so no more on return. */
+static void switch_away(struct run_queue *queue, uint64_t *counter)
+{
+	struct thread *current = thread_current(), *next = take_next(queue);
+	uint64_t now;
+
+	if (next == current) {
+		current->slice_end = time_nanoseconds() + SLICE_NS;
+		spin_unlock(&queue->lock);
+		return;
+	}
+	now = time_nanoseconds();
+	current->run_ns += now - current->since;
+	if (current == queue->idle)
+		queue->idle_ns += now - current->since;
+	(*counter)++;
+	queue->switches++;
+	queue->previous = current;
+	queue->running = next;
+	next->since = now;
+	switch_machine(current, next);
+	switch_context(&current->saved_rsp, next->saved_rsp);
+	sched_finish_switch();
+}
+
+/* Lets the next thread run: the current one is queued, if it is runnable. */
+static void reschedule(void)
+{
+	struct run_queue *queue = this_queue();
+	struct thread *current = thread_current();
+	uint64_t *counter = &current->switches;
+
+	spin_lock(&queue->lock);
+	if (current->state == THREAD_RUNNABLE) {
+		counter = &current->preemptions;
+		if (queue->count == 0) {
+			current->slice_end = time_nanoseconds() + SLICE_NS;
+			spin_unlock(&queue->lock);
+			return;
+		}
+		if (current != queue->idle)
+			enqueue(queue, current);
+	}
+	switch_away(queue, counter);
+}
+
+void thread_yield(void)
+{
+	if (queue_of(thread_current())->count > 0)
+		reschedule();
+}
+
+void thread_exit(void)
+{
+	struct run_queue *queue = this_queue();
+
+	thread_use_map(NULL);
+	spin_lock(&queue->lock);
+	thread_current()->state = THREAD_DEAD;
+	switch_away(queue, &thread_current()->switches);
+	panic("a dead thread runs");
+}
+
+void thread_use_map(struct map *map)
+{
+	struct percpu *cpu = this_cpu();
+
+	cpu->thread->map = map;
+	if (cpu->map == map)
+		return;
+	cpu->map = map;
+	pmap_activate(map ? map_pmap(map) : &kernel_pmap);
+}
+
+/* ---- Sleeping -------------------------------------------------------------------------------------- */
+
+static bool may_interrupt(enum sleep_mode mode, uint32_t bits)
+{
+	if (mode == SLEEP_INTERRUPTIBLE)
+		return bits != 0;
+	return mode == SLEEP_KILLABLE && (bits & INTERRUPT_KILL);
+}
+
+void thread_sleep_begin(enum sleep_mode mode)
+{
+	struct thread *current = thread_current();
+	struct run_queue *queue = queue_of(current);
+
+	spin_lock(&queue->lock);
+	ASSERT(current != queue->idle);
+	current->mode = mode;
+	current->state = THREAD_SLEEPING;
+	spin_unlock(&queue->lock);
+}
+
+void thread_sleep_end(void)
+{
+	struct thread *current = thread_current();
+	struct run_queue *queue = queue_of(current);
+
+	spin_lock(&queue->lock);
+	current->state = THREAD_RUNNABLE;
+	spin_unlock(&queue->lock);
+}
+
+/* A sleep that ends at some time. Locks: (-) set before the timer starts; (a) atomic. */
+struct alarm {
+	struct timer timer;    /* (-) timer.c's */
+	struct thread *thread; /* (-) */
+	_Atomic bool rang;     /* (a) */
+};
+
+static void ring(struct timer *timer)
+{
+	struct alarm *alarm = (struct alarm *)timer;
+
+	alarm->rang = true;
+	thread_wake(alarm->thread);
+}
+
+static void sleep_without_deadline(struct thread *current)
+{
+	struct run_queue *queue = queue_of(current);
+
+	spin_lock(&queue->lock);
+	if (current->state == THREAD_SLEEPING && !may_interrupt(current->mode, current->interrupts))
+		switch_away(queue, &current->switches);
+	else
+		spin_unlock(&queue->lock);
+}
+
+int thread_sleep(uint64_t deadline)
+{
+	struct thread *current = thread_current();
+	struct alarm alarm = {.thread = current};
+
+#ifdef DEBUG
+	lock_debug_may_sleep(current->name);
+#endif
+	if (deadline == TIME_NEVER) {
+		sleep_without_deadline(current);
+	} else {
+		timer_init(&alarm.timer, ring);
+		timer_start(&alarm.timer, deadline);
+		sleep_without_deadline(current);
+		/* It lies on this stack. */
+		timer_cancel_wait(&alarm.timer);
+	}
+	if (may_interrupt(current->mode, current->interrupts))
+		return -EINTR;
+	return alarm.rang ? -ETIMEDOUT : 0;
+}
+
+/* The bits are set before the queue is locked: who is about to sleep sees them, or is seen sleeping. */
+void thread_interrupt(struct thread *thread, uint32_t bits)
+{
+	struct run_queue *queue = queue_of(thread);
+
+	thread->interrupts |= bits;
+	spin_lock(&queue->lock);
+	if (thread->state == THREAD_SLEEPING && may_interrupt(thread->mode, bits))
+		make_runnable(queue, thread);
+	if (thread == queue->running)
+		cpu_note_work(CPU_WORK_USER);
+	spin_unlock(&queue->lock);
+}
+
+void thread_interrupt_clear(struct thread *thread, uint32_t bits)
+{
+	thread->interrupts &= ~bits;
+}
+
+/* ---- The tick, and the way back to ring 3 ------------------------------------------------------------ */
+
+/* Arms the timer for the next thing that happens here: a timer, or, while a thread runs, the tick. Interrupts off. */
+static void arm_timer(struct run_queue *queue, uint64_t now, bool idle)
+{
+	uint64_t next = timers_next();
+
+	if (!idle && now + SLICE_NS < next)
+		next = now + SLICE_NS;
+	queue->armed = next;
+	time_interrupt_at(next);
+}
+
+void timer_armed_before(uint64_t when)
+{
+	struct run_queue *queue = this_queue();
+	bool were_on = interrupts_enabled();
+
+	interrupts_disable();
+	if (when < queue->armed) {
+		queue->armed = when;
+		time_interrupt_at(when);
+	}
+	if (were_on)
+		interrupts_enable();
+}
+
+void sched_tick(bool user)
+{
+	struct run_queue *queue = this_queue();
+	struct thread *current = thread_current();
+	uint64_t now = time_nanoseconds();
+	uint32_t work = 0;
+
+	if (user)
+		current->user_ticks++;
+	else
+		current->kernel_ticks++;
+	if (timers_next() <= now)
+		work |= CPU_WORK_TIMER;
+	if (current != queue->idle && now >= current->slice_end)
+		work |= CPU_WORK_SCHEDULE;
+	cpu_note_work(work);
+	arm_timer(queue, now, current == queue->idle);
+}
+
+/* What does not belong to the thread that happens to do it. No locks held. */
+static void do_common_work(uint32_t work)
+{
+	if (work & CPU_WORK_SERIAL)
+		serial_work();
+	if (work & CPU_WORK_TIMER)
+		timers_run();
+}
+
+static uint32_t take_work(void)
+{
+	return __atomic_exchange_n(&this_cpu()->work, 0, __ATOMIC_SEQ_CST);
+}
+
+void return_work(struct trapframe *frame)
+{
+	uint32_t work;
+
+	while ((work = take_work()) != 0) {
+		interrupts_enable();
+		do_common_work(work);
+		if (work & CPU_WORK_SCHEDULE)
+			reschedule();
+		if (thread_current()->interrupts)
+			user_return(frame);
+		interrupts_disable();
+	}
+}
+
+/* ---- Idle ------------------------------------------------------------------------------------------- */
+
+void sched_init(void)
+{
+	struct run_queue *queue = this_queue();
+
+	for (unsigned i = 0; i < ENV_MAX_CPUS; i++) {
+		spin_init(&queues[i].lock, RANK_RUN, "run queue");
+		TAILQ_INIT(&queues[i].threads);
+		queues[i].armed = TIME_NEVER;
+	}
+	queue->idle = queue->running = thread_current();
+	queue->idle->since = time_nanoseconds();
+	timers_init();
+	threads_init();
+}
+
+/* One step of what an idle CPU does: what others want, or clearing a page, or else waiting for an interrupt. */
+static void idle_step(void)
+{
+	struct run_queue *queue = this_queue();
+	uint32_t work;
+
+	interrupts_enable();
+	work = take_work();
+	/* Where no timer interrupts, it is looked at here. */
+	if (timers_next() <= time_nanoseconds())
+		work |= CPU_WORK_TIMER;
+	do_common_work(work);
+	if (queue->count > 0) {
+		timer_armed_before(time_nanoseconds() + SLICE_NS);
+		reschedule();
+		return;
+	}
+	if (page_zero_one())
+		return;
+	interrupts_disable();
+	if (this_cpu()->work != 0 || queue->count > 0)
+		return;
+	arm_timer(queue, time_nanoseconds(), true);
+	time_wait_for_interrupt();
+}
+
+void sched_idle(void)
+{
+	for (;;)
+		idle_step();
+}
+
+/* ---- Figures ------------------------------------------------------------------------------------------ */
+
+unsigned sched_runnable(void)
+{
+	unsigned count = 0;
+
+	for (unsigned i = 0; i < ENV_MAX_CPUS; i++)
+		count += queues[i].count;
+	return count + (queues[0].running != queues[0].idle);
+}
+
+uint64_t sched_idle_ns(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < ENV_MAX_CPUS; i++) {
+		spin_lock(&queues[i].lock);
+		sum += queues[i].idle_ns;
+		spin_unlock(&queues[i].lock);
+	}
+	return sum;
+}
+
+uint64_t sched_switches(void)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < ENV_MAX_CPUS; i++) {
+		spin_lock(&queues[i].lock);
+		sum += queues[i].switches;
+		spin_unlock(&queues[i].lock);
+	}
+	return sum;
+}
+
+/* Of what the thread has run, as many parts in ring 3 as its samples say. */
+struct thread_times thread_times(struct thread *thread)
+{
+	struct run_queue *queue = queue_of(thread);
+	uint64_t total, ticks;
+	struct thread_times times;
+
+	spin_lock(&queue->lock);
+	total = thread->run_ns;
+	if (thread == queue->running)
+		total += time_nanoseconds() - thread->since;
+	ticks = thread->user_ticks + thread->kernel_ticks;
+	times.kernel_ns = ticks ? total / ticks * thread->kernel_ticks : 0;
+	spin_unlock(&queue->lock);
+	times.user_ns = total - times.kernel_ns;
+	return times;
+}

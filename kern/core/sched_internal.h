@@ -1,0 +1,30 @@
+/*
+ * What the scheduler's files share: sched.c, thread.c, timer.c; and what they need of the machine.
+ */
+#ifndef CORE_SCHED_INTERNAL_H
+#define CORE_SCHED_INTERNAL_H
+
+#include <kern/sched.h>
+
+/* The thread that booted; the first CPU's idle thread. */
+extern struct thread boot_thread;
+
+/* Completes a switch: the first thing a new thread does. The run queue is locked before, and not after. */
+void sched_finish_switch(void);
+
+/* Frees a dead thread's stack and calls its release. */
+void thread_bury(struct thread *thread);
+
+void threads_init(void);
+void timers_init(void);
+
+/* When this CPU's first timer fires; TIME_NEVER: there is none. A glance without the lock, for interrupts. */
+uint64_t timers_next(void);
+
+/* Calls what is due on this CPU. No locks held. */
+void timers_run(void);
+
+/* The timer's interrupt has to come no later than `when`. */
+void timer_armed_before(uint64_t when);
+
+#endif

@@ -13,6 +13,7 @@ ACCEL     ?= tcg
 QEMU      ?= qemu-system-x86_64
 QEMUEXTRA ?=
 GDBPORT   ?= 1234
+ENTRY     ?=
 DEBUG     ?=
 V         ?=
 ifeq ($(origin CC),default)
@@ -25,7 +26,7 @@ ARCHIVE := $(BUILD)/root.cpio
 ISO := $(BUILD)/phoenix.iso
 GEN := $(BUILD)/gen
 
-export BUILD MEM CPUS UEFI ACCEL QEMU QEMUEXTRA GDBPORT V CC
+export BUILD MEM CPUS UEFI ACCEL QEMU QEMUEXTRA GDBPORT ENTRY V CC
 
 ifeq ($(V),1)
 say = @:
@@ -211,4 +212,5 @@ help:
 	@sed -n 's/^## //p' Makefile
 	@echo
 	@echo "Variables: MEM (MiB, $(MEM)) CPUS ($(CPUS)) UEFI=1 ACCEL ($(ACCEL)) QEMU QEMUEXTRA GDBPORT ($(GDBPORT))"
+	@echo "           ENTRY (of GRUB's menu, for run: shell, demo, test, debug)"
 	@echo "           CC (gcc or clang) DEBUG=1 (costly assertions) BUILD ($(BUILD)) V=1 (show commands)"

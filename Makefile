@@ -123,7 +123,7 @@ $(BUILD)/user/%: user/%.c $(BUILD)/user.config
 	@mkdir -p $(@D)
 	$(Q)$(MUSLCC) $(USER_CFLAGS) -MMD -MP -MF $@.d -o $@ $<
 
-ARCHIVE_TOOLS := tools/mkarchive tools/lib/Archive.pm tools/lib/Root.pm
+ARCHIVE_TOOLS := tools/mkarchive tools/lib/Archive.pm tools/lib/Root.pm $(wildcard /bin/busybox)
 
 $(ARCHIVE): $(USER_PROGRAMS) $(ARCHIVE_TOOLS) $(BUILD)/user.config
 	$(say) ARCHIVE $@

@@ -41,8 +41,9 @@ static void begin(void)
 
 static void end(const char *step)
 {
-	static const char *const names[PHOENIX_FAULT_CASES] = {
-		"zero fill", "resident", "page in", "copy", "upgrade", "reserved", "protection", "no entry"};
+	static const char *const names[PHOENIX_FAULT_CASES] = {"zero fill", "zero page",  "resident",
+							       "page in",   "copy",       "upgrade",
+							       "reserved",  "protection", "no entry"};
 	uint64_t faults = 0;
 
 	take(&after);

@@ -49,14 +49,15 @@
 
 /* Index of phoenix_vm_stats.faults; the same order as enum fault_case. */
 #define PHOENIX_FAULT_ZERO_FILL  0
-#define PHOENIX_FAULT_RESIDENT   1
-#define PHOENIX_FAULT_PAGE_IN    2
-#define PHOENIX_FAULT_COPY       3
-#define PHOENIX_FAULT_UPGRADE    4
-#define PHOENIX_FAULT_RESERVED   5
-#define PHOENIX_FAULT_PROTECTION 6
-#define PHOENIX_FAULT_NO_ENTRY   7
-#define PHOENIX_FAULT_CASES      8
+#define PHOENIX_FAULT_ZERO_PAGE  1
+#define PHOENIX_FAULT_RESIDENT   2
+#define PHOENIX_FAULT_PAGE_IN    3
+#define PHOENIX_FAULT_COPY       4
+#define PHOENIX_FAULT_UPGRADE    5
+#define PHOENIX_FAULT_RESERVED   6
+#define PHOENIX_FAULT_PROTECTION 7
+#define PHOENIX_FAULT_NO_ENTRY   8
+#define PHOENIX_FAULT_CASES      9
 
 /*
  * long vm_stats(struct phoenix_vm_stats *out, size_t bytes)

@@ -51,7 +51,7 @@ void pmap_activate(struct pmap *pmap);
  * Translates `va` to `page` with the rights `prot` (VM_USER where ring 3 may use it), replacing
  * whatever was there. The accessed bit is set, and the dirty bit if VM_WRITE is in `prot`.
  * Without VM_READ nothing is entered, and what was there is removed: the machine cannot withhold it.
- * 0, or -ENOMEM for want of a page-table page: then nothing changed.
+ * 0, or -ENOMEM for want of a page-table page: then nothing changed. Where `va` is translated already it cannot fail.
  */
 int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot, enum vm_cache cache);
 
@@ -68,6 +68,9 @@ void pmap_protect(struct pmap *pmap, vaddr_t start, vaddr_t end, vm_prot_t prot)
 
 /* Says what the hardware would do at `va`. For tests, statistics and explanations only. */
 struct pmap_query pmap_query(struct pmap *pmap, vaddr_t va);
+
+/* The first address of [start, end) that is translated; `end`: none is. Cost: tables present. For tests and checks only. */
+vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end);
 
 /* Reads and clears the accessed bit at `va`, and reports the dirty bit. False: no translation. */
 bool pmap_harvest(struct pmap *pmap, vaddr_t va, bool *accessed, bool *dirty);

@@ -368,7 +368,10 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out);
 /* Is all of the range mapped? 0, or -ENOMEM. */
 int map_check(struct map *map, vaddr_t start, uint64_t size_bytes);
 
-/* Writes 1 or 0 to `vector` for each page: contents resident or not. -ENOMEM if part of it is not mapped. */
+/*
+ * Writes 1 or 0 to `vector` for each page: contents resident or not. What was only read, and is shown as the page of zeroes, is.
+ * -ENOMEM if part of it is not mapped.
+ */
 int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned char *vector);
 
 /*
@@ -397,7 +400,7 @@ struct entry_info {
 	pgoff_t paged_out; /* ENTRY_BLOB: pages of the window that are not, but at a pager that took them */
 	bool wired;
 	enum map_advice advice;
-	uint64_t faults[8]; /* ENTRY_BLOB: by enum fault_case */
+	uint64_t faults[9]; /* ENTRY_BLOB: by enum fault_case */
 };
 
 /* Calls `visit` for every entry, the map locked for reading; stops at its first nonzero, which it returns. */
@@ -407,6 +410,7 @@ int map_walk(struct map *map, int (*visit)(const struct entry_info *info, void *
 
 enum fault_case {
 	FAULT_ZERO_FILL,  /* absent, anonymous: a zeroed page */
+	FAULT_ZERO_PAGE,  /* the same, only read, and private: the page of zeroes that all share */
 	FAULT_RESIDENT,   /* in memory: only the translation was missing */
 	FAULT_PAGE_IN,    /* absent and the pager has it, or paged out */
 	FAULT_COPY,       /* write to a page that a clone shares */

@@ -82,6 +82,7 @@ struct blob *blob_found_family(pgoff_t pages)
 	family->count = 0;
 	family->blobs = NULL;
 	family->store = NULL;
+	family->zeroes = false;
 	family_join(family, blob);
 	return blob;
 }
@@ -387,17 +388,20 @@ pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages)
 	return count;
 }
 
-void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector)
+bool blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector)
 {
-	DEBUG_ASSERT(!blob_check_window(blob, offset, pages));
-	spin_lock(&blob->family->lock);
-	for (pgoff_t i = 0; i < pages; i++) {
-		bool shared;
-		slot_t *place = tree_find(&blob->tree, blob->base + offset + i, &shared);
+	bool zeroes;
 
-		vector[i] = blob->fixed || (place && slot_is_page(*place));
+	DEBUG_ASSERT(!blob_check_window(blob, offset, pages));
+	if (blob->fixed) {
+		memset(vector, 1, pages);
+		return false;
 	}
+	spin_lock(&blob->family->lock);
+	tree_residency(&blob->tree, blob->base + offset, blob->base + offset + pages, vector);
+	zeroes = blob->family->zeroes;
 	family_unlock(blob->family);
+	return zeroes;
 }
 
 /* ---- The reverse map: which entries show a window of the blob --------------------------------------- */

@@ -13,9 +13,6 @@
 
 #include "vm_internal.h"
 
-/* Windows of up to so many pages are searched for translations of pages that the blob does not have. */
-#define STRAY_WINDOW 512
-
 #define MAP_RULE(map, address, rule, condition)                                          \
 	do {                                                                             \
 		if (unlikely(!(condition)))                                              \
@@ -389,30 +386,20 @@ static bool check_translation_at(const struct map_entry *entry, pgoff_t offset)
 	place = tree_find(&blob->tree, blob->base + offset, &shared);
 	if (place && slot_is_page(*place))
 		page = slot_page(*place);
+	else if ((!place || *place == SLOT_EMPTY) && blob->family->zeroes && entry_shows_zeroes(entry))
+		page = page_of_zeroes;
 	return check_translation(entry, va, page, page && is_writable(page, shared));
 }
 
-/* All translations of an entry, but for those of absent pages in a large window. Returns how many. */
+/* All translations of an entry. Returns how many. */
 static uint64_t check_translations(const struct map_entry *entry)
 {
-	struct blob *blob = entry->blob;
-	bool every = blob->fixed || entry_pages(entry) <= STRAY_WINDOW;
-	pgoff_t end = entry->offset + entry_pages(entry);
-	pgoff_t offset = entry->offset;
+	struct pmap *pmap = entry->map->pmap;
 	uint64_t count = 0;
 
-	FAMILY_ASSERT_LOCKED(blob->family);
-	DEBUG_ASSERT(entry->map);
-	while (offset < end) {
-		slot_t *place;
-
-		if (!every)
-			offset = tree_next(&blob->tree, blob->base + offset, blob->base + end, &place) -
-				 blob->base;
-		if (offset < end)
-			count += check_translation_at(entry, offset);
-		offset++;
-	}
+	FAMILY_ASSERT_LOCKED(entry->blob->family);
+	for (vaddr_t va = entry->start; (va = pmap_next(pmap, va, entry->end)) < entry->end; va += PAGE_SIZE)
+		count += check_translation_at(entry, entry->offset + ((va - entry->start) >> PAGE_SHIFT));
 	return count;
 }
 
@@ -650,12 +637,25 @@ static void check_translation_count(const struct map *map, uint64_t found, uint6
 		      (unsigned long)after, (unsigned long)found);
 }
 
+/* Nobody has written to the page of zeroes. */
+static void check_zeroes(void)
+{
+	const uint64_t *words = page_data(page_of_zeroes);
+
+	for (size_t i = 0; i < PAGE_SIZE / sizeof(*words); i++) {
+		if (unlikely(words[i] != 0))
+			panic("the page of zeroes has %#lx at offset %zu", (unsigned long)words[i],
+			      i * sizeof(*words));
+	}
+}
+
 void map_verify(struct map *map)
 {
 	struct verification run = {.number = ++verifications};
 	bool is_root = map->top == map && map->user;
 	uint64_t before = 0;
 
+	check_zeroes();
 	rw_write_lock(map->lock);
 	if (is_root)
 		before = pmap_stats(map->pmap).resident_pages;

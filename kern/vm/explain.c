@@ -178,7 +178,7 @@ static enum fault_case outcome(const struct access *access)
 
 	switch (access->page) {
 	case PAGE_IS_NOWHERE:
-		return FAULT_ZERO_FILL;
+		return write || !entry_shows_zeroes(access->entry) ? FAULT_ZERO_FILL : FAULT_ZERO_PAGE;
 	case PAGE_IS_AT_PAGER:
 		return FAULT_PAGE_IN;
 	case PAGE_IS_RESIDENT:

@@ -8,7 +8,10 @@
  *
  *   case         the page is                            and the access   what happens
  *   ----------   ------------------------------------   --------------   ------------------------------
- *   zero fill    absent, and the blob has no pager      any              a zeroed page is stored
+ *   zero fill    absent, and the blob has no pager      write, or any    a zeroed page is stored
+ *                                                       if it is shared
+ *   zero page    the same                               read             the page of zeroes is entered,
+ *                                                                        read-only, and nothing stored
  *   page in      absent with a pager, or paged out      any              the pager's page is stored, or a
  *                                                                        zeroed one if it has none; again
  *   resident     there                                  read             it is entered, read-only if shared or clean
@@ -34,11 +37,53 @@
 
 static _Atomic uint64_t fault_counts[FAULT_CASES];
 
+struct page *page_of_zeroes;
+
+void fault_init(void)
+{
+	page_of_zeroes = page_alloc(PAGE_KERNEL, PAGE_ALLOC_ZERO);
+	if (!page_of_zeroes)
+		panic("no memory for the page of zeroes");
+}
+
 /* ---- Obtaining a page of a blob -------------------------------------------------------------------- */
+
+/* The page at `index`, which is empty, is only read, in a private mapping. */
+static ALWAYS_INLINE enum obtain show_zeroes(struct blob *blob, struct obtained *out)
+{
+	blob->family->zeroes = true;
+	out->page = page_of_zeroes;
+	out->how = FAULT_ZERO_PAGE;
+	out->writable = false;
+	return OBTAIN_DONE;
+}
+
+/*
+ * Before a page takes the empty place of `index`: whoever shows zeroes there is to show the page. `entry`, that
+ * faulted, enters it itself. In a node that is shared, it comes to be there for others as well.
+ */
+static __attribute__((noinline)) void forget_zeroes(struct blob *blob, pgoff_t index, bool for_all,
+						    const struct map_entry *entry)
+{
+	FAMILY_ASSERT_LOCKED(blob->family);
+	if (!for_all) {
+		blob_forget_translations(blob, index - blob->base, index - blob->base + 1, entry);
+		return;
+	}
+	for (struct blob *other = blob->family->blobs; other; other = other->next) {
+		pgoff_t offset = index - other->base;
+		bool shared;
+		slot_t *place = tree_find(&other->tree, index, &shared);
+
+		if (offset < other->pages && (!place || *place == SLOT_EMPTY))
+			blob_forget_translations(other, offset, offset + 1, other == blob ? entry : NULL);
+	}
+}
 
 /* Fills the empty `place` of a blob without a pager; NULL: there is no place yet. */
 static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slot_t *place, bool shared,
-					   enum obtain_for purpose, struct obtained *out)
+					   enum obtain_for purpose, const struct map_entry *entry,
+					   struct obtained *out)
 {
 	struct page *page = page_alloc(PAGE_BLOB, purpose == OBTAIN_UNZEROED ? 0 : PAGE_ALLOC_ZERO);
 	bool write = purpose != OBTAIN_READ;
@@ -49,6 +94,8 @@ static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slo
 		page_free(page);
 		return OBTAIN_NO_MEMORY;
 	}
+	if (unlikely(blob->family->zeroes))
+		forget_zeroes(blob, index, shared && !write, entry);
 	DEBUG_ASSERT(*place == SLOT_EMPTY);
 	DEBUG_ASSERT(page->refs == 1 && page_location(page) == 0);
 	page->owner = blob->family;
@@ -141,7 +188,9 @@ static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, enum 
 	if (!place || *place == SLOT_EMPTY) {
 		if (unlikely(blob->pager != NULL))
 			return OBTAIN_FROM_PAGER;
-		return zero_fill(blob, index, place, shared, purpose, out);
+		if (!write && entry && entry_shows_zeroes(entry))
+			return show_zeroes(blob, out);
+		return zero_fill(blob, index, place, shared, purpose, entry, out);
 	}
 	if (slot_is_paged_out(*place))
 		return OBTAIN_FROM_PAGER;
@@ -274,6 +323,10 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 		FAMILY_ASSERT_LOCKED(blob->family);
 		MAP_ASSERT_LOCKED(root);
 		if (likely(step == OBTAIN_DONE)) {
+			/*
+			 * Cannot fail where there is a translation, such as to the page of zeroes, that
+			 * this replaces.
+			 */
 			error = pmap_enter(entry->map->pmap, page_round_down(address), found.page,
 					   rights_of(entry, found.writable), blob->cache);
 			entry->faults[found.how]++;
@@ -301,10 +354,11 @@ void vm_fault_counts(uint64_t counts[FAULT_CASES])
 const char *fault_case_name(enum fault_case outcome)
 {
 	static const char *const names[FAULT_CASES] = {
-		[FAULT_ZERO_FILL] = "zero fill",   [FAULT_RESIDENT] = "resident",
-		[FAULT_PAGE_IN] = "page in",       [FAULT_COPY] = "copy on write",
-		[FAULT_UPGRADE] = "upgrade",       [FAULT_RESERVED] = "reserved",
-		[FAULT_PROTECTION] = "protection", [FAULT_NO_ENTRY] = "no entry",
+		[FAULT_ZERO_FILL] = "zero fill", [FAULT_ZERO_PAGE] = "zero page",
+		[FAULT_RESIDENT] = "resident",   [FAULT_PAGE_IN] = "page in",
+		[FAULT_COPY] = "copy on write",  [FAULT_UPGRADE] = "upgrade",
+		[FAULT_RESERVED] = "reserved",   [FAULT_PROTECTION] = "protection",
+		[FAULT_NO_ENTRY] = "no entry",
 	};
 
 	DEBUG_ASSERT(outcome < FAULT_CASES);

@@ -14,6 +14,7 @@ void vm_init(void)
 	/* Blobs are made of trees, and maps of blobs; arenas are reserved in a map. */
 	tree_init();
 	blob_init();
+	fault_init();
 	map_init();
 	arena_init();
 }

@@ -216,8 +216,12 @@ int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
 	spin_lock(&family->lock);
 	request_fill(&request, blob, offset, cluster);
 	if (request.count == 0) {
-		/* Somebody else was faster; or there is nothing, and what is absent there is zero. */
-		if (is_absent(blob, offset))
+		/*
+		 * Somebody else was faster; or there is nothing, and what is absent there is zero. A
+		 * blob without a pager does not store that: the page went meanwhile, and the caller
+		 * looks again.
+		 */
+		if (blob->pager && is_absent(blob, offset))
 			error = store_zero_page(blob, offset);
 		family_unlock(family);
 		return error;

@@ -80,6 +80,16 @@ int map_check(struct map *map, vaddr_t start, uint64_t size_bytes)
 	return error;
 }
 
+/* Notes the pages that are shown as the page of zeroes: what no tree has and is translated all the same. */
+static void note_zeroes(const struct map_entry *entry, vaddr_t start, pgoff_t pages, unsigned char *vector)
+{
+	MAP_ASSERT_LOCKED(entry->map);
+	for (pgoff_t i = 0; i < pages; i++) {
+		if (!vector[i])
+			vector[i] = pmap_query(entry->map->pmap, start + pages_to_bytes(i)).page != NULL;
+	}
+}
+
 /* *context is where the next page's byte goes: visits come in the order of addresses, without holes. */
 static int residency_of_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
@@ -87,7 +97,8 @@ static int residency_of_entry(struct map_entry *entry, vaddr_t start, vaddr_t en
 	pgoff_t pages = (end - start) >> PAGE_SHIFT;
 
 	MAP_ASSERT_LOCKED(entry->map);
-	blob_residency(entry->blob, entry_offset_at(entry, start), pages, *vector);
+	if (blob_residency(entry->blob, entry_offset_at(entry, start), pages, *vector))
+		note_zeroes(entry, start, pages, *vector);
 	*vector += pages;
 	return 0;
 }

@@ -491,6 +491,47 @@ pgoff_t tree_count(const struct tree *tree, pgoff_t first, pgoff_t end)
 	return subtree_count(tree->root, (struct subtree){tree->height, 0}, first, end);
 }
 
+/* The node of the lowest level that has the place of `index`, which the tree covers; NULL: none. */
+static const struct node *leaf_of(const struct tree *tree, pgoff_t index)
+{
+	slot_t slot = tree->root;
+
+	DEBUG_ASSERT(tree->height > 0 && tree_covers(tree, index));
+	for (unsigned height = tree->height; height > 1 && slot != SLOT_EMPTY; height--)
+		slot = slot_node(slot)->slots[slot_index(index, height)];
+	return slot_node(slot);
+}
+
+/* Node by node: the way down to each is walked once. */
+void tree_residency(const struct tree *tree, pgoff_t first, pgoff_t end, unsigned char *vector)
+{
+	pgoff_t covered = end, next;
+
+	FAMILY_ASSERT_LOCKED(tree->family);
+	if (tree->height == 0 || !clip_to_tree(tree, first, &covered)) {
+		memset(vector, 0, end - first);
+		if (first == 0 && tree->height == 0)
+			vector[0] = slot_is_page(tree->root);
+		return;
+	}
+	memset(vector + (covered - first), 0, end - covered);
+	for (pgoff_t index = first; index < covered; index = next) {
+		const struct node *leaf = leaf_of(tree, index);
+		const slot_t *slots;
+		unsigned count;
+
+		next = (index | (TREE_FANOUT - 1)) + 1;
+		count = (unsigned)((next < covered ? next : covered) - index);
+		if (!leaf) {
+			memset(vector + (index - first), 0, count);
+			continue;
+		}
+		slots = &leaf->slots[index & (TREE_FANOUT - 1)];
+		for (unsigned i = 0; i < count; i++)
+			vector[index - first + i] = slot_is_page(slots[i]);
+	}
+}
+
 /* The first index of [first, end), which meets the subtree, whose slot is not empty; `end`: none. */
 static pgoff_t subtree_next(slot_t *place, struct subtree sub, pgoff_t first, pgoff_t end, slot_t **out)
 {

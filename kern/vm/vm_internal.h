@@ -150,7 +150,10 @@ int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t 
 /* Resident pages in [first, end). Those that follow: family locked. */
 pgoff_t tree_count(const struct tree *tree, pgoff_t first, pgoff_t end);
 
-/* The same, and what else there is. */
+/* Writes 1 or 0 for each: is it resident? */
+void tree_residency(const struct tree *tree, pgoff_t first, pgoff_t end, unsigned char *vector);
+
+/* The count, and what else there is. */
 void tree_usage(struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage *usage);
 
 /* The first index of [first, end) whose slot is not empty, and the slot's place; `end` if there is none. */
@@ -165,6 +168,7 @@ struct family {
 	struct blob *blobs; /* (f) a list through blob->next */
 	struct pager *
 		store; /* (f) that has the paged-out pages; NULL: none was ever paged out. A reference is held */
+	bool zeroes;         /* (f) the page of zeroes was entered for absent pages, and may still be */
 	uint32_t verified;   /* (f) of check.c: the map_verify() that checked it last */
 	uint32_t check_turn; /* (f) of check.c: the blob of the next slice */
 	pgoff_t check_index; /* (f) of check.c: where in the tree that begins */
@@ -205,8 +209,11 @@ struct blob *blob_found_family(pgoff_t pages);
 void blob_visit(struct blob *blob);
 void blob_leave(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
-/* Writes 1 or 0 for each page of a window: is it in memory? */
-void blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector);
+/*
+ * Writes 1 or 0 for each page of a window: is it in memory? Returns whether mappings may show the page of zeroes where there
+ * is none.
+ */
+bool blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector);
 
 /* -EINVAL unless the window is not empty, and inside the blob. */
 int blob_check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages);
@@ -239,6 +246,14 @@ void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, con
 void blob_withdraw_write(struct blob *blob, pgoff_t first, pgoff_t end);
 
 /* ---- Obtaining a page of a blob (fault.c) ----------------------------------------------- */
+
+/*
+ * What is entered, read-only, where a private mapping of an absent page is only read. Nobody ever writes to it. It is in no
+ * tree: that a translation leads to it means that the blob has nothing there, and whoever stores something there forgets such
+ * translations first (forget_zeroes). Set by fault_init.
+ */
+extern struct page *page_of_zeroes;
+void fault_init(void);
 
 /* What a page is wanted for. */
 enum obtain_for {
@@ -372,6 +387,12 @@ static inline struct map_entry *entry_of(struct avl_node *node)
 static inline pgoff_t entry_pages(const struct map_entry *entry)
 {
 	return (entry->end - entry->start) >> PAGE_SHIFT;
+}
+
+/* May the page of zeroes stand for absent pages in the entry? What is shared is made for all at once. */
+static inline bool entry_shows_zeroes(const struct map_entry *entry)
+{
+	return entry->inherit != INHERIT_SHARE;
 }
 
 struct map {

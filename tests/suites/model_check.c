@@ -221,6 +221,11 @@ static void check_translation(const struct model_root *root, unsigned c)
 		AGREE_EQ(page_paddr(found.page), blob->blob->fixed_start + pages_to_bytes(cell->offset));
 		return;
 	}
+	if (found.page == page_of_zeroes) {
+		AGREE(blob_is_zero(blob, cell->offset) && cell->inherit != INHERIT_SHARE);
+		AGREE(!(found.prot & VM_WRITE));
+		return;
+	}
 	AGREE(slot_of_page(found.page) == blob_slot(blob, cell->offset));
 	if (found.prot & VM_WRITE)
 		AGREE(page->state == MPAGE_MEMORY && page->holds == 1 && !page->located);

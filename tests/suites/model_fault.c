@@ -112,6 +112,13 @@ static void model_access(const struct program_access *access)
 		AGREE(!access->faulted || access->outcome == FAULT_RESIDENT);
 		return;
 	}
+	/* Private zeroes that are only read are shown, and stay absent. */
+	if (!write && access->cell->inherit != INHERIT_SHARE && page->state == MPAGE_UNUSED &&
+	    !kind_has_pager(blob->kind)) {
+		AGREE(!access->faulted || access->outcome == FAULT_ZERO_PAGE);
+		model_touch(blob, i, i + 1);
+		return;
+	}
 	if (!access->faulted) {
 		AGREE(page->state == MPAGE_MEMORY || page->state == MPAGE_LENT);
 		AGREE(!write || (page->state == MPAGE_MEMORY && page->holds == 1 && !page->located));

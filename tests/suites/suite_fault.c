@@ -59,10 +59,11 @@ static void expect_refused(vaddr_t va, vm_prot_t access, int error, enum fault_c
 	CHECK(query(va).page == NULL || (query(va).prot & access) != access);
 }
 
+/* Shared, so that what is read is filled as well: the page of zeroes is suite_zero_page.c's. */
 static void map_at(vaddr_t address, struct blob *blob, vm_prot_t prot, const char *name)
 {
 	struct placement place = fixed_at(address);
-	struct mapping how = {.prot = prot, .name = name};
+	struct mapping how = {.prot = prot, .inherit = INHERIT_SHARE, .name = name};
 	vaddr_t at;
 
 	CHECK_EQ(map_blob(root, &place, blob, 0, blob_size(blob) >> PAGE_SHIFT, &how, &at), 0);

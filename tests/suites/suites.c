@@ -22,6 +22,7 @@
 	SUITE(resize)         \
 	SUITE(map_model)      \
 	SUITE(fault)          \
+	SUITE(zero_page)      \
 	SUITE(clone)          \
 	SUITE(explain)        \
 	SUITE(paging)         \

@@ -451,53 +451,96 @@ static inline vaddr_t block_of(vaddr_t va)
 	return va / pte_span(2);
 }
 
-/* Finds or makes the page table of `va`, with W set on the way to it if `write`. False: no memory. */
-static bool search_way(struct pmap *pmap, vaddr_t va, bool write, struct way *out)
-{
-	paddr_t table = find_way(pmap, va, write ? PTE_PRESENT | PTE_WRITE : PTE_PRESENT);
-
-	if (!table)
-		table = make_way(pmap, va, write);
-	if (!table)
-		return false;
-	*out = (struct way){block_of(va), table_entries(table), page_from_paddr(table)};
-	if (write)
-		pmap->way = *out;
-	return true;
-}
-
 static inline void forget_way(struct pmap *pmap)
 {
 	pmap->way.block = NO_BLOCK;
 }
 
-/* Without VM_READ nothing can be entered, as x86 has no such right to withhold: the place is then empty. */
-int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot, enum vm_cache cache)
+/* Fills an empty place in the page table `page`. Pmap locked. */
+static inline void fill_place(struct pmap *pmap, struct page *page, pte_t *slot, pte_t leaf)
 {
-	pte_t leaf = page_paddr(page) | prot_bits[prot] | cache_bits[cache] | pmap->leaf_bits;
-	struct way way;
+	PMAP_ASSERT_LOCKED(pmap);
+	pte_fill(slot, leaf);
+	page->in_use++;
+	pmap->resident++;
+}
+
+/* What is remembered of the way to a page table, if W is set all the way, as it is where something writable is entered. */
+static inline void remember_way(struct pmap *pmap, vaddr_t va, paddr_t table, pte_t leaf)
+{
+	if (likely(leaf & PTE_WRITE))
+		pmap->way = (struct way){block_of(va), table_entries(table), page_from_paddr(table)};
+}
+
+/* The rest of pmap_enter(), step by step, where something has to be made or replaced. Unlocks the pmap. */
+static __attribute__((noinline)) int enter_with_care(struct pmap *pmap, vaddr_t va, pte_t leaf)
+{
+	paddr_t table = find_way(pmap, va, leaf & (PTE_PRESENT | PTE_WRITE));
 	pte_t *slot;
 
-	ASSERT(owns_page(pmap, va));
-	if (unlikely(!(prot & VM_READ))) {
-		pmap_remove(pmap, va, va + PAGE_SIZE);
-		return 0;
-	}
-	spin_lock(&pmap->lock);
-	if (likely(pmap->way.block == block_of(va))) {
-		way = pmap->way;
-	} else if (!search_way(pmap, va, prot & VM_WRITE, &way)) {
+	if (!table)
+		table = make_way(pmap, va, leaf & PTE_WRITE);
+	if (!table) {
 		spin_unlock(&pmap->lock);
 		return -ENOMEM;
 	}
-	slot = &way.entries[pte_index(va, 1)];
-	if (likely(!(pte_load(slot) & PTE_PRESENT))) {
-		pte_fill(slot, leaf);
-		way.page->in_use++;
-		pmap->resident++;
-	} else {
+	remember_way(pmap, va, table, leaf);
+	slot = table_entries(table) + pte_index(va, 1);
+	if (pte_load(slot) & PTE_PRESENT)
 		replace_leaf(pmap, va, slot, leaf);
-	}
+	else
+		fill_place(pmap, page_from_paddr(table), slot, leaf);
+	spin_unlock(&pmap->lock);
+	return 0;
+}
+
+/* The rest of pmap_enter() where the way is not that of the last time. Unlocks the pmap. */
+static __attribute__((noinline)) int enter_elsewhere(struct pmap *pmap, vaddr_t va, pte_t leaf)
+{
+	paddr_t table = find_way(pmap, va, leaf & (PTE_PRESENT | PTE_WRITE));
+	pte_t *slot = table_entries(table) + pte_index(va, 1);
+
+	if (unlikely(!table) || unlikely(pte_load(slot) & PTE_PRESENT))
+		return enter_with_care(pmap, va, leaf);
+	remember_way(pmap, va, table, leaf);
+	fill_place(pmap, page_from_paddr(table), slot, leaf);
+	spin_unlock(&pmap->lock);
+	return 0;
+}
+
+/* pmap_enter() where the lock is another CPU's. */
+static __attribute__((noinline)) int enter_waiting(struct pmap *pmap, vaddr_t va, pte_t leaf)
+{
+	spin_lock(&pmap->lock);
+	return enter_with_care(pmap, va, leaf);
+}
+
+static __attribute__((noinline)) int enter_nothing(struct pmap *pmap, vaddr_t va)
+{
+	pmap_remove(pmap, va, va + PAGE_SIZE);
+	return 0;
+}
+
+/*
+ * Without VM_READ nothing can be entered, as x86 has no such right to withhold: the place is then empty. The usual
+ * cases call nothing, and so save no registers.
+ */
+int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot, enum vm_cache cache)
+{
+	pte_t leaf = page_paddr(page) | prot_bits[prot] | cache_bits[cache] | pmap->leaf_bits;
+	pte_t *slot;
+
+	ASSERT(owns_page(pmap, va));
+	if (unlikely(!(prot & VM_READ)))
+		return enter_nothing(pmap, va);
+	if (unlikely(!spin_trylock(&pmap->lock)))
+		return enter_waiting(pmap, va, leaf);
+	if (unlikely(pmap->way.block != block_of(va)))
+		return enter_elsewhere(pmap, va, leaf);
+	slot = &pmap->way.entries[pte_index(va, 1)];
+	if (unlikely(pte_load(slot) & PTE_PRESENT))
+		return enter_with_care(pmap, va, leaf);
+	fill_place(pmap, pmap->way.page, slot, leaf);
 	spin_unlock(&pmap->lock);
 	return 0;
 }
@@ -759,6 +802,39 @@ struct pmap_query pmap_query(struct pmap *pmap, vaddr_t va)
 		found.accessed = (pte & PTE_ACCESSED) != 0;
 		found.dirty = (pte & PTE_DIRTY) != 0;
 	}
+	spin_unlock(&pmap->lock);
+	return found;
+}
+
+/* The first translated address of [start, end), which a table at `level` covers; `end`: none. Pmap locked. */
+static vaddr_t next_below(const struct pmap *pmap, paddr_t table, unsigned level, vaddr_t start, vaddr_t end)
+{
+	vaddr_t next;
+
+	PMAP_ASSERT_LOCKED(pmap);
+	for (vaddr_t va = start; va < end; va = next) {
+		pte_t pte = pte_load(&table_entries(table)[pte_index(va, level)]);
+		vaddr_t found;
+
+		next = block_end(va, end, level);
+		if (!(pte & PTE_PRESENT))
+			continue;
+		if (pte_is_leaf(pte, level))
+			return va;
+		found = next_below(pmap, pte_frame(pte), level - 1, va, next);
+		if (found < next)
+			return found;
+	}
+	return end;
+}
+
+vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end)
+{
+	vaddr_t found;
+
+	ASSERT(owns_range(pmap, start, end));
+	spin_lock(&pmap->lock);
+	found = next_below(pmap, pmap->top_paddr, PTE_LEVELS, start, end);
 	spin_unlock(&pmap->lock);
 	return found;
 }

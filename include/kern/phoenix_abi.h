@@ -57,7 +57,8 @@
 #define PHOENIX_FAULT_RESERVED   6
 #define PHOENIX_FAULT_PROTECTION 7
 #define PHOENIX_FAULT_NO_ENTRY   8
-#define PHOENIX_FAULT_CASES      9
+#define PHOENIX_FAULT_BEYOND     9
+#define PHOENIX_FAULT_CASES      10
 
 /*
  * long vm_stats(struct phoenix_vm_stats *out, size_t bytes)

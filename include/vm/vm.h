@@ -122,8 +122,28 @@ int blob_create_contiguous(uint64_t size_bytes, uint64_t align_bytes, paddr_t li
 int blob_physical(const struct blob *blob, paddr_t *out);
 
 /*
+ * The extent says how much of a blob is there. A blob's size is fixed: a file's blob is as large as blobs can be, costs nothing,
+ * and its extent follows the file's length, rounded up to pages. At first it is the whole blob.
+ *
+ * A blob has its extent together with all clones of it, their clones, and what it was cloned from, before and after it is set: a
+ * private mapping of a file ends where the file ends, grows and shrinks with it. `pages` counts from the beginning of
+ * `blob`, up to its size, which for a clone of a window means: as many pages of the window.
+ *
+ * At or beyond the extent there are no pages: vm_fault() is refused (-ENXIO, FAULT_BEYOND_EXTENT), as is everything that would make a page
+ * resident. A smaller extent forgets the pages beyond it, in all these blobs, private copies and wired pages included (what
+ * map_wire() wired: a wired mapping has a hole there, and wires the page again that comes back with a larger extent); when it returns no CPU can use
+ * any of their translations. What a larger extent adds is absent: zero, or the pager's.
+ *
+ * blob_set_extent: -EINVAL: more than the blob has, or a device or contiguous blob; -EBUSY: blob_wire() has a page beyond.
+ * Allocates nothing. Calls of it for one blob are the caller's to put in order, as are those that rely on the extent.
+ */
+int blob_set_extent(struct blob *blob, pgoff_t pages);
+pgoff_t blob_extent(struct blob *blob);
+
+/*
  * Makes a blob with the contents that [offset, offset + pages) of `source` has now, and from then on
  * its own: copy on write, on both sides alike. Costs O(height of the tree), not O(pages).
+ * The extent is one for both (blob_set_extent); for a copy with an extent of its own there is blob_copy.
  * -EINVAL if the window is empty or not inside `source`, or `source` is a device or contiguous blob; -ENOMEM.
  */
 int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out);
@@ -135,9 +155,15 @@ void blob_unref(struct blob *blob);
 uint64_t blob_size(const struct blob *blob); /* in bytes */
 
 /*
+ * Is any of the blob mapped with `max_prot`, or can it become so without being mapped anew (max_prot of the mapping)? Mappings of
+ * clones do not count: they write to the clone.
+ */
+bool blob_mapped(struct blob *blob, vm_prot_t max_prot);
+
+/*
  * Copies bytes between a blob and kernel memory, without mapping it. -EINVAL for a device blob, and when [offset,
- * offset + bytes) is not inside the blob; -ENOMEM or -EIO when a page cannot be had, and then
- * blob_write may have written the bytes of earlier pages.
+ * offset + bytes) is not inside the blob; -ENXIO when it is not inside the extent, which a writer extends first; -ENOMEM or -EIO when a page
+ * cannot be had, and then blob_write may have written the bytes of earlier pages. So it may have if the extent becomes smaller meanwhile.
  */
 int blob_read(struct blob *blob, uint64_t offset, void *to, size_t bytes);
 int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t bytes);
@@ -153,7 +179,7 @@ int blob_copy(struct blob *to, uint64_t to_offset, struct blob *from, uint64_t f
 
 /*
  * The calls that follow take a window [offset, offset + pages), and return -EINVAL when it is empty or not inside the
- * blob. What else they return is said with each. Those that have done a part before they fail have lost nothing: no
+ * blob; those that make pages resident -ENXIO for one beyond the extent. What else they return is said with each. Those that have done a part before they fail have lost nothing: no
  * contents change but by blob_decommit, which does all or nothing.
  */
 
@@ -172,7 +198,7 @@ int blob_decommit(struct blob *blob, pgoff_t offset, pgoff_t pages);
 /*
  * Makes every page of the window resident and this blob's own, and keeps it resident until blob_unwire. A page
  * stays in the same frame for as long as the blob is not cloned, synced or copied from. -ENOMEM (also for more than 65535 wirings of a
- * page), -EIO: then nothing is wired; but pages that were made resident on the way stay so.
+ * blob and its clones), -EIO: then nothing is wired; but pages that were made resident on the way stay so.
  */
 struct wiring;
 int blob_wire(struct blob *blob, pgoff_t offset, pgoff_t pages, struct wiring **out);
@@ -194,10 +220,47 @@ pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages);
 struct blob_usage {
 	pgoff_t resident;
 	pgoff_t paged_out;
-	pgoff_t dirty; /* resident, and not at the pager as they are now */
-	pgoff_t wired; /* resident, and kept so */
+	pgoff_t dirty;  /* resident, and not at the pager as they are now */
+	pgoff_t wired;  /* resident, and kept so */
+	pgoff_t lent;   /* resident, and the pager's: never dirty, shared with all who have it from there */
+	pgoff_t shared; /* resident, and seen by clones as well; with what is lent */
+	pgoff_t shared_dirty; /* of these, those that are dirty */
 };
 int blob_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usage *out);
+
+/* ---- Labels: what a mapping is of, for who lists it -------------------------------------- */
+
+struct map_label;
+
+struct map_label_ops {
+	/*
+	 * The last reference is gone. Called after the map that had it was unlocked, by the thread that unmapped: may sleep, and
+	 * take locks that come before a map's.
+	 */
+	void (*destroy)(struct map_label *label);
+
+	/*
+	 * Writes what the label names, a path, to `to`: as much as fits into `bytes`, with a 0 at the end. Returns its whole length without
+	 * the 0. Called by who lists mappings, not by the VM itself; in a visit of map_walk() only if it takes no lock that
+	 * anyone has who accesses user memory. NULL: the label has no name.
+	 */
+	size_t (*name)(struct map_label *label, char *to, size_t bytes);
+};
+
+/*
+ * Embedded in what the mapping is of: a file that is open, say. Whoever makes one has its first reference.
+ *
+ * Locks: (a) atomic; (-) set before anyone else sees it; (d) nobody: of the VM, for one that is about to be destroyed.
+ */
+struct map_label {
+	_Atomic uint32_t refs;           /* (a) */
+	const struct map_label_ops *ops; /* (-) */
+	uint64_t device, inode;          /* (-) numbers for listings */
+	struct map_label *next;          /* (d) */
+};
+
+void map_label_ref(struct map_label *label);   /* NULL: nothing */
+void map_label_unref(struct map_label *label); /* NULL: nothing. No locks of maps held. */
 
 /* ---- Entities --------------------------------------------------------------------------- */
 
@@ -211,7 +274,8 @@ struct segment {
 	pgoff_t pages;
 	vm_prot_t prot;
 	enum segment_sharing sharing;
-	const char *name; /* for listings: "text"; a string that is never freed */
+	const char *name;        /* for listings: "text"; a string that is never freed */
+	struct map_label *label; /* NULL: none; the entity takes a reference of its own */
 };
 
 #define ENTITY_MAX_SEGMENTS 64
@@ -234,6 +298,10 @@ pgoff_t entity_pages(const struct entity *entity);
 
 enum map_inherit { INHERIT_COPY, INHERIT_SHARE, INHERIT_NONE };
 
+/* What besides a fork does with an entry, said after it was made; both may be set (map_set_fork). */
+#define FORK_OMIT 1u /* the child has nothing there */
+#define FORK_WIPE 2u /* the child has zeroes there: for private anonymous memory */
+
 /* Where a new entry may go. Addresses in bytes, page aligned; 0 in a field means "no wish". */
 struct placement {
 	vaddr_t address;   /* with PLACE_FIXED: exactly here; else a hint, taken if it is free */
@@ -250,10 +318,15 @@ struct mapping {
 	vm_prot_t prot;
 	vm_prot_t max_prot; /* mprotect may not go beyond; 0 means VM_ALL, cut by the map's ceiling */
 	enum map_inherit inherit;
-	const char *name; /* for listings; a string that is never freed */
+	const char *name;        /* for listings; a string that is never freed */
+	struct map_label *label; /* what it is of; NULL: none. Each entry holds a reference of its own */
+	bool grows_down;         /* as map_grow_down() says: a stack */
 };
 
 /*
+ * A mapping is private anonymous if it is inherited as a copy, has no label, and its blob has neither a pager, nor fixed frames, nor
+ * an extent.
+ *
  * Every call below that takes a range descends from the map it is given into the submap that
  * contains the range; map_unmap, map_protect and map_decommit work on every entry in the range.
  * Errors that all of them share: -EINVAL for an unaligned, empty or wrapping range; -ENOMEM for want of
@@ -311,11 +384,40 @@ int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes);
 int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot);
 
 /*
+ * The same for the whole of [the start of the entry that has `start`, or is the next above it; start + size_bytes): -EINVAL unless that entry
+ * grows down, -ENOMEM if there is none below the range's end.
+ */
+int map_protect_down(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot);
+
+/*
+ * Sets and clears FORK_* of everything in the range. -ENOMEM if part of it is not mapped, and for reserved space; -EINVAL: there are no such
+ * flags, or FORK_WIPE of what is not private anonymous.
+ */
+int map_set_fork(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned set, unsigned clear);
+
+/*
+ * Lets a mapping that grows down reach `address`, where nothing is mapped: the next entry above it, in the same map, if that
+ * grows down, from then on begins with the page of `address`, and shows the pages of its blob before those that it showed. So whoever maps a
+ * stack maps the END of a blob as large as the stack may become; blobs cost nothing.
+ * -EFAULT: no entry that grows down is the next above, or reserved space is there. -ENOMEM: it would be longer than `limit_bytes`; less than
+ * `gap_bytes` from what is mapped below it (what grows down itself, or allows no access, may be nearer); its blob has no pages
+ * before, or they are mapped elsewhere; or it is wired and a page cannot be had (also -EIO). 0 also where something is mapped by now: the access may fault again.
+ *
+ * MAP_GROW_GUARD bytes below what grows down are taken by nothing that is placed without PLACE_FIXED.
+ */
+#define MAP_GROW_GUARD ((uint64_t)256 * PAGE_SIZE)
+int map_grow_down(struct map *root, vaddr_t address, uint64_t gap_bytes, uint64_t limit_bytes);
+
+/*
  * Makes every page of the range resident, and keeps it so until map_unwire or until it is unmapped. Wiring is the entries',
  * and not counted: one map_unwire undoes it. What a fork's child gets is not wired. -ENOMEM if part of the range is
- * not mapped or a page cannot be had, -EIO: then nothing is wired, as blob_wire says. map_unwire: -ENOMEM.
+ * not mapped or a page cannot be had, -EIO, -ENXIO (a page beyond its blob's extent): then nothing is wired more than before, as blob_wire says. map_unwire: -ENOMEM.
+ *
+ * map_wire_on_fault makes no page resident: what is resident is kept so, and what becomes so later, from then on. Where the range is
+ * wired already, the later of the two calls says how. -ENOMEM.
  */
 int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes);
+int map_wire_on_fault(struct map *map, vaddr_t start, uint64_t size_bytes);
 int map_unwire(struct map *map, vaddr_t start, uint64_t size_bytes);
 
 enum map_advice {
@@ -341,7 +443,8 @@ int map_decommit(struct map *map, vaddr_t start, uint64_t size_bytes);
 struct resize_request {
 	vaddr_t start;
 	uint64_t old_bytes, new_bytes;
-	bool may_move;          /* if it cannot grow where it is */
+	bool may_move; /* if it cannot grow where it is */
+	bool leave_zeroes; /* moves in any case, and what is left at the old place is as if never touched; not wired */
 	struct placement place; /* PLACE_FIXED: moves in any case */
 };
 
@@ -350,20 +453,32 @@ struct resize_request {
  * which are absent at first if only mappings hold the blob.
  * If it moves, then to a place in `target`, a map of the same tree. *out is where it is now. -EFAULT: not mapped, or not by one entry;
  * -EINVAL: the blob ends before, or the old and the new place overlap; -ENOMEM: no room, or the blob's pages that follow are mapped elsewhere.
- * -EINVAL also for a fixed place without may_move; -EACCES: the target's ceiling; -EEXIST as said of placements; -EIO if it is wired.
+ * -EINVAL also for a fixed place without may_move; and for leave_zeroes without may_move, with another length, or for what is not private
+ * anonymous. -EACCES: the target's ceiling; -EEXIST as said of placements; -EIO and -ENXIO if it is wired.
  */
 int map_resize(struct map *map, struct map *target, const struct resize_request *want, vaddr_t *out);
 
-/* What is mapped at an address: a reference to the blob, which is the caller's, and how it is mapped. */
+/* What is mapped at an address, with references to the blob and the label, which lookup_release() gives back. */
 struct lookup {
 	struct blob *blob;
-	pgoff_t offset; /* of the address in the blob, in pages */
-	vaddr_t end;    /* of the entry */
+	pgoff_t offset;     /* of the address in the blob, in pages */
+	pgoff_t origin;     /* the same in the blob that it is, at last, a clone of */
+	vaddr_t start, end; /* of the entry */
 	struct mapping how;
+	unsigned fork; /* FORK_* */
 };
 
 /* -EFAULT: no blob is mapped there. */
 int map_lookup(struct map *map, vaddr_t address, struct lookup *out);
+void lookup_release(struct lookup *found);
+
+/*
+ * Copies bytes between kernel memory and what is mapped in a root, which need not be active on any CPU, as its own program could: a write
+ * to a private page is to a copy. Returns how many bytes were copied, from the beginning on; if none, and `bytes` is not 0: -EFAULT (nothing is mapped there, or
+ * a device, the entry does not allow it, or the page is beyond its blob's extent), -ENOMEM or -EIO. May sleep.
+ */
+int64_t map_read(struct map *root, vaddr_t address, void *to, size_t bytes);
+int64_t map_write(struct map *root, vaddr_t address, const void *from, size_t bytes);
 
 /* Is all of the range mapped? 0, or -ENOMEM. */
 int map_check(struct map *map, vaddr_t start, uint64_t size_bytes);
@@ -375,16 +490,44 @@ int map_check(struct map *map, vaddr_t start, uint64_t size_bytes);
 int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned char *vector);
 
 /*
- * Makes a root with each entry of `root` as its inheritance says: a clone of the blob, the blob itself, or nothing.
+ * Makes a root with each entry of `root` as its inheritance and FORK_* say: a clone of the blob, the blob itself, zeroes, or nothing; nothing also
+ * where a device or contiguous blob would have to be copied.
  * Arenas keep their addresses. Cost: entries, not pages. -ENOMEM.
  */
 int map_clone(struct map *root, const char *name, struct map **out);
 
 struct pmap *map_pmap(struct map *map);
 
+/* How much is mapped in a map tree (a root and its own submaps), in pages; kept up to date, so that asking costs nothing. */
+struct map_usage {
+	uint64_t pages;   /* of all mappings and of reserved space that is no part of the layout */
+	uint64_t data;    /* private, writable, and not growing down */
+	uint64_t stack;   /* growing down */
+	uint64_t exec;    /* executable, not writable, and not growing down */
+	uint64_t shared;  /* inherited shared */
+	uint64_t wired;   /* of entries that are wired, whether resident or not */
+	uint64_t entries; /* these mappings and reservations */
+};
+void map_usage(struct map *root, struct map_usage *out);
+
 /* The range [map_start, map_end) that a map covers: set when it is made. */
 vaddr_t map_start(const struct map *map);
 vaddr_t map_end(const struct map *map);
+
+/* What a page fault came to (vm_fault). */
+enum fault_case {
+	FAULT_ZERO_FILL,     /* absent, anonymous: a zeroed page */
+	FAULT_ZERO_PAGE,     /* the same, only read, and private: the page of zeroes that all share */
+	FAULT_RESIDENT,      /* in memory: only the translation was missing */
+	FAULT_PAGE_IN,       /* absent and the pager has it, or paged out */
+	FAULT_COPY,          /* write to a page that a clone shares */
+	FAULT_UPGRADE,       /* write to a page that is ours alone, entered read-only */
+	FAULT_RESERVED,      /* refused: reserved space */
+	FAULT_PROTECTION,    /* refused: the entry does not allow it */
+	FAULT_NO_ENTRY,      /* refused: nothing is mapped there */
+	FAULT_BEYOND_EXTENT, /* refused: the blob ends before */
+	FAULT_CASES
+};
 
 /* What map_walk tells of an entry; in address order, a submap before what is in it. */
 enum entry_kind { ENTRY_RESERVED, ENTRY_BLOB, ENTRY_ENTITY, ENTRY_SUBMAP };
@@ -394,32 +537,30 @@ struct entry_info {
 	vaddr_t start, end;
 	vm_prot_t prot, max_prot;
 	enum map_inherit inherit;
-	const char *name;  /* the entry's, or the submap's */
-	pgoff_t offset;    /* ENTRY_BLOB: in the blob */
-	pgoff_t resident;  /* ENTRY_BLOB: pages of the window that are in memory */
-	pgoff_t paged_out; /* ENTRY_BLOB: pages of the window that are not, but at a pager that took them */
-	bool wired;
+	unsigned fork;    /* FORK_* */
+	const char *name; /* the entry's, or the submap's */
+	struct map_label *
+		label; /* NULL: none; stays for as long as the visit lasts, or the visitor takes a reference */
+	pgoff_t offset; /* ENTRY_BLOB: in the blob */
+	pgoff_t origin; /* ENTRY_BLOB: the same in the blob that it is, at last, a clone of: in the file */
+	struct blob_usage
+		usage; /* ENTRY_BLOB: the window's pages, whether this map has touched them or not */
+	uint32_t
+		mappings; /* ENTRY_BLOB: mappings, this one too, that show any of the window: if more than 1, all of it is shared */
+	bool anonymous;       /* ENTRY_BLOB: private anonymous */
+	bool wired, on_fault; /* wired; only what becomes resident */
+	bool grows_down;
 	enum map_advice advice;
-	uint64_t faults[9]; /* ENTRY_BLOB: by enum fault_case */
+	uint64_t faults[FAULT_CASES]; /* ENTRY_BLOB */
 };
 
-/* Calls `visit` for every entry, the map locked for reading; stops at its first nonzero, which it returns. */
+/*
+ * Calls `visit` for every entry, the map locked for reading; stops at its first nonzero, which it returns. Cost: the resident
+ * pages, for `usage`.
+ */
 int map_walk(struct map *map, int (*visit)(const struct entry_info *info, void *context), void *context);
 
 /* ---- The page fault --------------------------------------------------------------------- */
-
-enum fault_case {
-	FAULT_ZERO_FILL,  /* absent, anonymous: a zeroed page */
-	FAULT_ZERO_PAGE,  /* the same, only read, and private: the page of zeroes that all share */
-	FAULT_RESIDENT,   /* in memory: only the translation was missing */
-	FAULT_PAGE_IN,    /* absent and the pager has it, or paged out */
-	FAULT_COPY,       /* write to a page that a clone shares */
-	FAULT_UPGRADE,    /* write to a page that is ours alone, entered read-only */
-	FAULT_RESERVED,   /* refused: reserved space */
-	FAULT_PROTECTION, /* refused: the entry does not allow it */
-	FAULT_NO_ENTRY,   /* refused: nothing is mapped there */
-	FAULT_CASES
-};
 
 struct fault_result {
 	enum fault_case outcome;
@@ -429,7 +570,7 @@ struct fault_result {
 
 /*
  * Serves a page fault: makes `access` (VM_READ, VM_WRITE, VM_EXEC) at `address` possible. 0, or why not:
- * -EFAULT (no entry, or reserved space), -EACCES (the entry does not allow it), -ENOMEM (no page to be
+ * -EFAULT (no entry, or reserved space), -EACCES (the entry does not allow it), -ENXIO (beyond the blob's extent), -ENOMEM (no page to be
  * had), -EIO (the pager failed). `result` is always filled in. May sleep; no locks held.
  */
 int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_result *result);
@@ -438,7 +579,7 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
  * Says in one line what an access meets and what it would do, changing nothing: root > submaps > entry and its rights >
  * the page's state in its blob > its translation > the verdict. What does not fit into `bytes` (at least 1) is
  * cut off. 0 if the access would succeed, at once or after a fault; else what vm_fault would return for it:
- * -EFAULT or -EACCES.
+ * -EFAULT, -EACCES or -ENXIO.
  */
 int vm_explain(struct map *root, vaddr_t address, vm_prot_t access, char *text, size_t bytes);
 

@@ -38,7 +38,7 @@ int stats_format_entry(char *line, size_t bytes, const struct entry_info *entry)
 
 	format_rights(rights, entry->prot);
 	if (entry->kind == ENTRY_BLOB)
-		env_format(resident, sizeof(resident), "%llu", (unsigned long long)entry->resident);
+		env_format(resident, sizeof(resident), "%llu", (unsigned long long)entry->usage.resident);
 	return env_format(line, bytes, "%012llx-%012llx %s %-8s %7s %*s%s", (unsigned long long)entry->start,
 			  (unsigned long long)entry->end, rights, kind_names[entry->kind], resident,
 			  (int)(2 * entry->depth), "", name);
@@ -62,10 +62,10 @@ static int print_entry(const struct entry_info *entry, void *context)
 	for (int i = 0; i < FAULT_CASES; i++)
 		if (entry->kind == ENTRY_BLOB && entry->faults[i] > 0)
 			print_remark(&remarked, fault_case_name((enum fault_case)i), entry->faults[i]);
-	if (entry->paged_out > 0)
-		print_remark(&remarked, "now paged out", entry->paged_out);
+	if (entry->usage.paged_out > 0)
+		print_remark(&remarked, "now paged out", entry->usage.paged_out);
 	if (entry->wired)
-		print_remark(&remarked, "wired", entry->resident);
+		print_remark(&remarked, "wired", entry->usage.resident);
 	kprintf(remarked ? ")\n" : "\n");
 	return 0;
 }

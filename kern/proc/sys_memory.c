@@ -302,7 +302,7 @@ static int forget_private(struct map *root, vaddr_t start, uint64_t bytes)
 		next = found.end < end ? found.end : end;
 		if (found.how.inherit != INHERIT_SHARE)
 			error = map_decommit(root, at, next - at);
-		blob_unref(found.blob);
+		lookup_release(&found);
 	}
 	return error;
 }

@@ -74,7 +74,7 @@ static int grow_by_copying(struct remap *remap, struct map *target)
 	else
 		error = -ENOMEM;
 	/* Before the old mapping goes: as long as somebody holds the blob, its pages stay. */
-	blob_unref(old.blob);
+	lookup_release(&old);
 	if (error)
 		return error;
 	error = map_unmap(remap->root, want->start, want->old_bytes);
@@ -131,7 +131,7 @@ static int map_again(struct map *arena, const struct placement *place, void *con
 	if (old.how.inherit == INHERIT_SHARE)
 		error = map_blob(arena, place, old.blob, old.offset, bytes_to_pages(remap->want.new_bytes),
 				 &old.how, &remap->at);
-	blob_unref(old.blob);
+	lookup_release(&old);
 	return error;
 }
 

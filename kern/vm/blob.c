@@ -83,6 +83,9 @@ struct blob *blob_found_family(pgoff_t pages)
 	family->blobs = NULL;
 	family->store = NULL;
 	family->zeroes = false;
+	family->wired_count = 0;
+	family->extent_was_cut = false;
+	family->extent = EXTENT_NONE;
 	family_join(family, blob);
 	return blob;
 }
@@ -335,6 +338,84 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	return 0;
 }
 
+/* ---- The extent ----------------------------------------------------------------------------------- */
+
+pgoff_t blob_extent_end(const struct blob *blob)
+{
+	pgoff_t extent = blob->family->extent;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	if (extent <= blob->base)
+		return 0;
+	return extent - blob->base < blob->pages ? extent - blob->base : blob->pages;
+}
+
+pgoff_t blob_extent(struct blob *blob)
+{
+	pgoff_t end;
+
+	BLOB_ASSERT_LIVE(blob);
+	spin_lock(&blob->family->lock);
+	end = blob_extent_end(blob);
+	family_unlock(blob->family);
+	return end;
+}
+
+/* Does blob_wire() keep any page beyond the new extent? Family locked. */
+static bool family_is_held(struct family *family, pgoff_t extent)
+{
+	FAMILY_ASSERT_LOCKED(family);
+	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
+		pgoff_t first = extent > blob->base ? extent - blob->base : 0;
+
+		if (blob_is_held(blob, first, blob->pages))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Forgets what is beyond the family's extent. As that is the extent of all its blobs, what goes is gone for all of them, and
+ * shared nodes are cleared as they are: no memory is needed. Family locked.
+ */
+static void family_cut(struct family *family)
+{
+	FAMILY_ASSERT_LOCKED(family);
+	/* Translations first, everywhere: a page may be seen by several blobs. */
+	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
+		pgoff_t first = blob_extent_end(blob);
+
+		if (first == blob->pages)
+			continue;
+		blob_forget_translations(blob, first, blob->pages, NULL);
+		blob_forget_wirings(blob, first, blob->pages);
+	}
+	for (struct blob *blob = family->blobs; blob; blob = blob->next)
+		tree_cut(&blob->tree, family->extent);
+}
+
+int blob_set_extent(struct blob *blob, pgoff_t pages)
+{
+	struct family *family = blob->family;
+	pgoff_t extent = blob->base + pages;
+	int error = 0;
+
+	BLOB_ASSERT_LIVE(blob);
+	if (blob->fixed || pages > blob->pages)
+		return -EINVAL;
+	spin_lock(&family->lock);
+	if (extent >= family->extent) {
+		family->extent = extent;
+	} else if (family_is_held(family, extent)) {
+		error = -EBUSY;
+	} else {
+		family->extent = extent;
+		family_cut(family);
+	}
+	family_unlock(family);
+	return error;
+}
+
 /* ---- What is there -------------------------------------------------------------------------------- */
 
 /*
@@ -370,6 +451,7 @@ int blob_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usa
 	/* The frames of a fixed blob are in no tree. */
 	if (blob->fixed)
 		out->resident = pages;
+	DEBUG_ASSERT(out->shared_dirty <= out->shared && out->shared <= out->resident);
 	family_unlock(blob->family);
 	return 0;
 }
@@ -495,6 +577,33 @@ bool blob_is_mapped(struct blob *blob, pgoff_t first, pgoff_t end)
 
 	blob_for_each_mapping(blob, first, end, note_mapping, &found);
 	return found;
+}
+
+/* What is asked of a blob's mappings. */
+struct rights_sought {
+	vm_prot_t max_prot;
+	bool found;
+};
+
+/* A wiring allows nobody anything. */
+static void seek_rights(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
+{
+	struct rights_sought *sought = context;
+
+	(void)first, (void)end;
+	if (entry->map && (entry->max_prot & sought->max_prot) == sought->max_prot)
+		sought->found = true;
+}
+
+bool blob_mapped(struct blob *blob, vm_prot_t max_prot)
+{
+	struct rights_sought sought = {.max_prot = max_prot};
+
+	BLOB_ASSERT_LIVE(blob);
+	spin_lock(&blob->family->lock);
+	blob_for_each_mapping(blob, 0, blob->pages, seek_rights, &sought);
+	family_unlock(blob->family);
+	return sought.found;
 }
 
 /*

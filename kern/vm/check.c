@@ -77,6 +77,7 @@ static void check_mapping(struct blob *blob, struct avl_node *node)
 	BLOB_RULE(blob, index, "a mapping of another blob", entry->blob == blob);
 	BLOB_RULE(blob, index, "a mapping outside the blob", entry->offset < end && end <= blob->pages);
 	BLOB_RULE(blob, index, "a wiring that is not wired", entry->map || entry->wired);
+	BLOB_RULE(blob, index, "wired on fault, and not wired", entry->wired || !entry->on_fault);
 	BLOB_RULE(blob, index, "order of mappings",
 		  !node->left || entry_of_mapping(node->left)->offset <= entry->offset);
 	BLOB_RULE(blob, index, "order of mappings",
@@ -87,13 +88,13 @@ static void check_mapping(struct blob *blob, struct avl_node *node)
 }
 
 /*
- * A wiring promises that each of its pages is there. Fixed blobs have no other pages than those that
- * are. Family locked.
+ * A wiring promises that each of its pages is there; unless it is one on fault, or a smaller extent has taken some. Fixed blobs have no
+ * other pages than those that are. Family locked.
  */
 static void check_wiring(struct blob *blob, const struct map_entry *entry)
 {
 	FAMILY_ASSERT_LOCKED(blob->family);
-	if (blob->fixed)
+	if (blob->fixed || entry->on_fault || (blob->family->extent_was_cut && !entry->held))
 		return;
 	for (pgoff_t i = 0; i < entry_pages(entry); i++) {
 		pgoff_t index = blob->base + entry->offset + i;
@@ -181,6 +182,7 @@ static void check_page(struct blob *blob, pgoff_t index, const struct page *page
 static void check_leaf(struct blob *blob, pgoff_t index, slot_t slot)
 {
 	BLOB_RULE(blob, index, "something outside the blob", index - blob->base < blob->pages);
+	BLOB_RULE(blob, index, "something beyond the extent", index < blob->family->extent);
 	if (slot_is_page(slot)) {
 		check_page(blob, index, slot_page(slot));
 		return;
@@ -272,6 +274,8 @@ static void check_blob_itself(struct blob *blob)
 	BLOB_RULE(blob, blob->base, "contiguous, and not of fixed frames", blob->fixed || !blob->contiguous);
 	BLOB_RULE(blob, blob->base, "more mappings than references", blob->mapping_count <= blob->refs);
 	BLOB_RULE(blob, blob->base, "more wirings than mappings", blob->wired_count <= blob->mapping_count);
+	BLOB_RULE(blob, blob->base, "an extent of fixed frames",
+		  !blob->fixed || family->extent == EXTENT_NONE);
 	BLOB_RULE(blob, blob->base, "list of the family",
 		  (blob->previous ? blob->previous->next : family->blobs) == blob &&
 			  (!blob->next || blob->next->previous == blob));
@@ -313,11 +317,12 @@ static void check_blob(struct blob *blob)
 /* All rules of a family but those of translations. Family locked. */
 static void check_family(struct family *family)
 {
-	uint32_t count = 0;
+	uint32_t count = 0, wired = 0;
 
 	FAMILY_ASSERT_LOCKED(family);
 	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
 		count++;
+		wired += blob->wired_count;
 		BLOB_RULE(blob, blob->base, "in the list of another family", blob->family == family);
 		check_blob_itself(blob);
 		mark_subtree(blob, blob->tree.root, blob->tree.height, 0);
@@ -328,6 +333,9 @@ static void check_family(struct family *family)
 		check_blob(blob);
 		compare_subtree(blob, blob->tree.root, blob->tree.height, 0);
 	}
+	if (unlikely(wired != family->wired_count))
+		panic("blob family %p: %u wirings, and %u are counted", (void *)family, wired,
+		      family->wired_count);
 }
 
 /* ---- Translations -------------------------------------------------------------------------------- */
@@ -500,6 +508,9 @@ static void check_kind(const struct map_entry *entry)
 		   !entry->permanent || (entry->map->depth == 0 &&
 					 (entry->kind == ENTRY_RESERVED || entry->kind == ENTRY_SUBMAP)));
 	ENTRY_RULE(entry, "wired, and no blob's", !entry->wired || blob);
+	ENTRY_RULE(entry, "a mapping's, and no blob's", blob || (!entry->label && !entry->grows_down));
+	ENTRY_RULE(entry, "a kernel's wiring", !entry->held);
+	ENTRY_RULE(entry, "references to the label", !entry->label || entry->label->refs >= 1);
 	if (submap)
 		check_submap(entry);
 }
@@ -512,6 +523,9 @@ static void check_entry(const struct map *map, const struct map_entry *entry)
 	ENTRY_RULE(entry, "rights beyond the entry's limit", !(entry->prot & ~entry->max_prot));
 	ENTRY_RULE(entry, "inheritance", entry->inherit <= INHERIT_NONE);
 	ENTRY_RULE(entry, "advice", entry->advice <= ADVISE_SEQUENTIAL);
+	ENTRY_RULE(entry, "what a fork does",
+		   !(entry->fork & ~(FORK_OMIT | FORK_WIPE)) &&
+			   (entry->kind == ENTRY_BLOB || entry->fork == 0));
 	check_kind(entry);
 }
 
@@ -586,10 +600,46 @@ struct verification {
 	uint32_t number;                /* families that were checked by it are marked with this */
 	const struct map_entry *recent; /* that the top remembers */
 	bool recent_seen;
-	uint64_t translations; /* found so far */
+	uint64_t translations;  /* found so far */
+	struct map_usage usage; /* likewise */
 };
 
 static _Atomic uint32_t verifications;
+
+/* Adds what an entry maps: the definitions of vm.h, said another way than entry_account() does. */
+static void add_usage(struct map_usage *usage, const struct map_entry *entry)
+{
+	uint64_t pages = entry_pages(entry);
+	bool blob = entry->kind == ENTRY_BLOB;
+	bool write = entry->prot & VM_WRITE, exec = entry->prot & VM_EXEC;
+	bool private = entry->inherit != INHERIT_SHARE;
+
+	if (!blob && (entry->kind != ENTRY_RESERVED || entry->permanent))
+		return;
+	usage->entries++;
+	usage->pages += pages;
+	usage->wired += entry->wired ? pages : 0;
+	usage->shared += blob && !private ? pages : 0;
+	usage->stack += entry->grows_down ? pages : 0;
+	usage->data += private && write && !entry->grows_down ? pages : 0;
+	usage->exec += exec && !write && !entry->grows_down ? pages : 0;
+}
+
+/* The top's counts are those of all entries. */
+static void check_usage(const struct map *map, const struct map_usage *found)
+{
+	const struct map_usage *usage = &map->usage;
+
+	MAP_ASSERT_LOCKED(map);
+	MAP_RULE(map, map->start, "counted entries", usage->entries == found->entries);
+	MAP_RULE(map, map->start, "counted pages", usage->pages == found->pages);
+	MAP_RULE(map, map->start, "counted pages of data", usage->data == found->data);
+	MAP_RULE(map, map->start, "counted pages of stacks", usage->stack == found->stack);
+	MAP_RULE(map, map->start, "counted executable pages", usage->exec == found->exec);
+	MAP_RULE(map, map->start, "counted shared pages", usage->shared == found->shared);
+	MAP_RULE(map, map->start, "counted wired pages", usage->wired == found->wired);
+	MAP_RULE(map, map->start, "labels that are still to go", !map->dropped);
+}
 
 /*
  * The blob's side of an entry; the family as a whole only once in a map_verify(), however many entries
@@ -616,6 +666,7 @@ static void verify_entries(struct verification *run, const struct map *map)
 	check_own_entries(map);
 	for (const struct map_entry *entry = map->first; entry; entry = entry->next) {
 		run->recent_seen |= entry == run->recent;
+		add_usage(&run->usage, entry);
 		if (entry->blob)
 			verify_blob_entry(run, entry);
 		else if (is_own_submap(entry))
@@ -661,9 +712,11 @@ void map_verify(struct map *map)
 		before = pmap_stats(map->pmap).resident_pages;
 	run.recent = map->top->recent;
 	verify_entries(&run, map);
-	if (map->top == map)
+	if (map->top == map) {
 		MAP_RULE(map, map->start, "the entry of the last fault is gone",
 			 !run.recent || run.recent_seen);
+		check_usage(map, &run.usage);
+	}
 	if (is_root)
 		check_translation_count(map, run.translations, before);
 	rw_write_unlock(map->lock);

@@ -1,9 +1,10 @@
 /*
  * Cloning a root map, for fork: each entry by its inheritance.
  *
- *   copy    the new map has a clone of the blob: copy on write both ways (a device or contiguous blob is shared, as it cannot be copied)
+ *   copy    the new map has a clone of the blob: copy on write both ways
  *   share   the new map has the same blob
- *   none    the new map has nothing there
+ *   none    the new map has nothing there; nor where a device or contiguous blob would have to be copied
+ *   wipe    (FORK_WIPE) the new map has a blob that is as new
  *
  * No page and no page table is visited: a clone shares the tree, what was writable is withdrawn
  * table by table (blob_clone), and the new map's translations come with its faults. The new map is
@@ -19,34 +20,44 @@
  */
 struct cloning {
 	struct blob *source; /* the blob that was cloned last */
-	struct blob *clone;  /* its clone: a reference is held */
+	struct blob *clone;  /* its clone, and ... */
+	struct blob *
+		wiped; /* ... what is there instead of it where it is wiped: references are held; NULL: not needed yet */
 };
 
+/* Goes on to another blob, or to none. */
+static void cloning_turn_to(struct cloning *cloning, struct blob *source)
+{
+	if (cloning->clone)
+		blob_unref(cloning->clone);
+	if (cloning->wiped)
+		blob_unref(cloning->wiped);
+	*cloning = (struct cloning){.source = source};
+}
+
 /*
- * The clone of `source`, with a reference that is the caller's: the last one made, if it is of the same
+ * The clone of `source`, or a new blob instead, with a reference that is the caller's: the last one made, if it is of the same
  * blob. 0 or -ENOMEM.
  */
-static int clone_blob(struct cloning *cloning, struct blob *source, struct blob **out)
+static int clone_blob(struct cloning *cloning, struct blob *source, bool wipe, struct blob **out)
 {
-	int error;
+	struct blob **made = wipe ? &cloning->wiped : &cloning->clone;
+	int error = 0;
 
 	ASSERT(!source->fixed);
-	DEBUG_ASSERT(!cloning->source == !cloning->clone);
-	if (cloning->source != source) {
-		if (cloning->clone)
-			blob_unref(cloning->clone);
-		cloning->source = NULL;
-		cloning->clone = NULL;
-		/*
-		 * All of it, whatever the entry shows: then offsets are the same in the clone, and no
-		 * node is copied.
-		 */
-		error = blob_clone(source, 0, source->pages, &cloning->clone);
-		if (error)
-			return error;
-		cloning->source = source;
-	}
-	*out = cloning->clone;
+	if (cloning->source != source)
+		cloning_turn_to(cloning, source);
+	/*
+	 * All of it, whatever the entry shows: then offsets are the same in the clone, and no
+	 * node is copied.
+	 */
+	if (!*made && wipe)
+		error = blob_create(blob_size(source), 0, made);
+	else if (!*made)
+		error = blob_clone(source, 0, source->pages, made);
+	if (error)
+		return error;
+	*out = *made;
 	blob_ref(*out);
 	return 0;
 }
@@ -81,11 +92,21 @@ static int clone_contents(struct cloning *cloning, const struct map_entry *origi
 	}
 	if (!original->blob)
 		return 0;
-	if (original->inherit == INHERIT_COPY && !original->blob->fixed)
-		return clone_blob(cloning, original->blob, &entry->blob);
+	if (original->inherit == INHERIT_COPY)
+		return clone_blob(cloning, original->blob, original->fork & FORK_WIPE, &entry->blob);
 	entry->blob = original->blob;
 	blob_ref(entry->blob);
 	return 0;
+}
+
+/* Does the new map get anything of the entry? */
+static bool is_inherited(const struct map_entry *entry)
+{
+	if (entry->kind != ENTRY_BLOB)
+		return true;
+	if (entry->inherit == INHERIT_NONE || (entry->fork & FORK_OMIT))
+		return false;
+	return entry->inherit == INHERIT_SHARE || !entry->blob->fixed;
 }
 
 /* Gives the new map its own of one entry. 0 or -ENOMEM. */
@@ -102,11 +123,7 @@ static int clone_entry(struct cloning *cloning, const struct map_entry *original
 	entry->start = original->start;
 	entry->end = original->end;
 	entry->offset = original->offset;
-	entry->prot = original->prot;
-	entry->max_prot = original->max_prot;
-	entry->inherit = original->inherit;
-	entry->advice = original->advice;
-	entry->permanent = original->permanent;
+	entry_copy_attributes(entry, original);
 	/* Not `wired`: a fork's child has none of its parent's wirings. */
 	error = clone_contents(cloning, original, to, entry);
 	if (error)
@@ -135,7 +152,7 @@ static int clone_entries(struct cloning *cloning, struct map *from, struct map *
 				ASSERT(there->submap && there->end == original->end);
 				error = clone_entries(cloning, original->submap, there->submap);
 			}
-		} else if (original->kind != ENTRY_BLOB || original->inherit != INHERIT_NONE) {
+		} else if (is_inherited(original)) {
 			error = clone_entry(cloning, original, to);
 		}
 		if (error)
@@ -159,8 +176,7 @@ int map_clone(struct map *root, const char *name, struct map **out)
 	error = clone_entries(&cloning, root, clone);
 	map_write_unlock(clone);
 	map_read_unlock(root);
-	if (cloning.clone)
-		blob_unref(cloning.clone);
+	cloning_turn_to(&cloning, NULL);
 	if (error)
 		map_unref(clone);
 	else

@@ -26,6 +26,8 @@ int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purp
 		family_unlock(blob->family);
 		if (step == OBTAIN_NO_MEMORY)
 			return -ENOMEM;
+		if (step == OBTAIN_BEYOND_EXTENT)
+			return -ENXIO;
 		/*
 		 * unlocked: what the pager brings may be gone again before the next look. Then it is
 		 * asked again.
@@ -51,7 +53,7 @@ static bool is_absent_and_zero(struct blob *blob, pgoff_t offset)
 	return absent;
 }
 
-/* Reads bytes that lie within one page. 0, -ENOMEM, -EIO; as do those that follow. */
+/* Reads bytes that lie within one page. 0, -ENOMEM, -EIO, -ENXIO; as do those that follow. */
 static int read_within_page(struct blob *blob, uint64_t offset, void *to, size_t bytes)
 {
 	struct obtained found;
@@ -147,13 +149,18 @@ static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *fr
 	return error;
 }
 
-/* May contents be read and written there? A device's registers are not memory. */
-static bool bytes_are_inside(const struct blob *blob, uint64_t offset, uint64_t bytes)
+/*
+ * 0 if contents may be read and written there: -EINVAL outside the blob, and of a device, whose registers are not memory; -ENXIO beyond the
+ * extent, which may change as soon as this has looked.
+ */
+static int check_bytes(struct blob *blob, uint64_t offset, uint64_t bytes)
 {
 	uint64_t size = blob_size(blob);
 
 	BLOB_ASSERT_LIVE(blob);
-	return (!blob->fixed || blob->contiguous) && offset <= size && bytes <= size - offset;
+	if ((blob->fixed && !blob->contiguous) || offset > size || bytes > size - offset)
+		return -EINVAL;
+	return bytes == 0 || bytes_to_pages(offset + bytes) <= blob_extent(blob) ? 0 : -ENXIO;
 }
 
 /* The bytes from `offset` on that are in the same page, of as many as there are. */
@@ -166,36 +173,32 @@ static size_t bytes_left_in_page(uint64_t offset, uint64_t bytes)
 
 int blob_read(struct blob *blob, uint64_t offset, void *to, size_t bytes)
 {
-	if (!bytes_are_inside(blob, offset, bytes))
-		return -EINVAL;
-	while (bytes > 0) {
-		size_t piece = bytes_left_in_page(offset, bytes);
-		int error = read_within_page(blob, offset, to, piece);
+	int error = check_bytes(blob, offset, bytes);
 
-		if (error)
-			return error;
+	while (!error && bytes > 0) {
+		size_t piece = bytes_left_in_page(offset, bytes);
+
+		error = read_within_page(blob, offset, to, piece);
 		offset += piece;
 		to = (char *)to + piece;
 		bytes -= piece;
 	}
-	return 0;
+	return error;
 }
 
 int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t bytes)
 {
-	if (!bytes_are_inside(blob, offset, bytes))
-		return -EINVAL;
-	while (bytes > 0) {
-		size_t piece = bytes_left_in_page(offset, bytes);
-		int error = write_within_page(blob, offset, from, piece);
+	int error = check_bytes(blob, offset, bytes);
 
-		if (error)
-			return error;
+	while (!error && bytes > 0) {
+		size_t piece = bytes_left_in_page(offset, bytes);
+
+		error = write_within_page(blob, offset, from, piece);
 		offset += piece;
 		from = (const char *)from + piece;
 		bytes -= piece;
 	}
-	return 0;
+	return error;
 }
 
 /*
@@ -225,9 +228,10 @@ int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes)
 {
 	uint64_t end = offset + bytes;
 	uint64_t first_whole = page_round_up(offset), last_whole = page_round_down(end);
+	int error = check_bytes(blob, offset, bytes);
 
-	if (!bytes_are_inside(blob, offset, bytes))
-		return -EINVAL;
+	if (error)
+		return error;
 	/*
 	 * Whole pages are just given up; if some are wired, or there is no memory for that, what
 	 * is there is cleared.
@@ -239,8 +243,8 @@ int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes)
 	}
 	while ((offset = skip_absent(blob, offset, end)) < end) {
 		size_t piece = bytes_left_in_page(offset, end - offset);
-		int error = zero_within_page(blob, offset, piece);
 
+		error = zero_within_page(blob, offset, piece);
 		if (error)
 			return error;
 		offset += piece;
@@ -260,20 +264,21 @@ static bool bytes_overlap(uint64_t a, uint64_t b, uint64_t bytes)
  */
 int blob_copy(struct blob *to, uint64_t to_offset, struct blob *from, uint64_t from_offset, uint64_t bytes)
 {
-	if (!bytes_are_inside(to, to_offset, bytes) || !bytes_are_inside(from, from_offset, bytes) ||
-	    (to == from && bytes_overlap(to_offset, from_offset, bytes)))
-		return -EINVAL;
-	while (bytes > 0) {
-		size_t piece = bytes_left_in_page(to_offset, bytes_left_in_page(from_offset, bytes));
-		int error = copy_within_page(to, to_offset, from, from_offset, piece);
+	int error = check_bytes(to, to_offset, bytes);
 
-		if (error)
-			return error;
+	if (!error)
+		error = check_bytes(from, from_offset, bytes);
+	if (!error && to == from && bytes_overlap(to_offset, from_offset, bytes))
+		error = -EINVAL;
+	while (!error && bytes > 0) {
+		size_t piece = bytes_left_in_page(to_offset, bytes_left_in_page(from_offset, bytes));
+
+		error = copy_within_page(to, to_offset, from, from_offset, piece);
 		to_offset += piece;
 		from_offset += piece;
 		bytes -= piece;
 	}
-	return 0;
+	return error;
 }
 
 int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages)

@@ -1,7 +1,7 @@
 /*
  * Entities: recipes for mapping several blobs as one thing.
  *
- * An entity holds references to blobs and nothing else: no pages, no locks. It never changes after
+ * An entity holds references to blobs and labels, and nothing else: no pages, no locks. It never changes after
  * entity_create(), so that any number of maps may use it at once. map_entity() in map.c carries it out.
  */
 #include <asm/errno.h>
@@ -68,8 +68,10 @@ int entity_create(const char *name, pgoff_t pages, const struct segment *segment
 	vm_copy_name(entity->name, name);
 	memcpy(entity->segments, segments, count * sizeof(*segments));
 	/* The caller keeps its own references. */
-	for (size_t i = 0; i < count; i++)
+	for (size_t i = 0; i < count; i++) {
 		blob_ref(segments[i].blob);
+		map_label_ref(segments[i].label);
+	}
 	*out = entity;
 	return 0;
 }
@@ -81,15 +83,25 @@ void entity_ref(struct entity *entity)
 }
 
 /* What maps the entity has a reference to it, and its mappings have their own to the blobs. */
-void entity_unref(struct entity *entity)
+void entity_release(struct entity *entity, struct map_label **dropped)
 {
 	ENTITY_ASSERT_LIVE(entity);
 	if (--entity->refs > 0)
 		return;
 	ASSERT(entity->count > 0 && entity->count <= ENTITY_MAX_SEGMENTS);
-	for (size_t i = 0; i < entity->count; i++)
+	for (size_t i = 0; i < entity->count; i++) {
 		blob_unref(entity->segments[i].blob);
+		map_label_drop(entity->segments[i].label, dropped);
+	}
 	page_free(page_from_paddr(env_virt_to_phys(entity)));
+}
+
+void entity_unref(struct entity *entity)
+{
+	struct map_label *dropped = NULL;
+
+	entity_release(entity, &dropped);
+	map_labels_destroy(dropped);
 }
 
 pgoff_t entity_pages(const struct entity *entity)

@@ -47,7 +47,13 @@ static const char *rights(vm_prot_t prot, char out[RIGHTS_BYTES])
 }
 
 /* Where the page of a blob is, before the access. */
-enum whereabouts { PAGE_IS_FIXED, PAGE_IS_RESIDENT, PAGE_IS_AT_PAGER, PAGE_IS_NOWHERE };
+enum whereabouts {
+	PAGE_IS_FIXED,
+	PAGE_IS_RESIDENT,
+	PAGE_IS_AT_PAGER,
+	PAGE_IS_NOWHERE,
+	PAGE_IS_BEYOND_EXTENT
+};
 
 /* What is known of the access, step by step. */
 struct access {
@@ -148,6 +154,12 @@ static void say_page(struct line *line, struct access *access)
 		return;
 	}
 	spin_lock(&blob->family->lock);
+	if (offset >= blob_extent_end(blob)) {
+		access->page = PAGE_IS_BEYOND_EXTENT;
+		SAY(line, "of %llu", (unsigned long long)blob_extent_end(blob));
+		family_unlock(blob->family);
+		return;
+	}
 	place = tree_find(&blob->tree, blob->base + offset, &shared);
 	if (place && slot_is_page(*place))
 		say_resident(line, access, slot_page(*place), shared);
@@ -185,6 +197,8 @@ static enum fault_case outcome(const struct access *access)
 		if (write)
 			return access->alone ? FAULT_UPGRADE : FAULT_COPY;
 		return FAULT_RESIDENT;
+	case PAGE_IS_BEYOND_EXTENT:
+		return FAULT_BEYOND_EXTENT;
 	case PAGE_IS_FIXED:
 		break;
 	}
@@ -210,6 +224,10 @@ static int say_verdict(struct line *line, const struct access *access)
 	if (access->wanted & ~entry->prot) {
 		SAY(line, "refused: not allowed here");
 		return -EACCES;
+	}
+	if (access->page == PAGE_IS_BEYOND_EXTENT) {
+		SAY(line, "refused: %s", fault_case_name(outcome(access)));
+		return -ENXIO;
 	}
 	if (access->translation.page && !(access->wanted & ~access->translation.prot))
 		SAY(line, "succeeds");

@@ -20,6 +20,7 @@
  *   reserved     reserved space                         any              refused, -EFAULT
  *   protection   -                                      not allowed      refused, -EACCES
  *   no entry     nothing is mapped                      any              refused, -EFAULT
+ *   beyond ...   beyond the extent of the blob          any              refused, -ENXIO
  *
  * Locks: the map's to read, so that the entry stays; then the blob family's, so that the page stays
  * until its translation is entered. A pager is asked with neither held: afterwards all is looked up
@@ -101,6 +102,8 @@ static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slo
 	page->owner = blob->family;
 	page->index = index;
 	*place = slot_of_page(page);
+	if (unlikely(blob->family->wired_count > 0))
+		page_count_wirings(blob->family, page);
 	out->page = page;
 	out->how = FAULT_ZERO_FILL;
 	/* Read first and written later, as a fresh page often is: spare it the second fault. */
@@ -184,6 +187,8 @@ static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, enum 
 		out->how = FAULT_RESIDENT;
 		return OBTAIN_DONE;
 	}
+	if (unlikely(index >= blob->family->extent))
+		return OBTAIN_BEYOND_EXTENT;
 	place = tree_find(&blob->tree, index, &shared);
 	if (!place || *place == SLOT_EMPTY) {
 		if (unlikely(blob->pager != NULL))
@@ -271,6 +276,10 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 		result->outcome = FAULT_PAGE_IN;
 		fault_counts[FAULT_PAGE_IN]++;
 		error = page_in(blob, offset, cluster);
+	} else if (step == OBTAIN_BEYOND_EXTENT) {
+		result->outcome = FAULT_BEYOND_EXTENT;
+		fault_counts[FAULT_BEYOND_EXTENT]++;
+		error = -ENXIO;
 	} else {
 		result->outcome = FAULT_ZERO_FILL;
 		error = -ENOMEM;
@@ -358,7 +367,7 @@ const char *fault_case_name(enum fault_case outcome)
 		[FAULT_RESIDENT] = "resident",   [FAULT_PAGE_IN] = "page in",
 		[FAULT_COPY] = "copy on write",  [FAULT_UPGRADE] = "upgrade",
 		[FAULT_RESERVED] = "reserved",   [FAULT_PROTECTION] = "protection",
-		[FAULT_NO_ENTRY] = "no entry",
+		[FAULT_NO_ENTRY] = "no entry",   [FAULT_BEYOND_EXTENT] = "beyond the end",
 	};
 
 	DEBUG_ASSERT(outcome < FAULT_CASES);

@@ -126,6 +126,43 @@ struct map *map_containing(struct map *map, vaddr_t start, vaddr_t end)
 	}
 }
 
+struct map_entry *map_find_above(struct map *map, vaddr_t address)
+{
+	for (;;) {
+		struct map_entry *entry = map_first_above(map, address);
+
+		if (!entry || address < entry->start || !entry_is_passable(entry))
+			return entry;
+		map = entry->submap;
+	}
+}
+
+/*
+ * What counts as data, stack and executable is as in Linux's limits (getrlimit(2)) and listings (proc(5)): what grows down is stack, whatever
+ * its rights.
+ */
+void entry_account(const struct map_entry *entry, int sign)
+{
+	struct map_usage *usage = &entry->map->top->usage;
+	uint64_t pages = (uint64_t)sign * entry_pages(entry);
+	bool shared = entry->inherit == INHERIT_SHARE;
+
+	if (entry->permanent || entry->submap)
+		return;
+	usage->entries += (uint64_t)sign;
+	usage->pages += pages;
+	if (entry->wired)
+		usage->wired += pages;
+	if (entry->kind == ENTRY_BLOB && shared)
+		usage->shared += pages;
+	if (entry->grows_down)
+		usage->stack += pages;
+	else if ((entry->prot & (VM_EXEC | VM_WRITE)) == VM_EXEC)
+		usage->exec += pages;
+	else if ((entry->prot & VM_WRITE) && !shared)
+		usage->data += pages;
+}
+
 /* Puts an entry into its map, where its range is free. */
 static void link_entry(struct map_entry *entry)
 {
@@ -157,6 +194,7 @@ static void link_entry(struct map_entry *entry)
 	avl_insert(&map->entries, parent, link, &entry->by_address, entry_update);
 	update_gap(map, next);
 	map->entry_count++;
+	entry_account(entry, 1);
 	DEBUG_ASSERT(map->first && !map->first->previous && map->last && !map->last->next);
 }
 
@@ -173,6 +211,7 @@ static void unlink_entry(struct map_entry *entry)
 	DEBUG_ASSERT(map->entry_count > 0);
 	DEBUG_ASSERT((entry->previous ? entry->previous->next : map->first) == entry);
 	DEBUG_ASSERT((next ? next->previous : map->last) == entry);
+	entry_account(entry, -1);
 	*(entry->previous ? &entry->previous->next : &map->first) = next;
 	*(next ? &next->previous : &map->last) = entry->previous;
 	avl_remove(&map->entries, &entry->by_address, entry_update);
@@ -193,16 +232,24 @@ struct search {
 	vaddr_t found;
 };
 
+/* What is left of a gap for who has no address of his own, below an entry that may grow into it. */
+static vaddr_t gap_end(const struct map_entry *entry)
+{
+	uint64_t kept = entry->grows_down ? MAP_GROW_GUARD : 0;
+
+	return entry->start - (kept < entry->gap ? kept : entry->gap);
+}
+
 /* Does the gap have a place for what is sought? Then it is search->found. */
-static bool search_takes(struct search *search, vaddr_t gap_start, vaddr_t gap_end)
+static bool search_takes(struct search *search, vaddr_t gap_start, vaddr_t gap_limit)
 {
 	vaddr_t start = gap_start > search->low ? gap_start : search->low;
-	vaddr_t end = gap_end < search->high ? gap_end : search->high;
+	vaddr_t end = gap_limit < search->high ? gap_limit : search->high;
 
 	start = (start + search->align - 1) & ~(search->align - 1);
 	if (start < gap_start || start >= end || end - start < search->bytes)
 		return false;
-	DEBUG_ASSERT(start >= search->low && start + search->bytes <= gap_end);
+	DEBUG_ASSERT(start >= search->low && start + search->bytes <= gap_limit);
 	search->found = start;
 	return true;
 }
@@ -216,7 +263,7 @@ static bool search_subtree(struct search *search, struct avl_node *node)
 		if (entry->start > search->low) {
 			if (search_subtree(search, node->left))
 				return true;
-			if (search_takes(search, entry->start - entry->gap, entry->start))
+			if (search_takes(search, entry->start - entry->gap, gap_end(entry)))
 				return true;
 			if (entry->start >= search->high)
 				return false;
@@ -252,6 +299,14 @@ static bool is_free(struct map *map, vaddr_t start, uint64_t bytes)
 	struct map_entry *entry = map_first_above(map, start);
 
 	return !entry || entry->start >= start + bytes;
+}
+
+/* The same for a range that is only wished for: it is not to lie just below what grows down. */
+static bool may_have(struct map *map, vaddr_t start, uint64_t bytes)
+{
+	struct map_entry *entry = map_first_above(map, start);
+
+	return !entry || (start < entry->start && start + bytes <= gap_end(entry));
 }
 
 /* Does the map have the range? Written so that no sum can wrap. */
@@ -290,7 +345,7 @@ int map_choose(struct map *map, const struct placement *place, uint64_t bytes, v
 	/* A wish: where it cannot be had, anything else will do. */
 	if (place->address && !(place->address & (align - 1)) && is_inside(map, place->address, bytes) &&
 	    place->address >= search.low && place->address < search.high &&
-	    bytes <= search.high - place->address && is_free(map, place->address, bytes)) {
+	    bytes <= search.high - place->address && may_have(map, place->address, bytes)) {
 		*out = place->address;
 		return 0;
 	}
@@ -316,7 +371,8 @@ struct map_entry *entry_create(enum entry_kind kind, const char *name)
 	return entry;
 }
 
-void entry_destroy(struct map_entry *entry)
+/* Frees an entry that is in no map, and drops what it refers to; labels that nobody has any more are added to a list. */
+static void entry_release(struct map_entry *entry, struct map_label **dropped)
 {
 	DEBUG_ASSERT(!entry->entity || entry->kind == ENTRY_ENTITY);
 	DEBUG_ASSERT(!entry->blob || entry->kind == ENTRY_BLOB);
@@ -325,9 +381,65 @@ void entry_destroy(struct map_entry *entry)
 	if (entry->submap)
 		map_unref(entry->submap);
 	if (entry->entity)
-		entity_unref(entry->entity);
+		entity_release(entry->entity, dropped);
+	map_label_drop(entry->label, dropped);
 	slab_free(&entry_cache, entry);
 }
+
+void entry_destroy(struct map_entry *entry)
+{
+	struct map_label *dropped = NULL;
+
+	entry_release(entry, &dropped);
+	map_labels_destroy(dropped);
+}
+
+void entry_set_mapping(struct map_entry *entry, struct blob *blob, pgoff_t offset, const struct mapping *how)
+{
+	BLOB_ASSERT_LIVE(blob);
+	ASSERT(entry->kind == ENTRY_BLOB && !entry->label);
+	entry->blob = blob;
+	entry->offset = offset;
+	entry->prot = how->prot;
+	entry->max_prot = how->max_prot ? how->max_prot : VM_ALL;
+	entry->inherit = how->inherit;
+	entry->grows_down = how->grows_down;
+	entry->label = how->label;
+	map_label_ref(entry->label);
+}
+
+void entry_copy_attributes(struct map_entry *to, const struct map_entry *from)
+{
+	DEBUG_ASSERT(!to->label && !to->map);
+	to->kind = from->kind;
+	to->name = from->name;
+	to->prot = from->prot;
+	to->max_prot = from->max_prot;
+	to->inherit = from->inherit;
+	to->fork = from->fork;
+	to->advice = from->advice;
+	to->grows_down = from->grows_down;
+	to->permanent = from->permanent;
+	to->label = from->label;
+	map_label_ref(to->label);
+}
+
+bool entry_is_anonymous(const struct map_entry *entry)
+{
+	const struct blob *blob = entry->blob;
+	bool has_extent;
+
+	MAP_ASSERT_LOCKED(entry->map);
+	if (entry->kind != ENTRY_BLOB || entry->inherit != INHERIT_COPY || entry->label || blob->pager ||
+	    blob->fixed)
+		return false;
+	spin_lock(&blob->family->lock);
+	has_extent = blob->family->extent != EXTENT_NONE;
+	family_unlock(blob->family);
+	return !has_extent;
+}
+
+/* ---- Entries in their maps ---------------------------------------------------------------------------- */
 
 void entry_insert(struct map *map, struct map_entry *entry)
 {
@@ -363,7 +475,7 @@ void entry_remove(struct map_entry *entry)
 		family_unlock(blob->family);
 	}
 	unlink_entry(entry);
-	entry_destroy(entry);
+	entry_release(entry, &entry->map->top->dropped);
 }
 
 /* The family's lock, where the entry has a blob. */
@@ -388,10 +500,14 @@ static void move_bounds(struct map_entry *entry, vaddr_t start, vaddr_t end)
 	DEBUG_ASSERT(start < end);
 	if (entry->blob)
 		blob_remove_mapping(entry);
-	/* A window of a blob only ever moves its end; what comes off its front is split off. */
-	ASSERT(!entry->blob || start == entry->start);
+	entry_account(entry, -1);
+	/* What comes off the front of a window is split off; but it may grow there. */
+	ASSERT(!entry->blob ||
+	       (start <= entry->start && entry->start - start <= pages_to_bytes(entry->offset)));
+	entry->offset -= entry->blob ? (entry->start - start) >> PAGE_SHIFT : 0;
 	entry->start = start;
 	entry->end = end;
+	entry_account(entry, 1);
 	if (entry->blob)
 		blob_add_mapping(entry);
 }
@@ -415,13 +531,8 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 	MAP_ASSERT_WRITING(entry->map);
 	ASSERT(!entry->submap && entry->start < address && address < entry->end);
 	DEBUG_ASSERT(page_aligned(address) && !entry->permanent);
+	entry_copy_attributes(upper, entry);
 	upper->map = entry->map;
-	upper->kind = entry->kind;
-	upper->inherit = entry->inherit;
-	upper->advice = entry->advice;
-	upper->prot = entry->prot;
-	upper->max_prot = entry->max_prot;
-	upper->name = entry->name;
 	upper->blob = entry->blob;
 	upper->offset = entry->offset + ((address - entry->start) >> PAGE_SHIFT);
 	upper->start = address;
@@ -432,10 +543,11 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 	move_bounds(entry, entry->start, address);
 	/* Each half counts as a wiring; the pages are counted as before. */
 	upper->wired = entry->wired;
-	if (upper->blob) {
+	upper->on_fault = entry->on_fault;
+	if (upper->blob)
 		blob_add_mapping(upper);
-		upper->blob->wired_count += upper->wired;
-	}
+	if (upper->wired)
+		blob_count_wirings(upper->blob, 1);
 	unlock_family(entry);
 	link_entry(upper);
 	DEBUG_ASSERT(entry->next == upper && entry->end == upper->start && upper->previous == entry);
@@ -447,7 +559,9 @@ static bool entries_are_alike(const struct map_entry *lower, const struct map_en
 	return lower->kind == upper->kind && !lower->submap && !lower->permanent && !upper->permanent &&
 	       lower->end == upper->start && lower->blob == upper->blob && lower->prot == upper->prot &&
 	       lower->max_prot == upper->max_prot && lower->inherit == upper->inherit &&
-	       lower->name == upper->name && lower->advice == upper->advice && lower->wired == upper->wired &&
+	       lower->fork == upper->fork && lower->name == upper->name && lower->label == upper->label &&
+	       lower->grows_down == upper->grows_down && lower->advice == upper->advice &&
+	       lower->wired == upper->wired && lower->on_fault == upper->on_fault &&
 	       (!lower->blob || lower->offset + entry_pages(lower) == upper->offset);
 }
 
@@ -462,7 +576,8 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	lock_family(entry);
 	if (entry->blob) {
 		blob_remove_mapping(entry);
-		entry->blob->wired_count -= entry->wired;
+		if (entry->wired)
+			blob_count_wirings(entry->blob, -1);
 	}
 	move_bounds(lower, lower->start, entry->end);
 	for (unsigned i = 0; i < FAULT_CASES; i++)
@@ -476,6 +591,26 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	unlink_entry(entry);
 	entry_destroy(entry);
 	return lower;
+}
+
+void entry_replace_blob(struct map_entry *entry, struct blob *blob)
+{
+	struct blob *before = entry->blob;
+
+	MAP_ASSERT_WRITING(entry->map);
+	ASSERT(before && blob->pages == before->pages);
+	spin_lock(&before->family->lock);
+	pmap_remove(entry->map->pmap, entry->start, entry->end);
+	if (entry->wired)
+		entry_unwire(entry);
+	blob_remove_mapping(entry);
+	family_unlock(before->family);
+	/* Between the two the entry is in no reverse map, and shows nothing: nobody faults, as the map is locked. */
+	entry->blob = blob;
+	spin_lock(&blob->family->lock);
+	blob_add_mapping(entry);
+	family_unlock(blob->family);
+	blob_unref(before);
 }
 
 /* ---- Maps ---------------------------------------------------------------------------------------------- */
@@ -592,6 +727,13 @@ void map_unref(struct map *map)
 	if (map->arena)
 		arena_unref(map->arena);
 	slab_free(&map_cache, map);
+}
+
+void map_usage(struct map *root, struct map_usage *out)
+{
+	map_read_lock(root);
+	*out = root->top->usage;
+	map_read_unlock(root);
 }
 
 struct pmap *map_pmap(struct map *map)

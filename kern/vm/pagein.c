@@ -54,6 +54,8 @@ static bool request_takes(const struct request *request, struct blob *blob, pgof
 
 	FAMILY_ASSERT_LOCKED(blob->family);
 	*location = 0;
+	if (index >= blob->family->extent)
+		return false;
 	if (request->paged_out) {
 		*location = slot_location(slot);
 		return slot_is_paged_out(slot);
@@ -120,6 +122,8 @@ static bool store_paged_out(struct family *family, const struct page_wanted *wan
 	page->index = wanted->index;
 	page->in_use = wanted->location;
 	store->ops->location_ref(store, wanted->location);
+	if (family->wired_count > 0)
+		page_count_wirings(family, page);
 	return true;
 }
 
@@ -133,6 +137,9 @@ static int store_absent(struct blob *blob, pgoff_t index, struct page *page)
 
 	ASSERT(page->refs > 0);
 	ASSERT(page->state == PAGE_BLOB || page->state == PAGE_KERNEL || page->state == PAGE_MODULE);
+	/* The extent may have become smaller while the pager was asked. */
+	if (index >= blob->family->extent)
+		return 0;
 	if (tree_place(&blob->tree, index, false, &place))
 		return -ENOMEM;
 	if (*place != SLOT_EMPTY)
@@ -143,6 +150,8 @@ static int store_absent(struct blob *blob, pgoff_t index, struct page *page)
 		page->index = index;
 	}
 	*place = slot_of_page(page);
+	if (page->state == PAGE_BLOB && blob->family->wired_count > 0)
+		page_count_wirings(blob->family, page);
 	return 1;
 }
 

@@ -365,14 +365,8 @@ static struct map_entry *blob_entry(struct blob *blob, pgoff_t offset, const str
 {
 	struct map_entry *entry = entry_create(ENTRY_BLOB, how->name);
 
-	BLOB_ASSERT_LIVE(blob);
-	if (!entry)
-		return NULL;
-	entry->blob = blob;
-	entry->offset = offset;
-	entry->prot = how->prot;
-	entry->max_prot = how->max_prot ? how->max_prot : VM_ALL;
-	entry->inherit = how->inherit;
+	if (entry)
+		entry_set_mapping(entry, blob, offset, how);
 	return entry;
 }
 
@@ -441,7 +435,8 @@ static struct map_entry *segment_entry(const struct segment *segment)
 	struct mapping how = {.prot = segment->prot,
 			      .max_prot = private ? VM_ALL : segment->prot | VM_READ,
 			      .inherit = private ? INHERIT_COPY : INHERIT_SHARE,
-			      .name = segment->name};
+			      .name = segment->name,
+			      .label = segment->label};
 	struct blob *blob = segment->blob;
 	struct map_entry *entry;
 
@@ -550,7 +545,9 @@ static int protect_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 	if (entry->prot != change->prot) {
 		entry = entry_clip(entry, start, end, &change->reserve);
 		spin_lock(&entry->blob->family->lock);
+		entry_account(entry, -1);
 		entry->prot = change->prot;
+		entry_account(entry, 1);
 		/* Rights that are added reach the page tables with the next fault. */
 		if (taken)
 			pmap_protect(entry->map->pmap, start, end, change->prot | VM_USER);
@@ -570,27 +567,51 @@ void range_merge_at(struct map *map, vaddr_t address)
 		entry_merge(entry);
 }
 
-/* Checked for the whole range first: then no part of it changes unless all does. */
-int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot)
+/* Checked for the whole range first: then no part of it changes unless all does. Writing. */
+static int protect_locked(struct map *map, vaddr_t start, vaddr_t end, vm_prot_t prot)
 {
 	struct protection change = {.prot = prot};
-	vaddr_t end = start + size_bytes;
-	int error = range_check(start, size_bytes);
+	int error = range_for_each(map, start, end, true, check_protect, &change);
 
-	if (error)
-		return error;
-	if (prot & ~VM_ALL)
-		return -EINVAL;
-	map_write_lock(map);
-	error = range_for_each(map, start, end, true, check_protect, &change);
 	if (!error)
 		error = split_reserve_fill(&change.reserve, map, start, end);
-	if (!error) {
-		(void)range_for_each(map, start, end, true, protect_entry, &change);
-		range_merge_at(map, end);
-		/* An entry at an end that had the rights already was not split. */
-		split_reserve_drain(&change.reserve);
-	}
+	if (error)
+		return error;
+	(void)range_for_each(map, start, end, true, protect_entry, &change);
+	range_merge_at(map, end);
+	/* An entry at an end that had the rights already was not split. */
+	split_reserve_drain(&change.reserve);
+	return 0;
+}
+
+int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot)
+{
+	int error = range_check(start, size_bytes);
+
+	if (error || (prot & ~VM_ALL))
+		return -EINVAL;
+	map_write_lock(map);
+	error = protect_locked(map, start, start + size_bytes, prot);
+	map_write_unlock(map);
+	return error;
+}
+
+int map_protect_down(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t prot)
+{
+	vaddr_t end = start + size_bytes;
+	struct map_entry *entry;
+	int error = range_check(start, size_bytes);
+
+	if (error || (prot & ~VM_ALL))
+		return -EINVAL;
+	map_write_lock(map);
+	entry = map_find_above(map, start);
+	if (!entry || entry->start >= end)
+		error = -ENOMEM;
+	else if (!entry->grows_down)
+		error = -EINVAL;
+	else
+		error = protect_locked(map, entry->start, end, prot);
 	map_write_unlock(map);
 	return error;
 }

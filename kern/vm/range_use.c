@@ -131,15 +131,89 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 		/* The caller's, as the entry may be gone as soon as the map is unlocked. */
 		blob_ref(entry->blob);
 		out->offset = entry_offset_at(entry, page_round_down(address));
+		out->origin = entry->blob->base + out->offset;
+		out->start = entry->start;
 		out->end = entry->end;
 		out->how = (struct mapping){.prot = entry->prot,
 					    .max_prot = entry->max_prot,
 					    .inherit = entry->inherit,
-					    .name = entry->name};
+					    .name = entry->name,
+					    .label = entry->label,
+					    .grows_down = entry->grows_down};
+		map_label_ref(entry->label);
+		out->fork = entry->fork;
 		error = 0;
 	}
 	map_read_unlock(map);
 	return error;
+}
+
+void lookup_release(struct lookup *found)
+{
+	blob_unref(found->blob);
+	map_label_unref(found->how.label);
+}
+
+/* ---- Access to another program's memory ------------------------------------------------------------------- */
+
+/* An access of the kernel to what is mapped in a root. */
+struct foreign_access {
+	vaddr_t address;
+	vm_prot_t wanted; /* VM_READ or VM_WRITE */
+	char *buffer;     /* kernel memory: only read from, where VM_WRITE is wanted */
+	size_t bytes;
+};
+
+/* As much of it as lies within one page. 0, -EFAULT, -ENOMEM, -EIO. Locked to read, so that the mapping stays; sleeps. */
+static int access_page(struct map *root, const struct foreign_access *access, size_t piece)
+{
+	struct map_entry *entry = map_find(root, access->address);
+	uint64_t offset;
+	int error;
+
+	MAP_ASSERT_LOCKED(root);
+	if (!entry || entry->kind != ENTRY_BLOB || (access->wanted & ~entry->prot))
+		return -EFAULT;
+	offset = pages_to_bytes(entry_offset_at(entry, access->address)) + (access->address & PAGE_MASK);
+	if (access->wanted & VM_WRITE)
+		error = blob_write(entry->blob, offset, access->buffer, piece);
+	else
+		error = blob_read(entry->blob, offset, access->buffer, piece);
+	/* The blob is a device, or has ended. */
+	return error == -EINVAL || error == -ENXIO ? -EFAULT : error;
+}
+
+/* The map is locked for one page at a time: others need not wait for a long copy. */
+static int64_t access_foreign(struct map *root, struct foreign_access access)
+{
+	size_t wanted = access.bytes;
+	int error = 0;
+
+	while (access.bytes > 0 && !error) {
+		size_t piece = PAGE_SIZE - (access.address & PAGE_MASK);
+
+		if (piece > access.bytes)
+			piece = access.bytes;
+		map_read_lock(root);
+		error = access_page(root, &access, piece);
+		map_read_unlock(root);
+		if (error)
+			break;
+		access.address += piece;
+		access.buffer += piece;
+		access.bytes -= piece;
+	}
+	return access.bytes == wanted ? error : (int64_t)(wanted - access.bytes);
+}
+
+int64_t map_read(struct map *root, vaddr_t address, void *to, size_t bytes)
+{
+	return access_foreign(root, (struct foreign_access){address, VM_READ, to, bytes});
+}
+
+int64_t map_write(struct map *root, vaddr_t address, const void *from, size_t bytes)
+{
+	return access_foreign(root, (struct foreign_access){address, VM_WRITE, (char *)from, bytes});
 }
 
 /* ---- Wiring ------------------------------------------------------------------------------------------------- */
@@ -149,26 +223,19 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
  * entries'.
  */
 struct wire_range {
+	bool on_fault;
 	struct wiring_list wirings;
 	struct split_reserve reserve;
 };
 
-/*
- * The first pass: a wiring for the entry's part. Nothing of the map changes. Whoever wires the pages
- * also has them writable where the entry may write, or the first write to them would need a copy.
- */
+/* The first pass: a wiring for the entry's part, wired already or not. Nothing of the map changes. */
 static int prepare_wiring(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
 {
 	struct wire_range *range = context;
-	enum obtain_for purpose = entry->prot & VM_WRITE ? OBTAIN_WRITE : OBTAIN_READ;
 	struct wiring *wiring;
-	int error;
+	int error = entry_make_wiring(entry, entry_offset_at(entry, start), (end - start) >> PAGE_SHIFT,
+				      range->on_fault, &wiring);
 
-	MAP_ASSERT_WRITING(entry->map);
-	if (entry->wired)
-		return 0;
-	error = wiring_create(entry->blob, entry_offset_at(entry, start), (end - start) >> PAGE_SHIFT,
-			      purpose, &wiring);
 	if (!error)
 		wiring_append(&range->wirings, wiring);
 	return error;
@@ -183,17 +250,20 @@ static int commit_wiring(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 	struct wire_range *range = context;
 
 	MAP_ASSERT_WRITING(entry->map);
-	if (!entry->wired) {
-		entry = entry_clip(entry, start, end, &range->reserve);
-		wiring_give(wiring_take(&range->wirings), entry);
+	entry = entry_clip(entry, start, end, &range->reserve);
+	if (entry->wired) {
+		spin_lock(&entry->blob->family->lock);
+		entry_unwire(entry);
+		family_unlock(entry->blob->family);
 	}
+	wiring_give(wiring_take(&range->wirings), entry);
 	entry_merge(entry);
 	return 0;
 }
 
-int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes)
+static int wire_range(struct map *map, vaddr_t start, uint64_t size_bytes, bool on_fault)
 {
-	struct wire_range range = {.wirings = {NULL, NULL}};
+	struct wire_range range = {.on_fault = on_fault};
 	vaddr_t end = start + size_bytes;
 	int error = range_check(start, size_bytes);
 
@@ -221,6 +291,16 @@ int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes)
 	}
 	map_write_unlock(map);
 	return error;
+}
+
+int map_wire(struct map *map, vaddr_t start, uint64_t size_bytes)
+{
+	return wire_range(map, start, size_bytes, false);
+}
+
+int map_wire_on_fault(struct map *map, vaddr_t start, uint64_t size_bytes)
+{
+	return wire_range(map, start, size_bytes, true);
 }
 
 /* Parts of a range that are not wired stay as they are. */
@@ -345,7 +425,85 @@ int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_adv
 	return error;
 }
 
+/* ---- What a fork does with a range -------------------------------------------------------------------------- */
+
+struct fork_change {
+	unsigned set, clear;
+	struct split_reserve reserve;
+};
+
+static int check_fork(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
+{
+	const struct fork_change *change = context;
+	int error = check_blob(entry, start, end, context);
+
+	if (!error && (change->set & FORK_WIPE) && !entry_is_anonymous(entry))
+		error = -EINVAL;
+	return error;
+}
+
+/* No translation depends on it: the family need not be locked. */
+static int set_fork_of_part(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
+{
+	struct fork_change *change = context;
+	uint8_t fork = (entry->fork & ~change->clear) | change->set;
+
+	MAP_ASSERT_WRITING(entry->map);
+	if (entry->fork != fork) {
+		entry = entry_clip(entry, start, end, &change->reserve);
+		entry->fork = fork;
+	}
+	entry_merge(entry);
+	return 0;
+}
+
+int map_set_fork(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned set, unsigned clear)
+{
+	struct fork_change change = {.set = set, .clear = clear};
+	vaddr_t end = start + size_bytes;
+	int error = range_check(start, size_bytes);
+
+	if (error || ((set | clear) & ~(FORK_OMIT | FORK_WIPE)))
+		return -EINVAL;
+	map_write_lock(map);
+	error = range_for_each(map, start, end, true, check_fork, &change);
+	if (!error)
+		error = split_reserve_fill(&change.reserve, map, start, end);
+	if (!error) {
+		(void)range_for_each(map, start, end, true, set_fork_of_part, &change);
+		range_merge_at(map, end);
+		split_reserve_drain(&change.reserve);
+	}
+	map_write_unlock(map);
+	return error;
+}
+
 /* ---- Listing --------------------------------------------------------------------------------------------- */
+
+/* A visit that counts the mappings that are of a map. */
+static void count_mapping(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
+{
+	(void)first, (void)end;
+	*(uint32_t *)context += entry->map != NULL;
+}
+
+/* What there is to say of the blob that an entry shows. Map locked. */
+static void tell_blob(const struct map_entry *entry, struct entry_info *info)
+{
+	struct blob *blob = entry->blob;
+	pgoff_t end = entry->offset + entry_pages(entry);
+
+	MAP_ASSERT_LOCKED(entry->map);
+	info->offset = entry->offset;
+	info->origin = blob->base + entry->offset;
+	info->anonymous = entry_is_anonymous(entry);
+	(void)blob_usage(blob, entry->offset, entry_pages(entry), &info->usage);
+	spin_lock(&blob->family->lock);
+	blob_for_each_mapping(blob, entry->offset, end, count_mapping, &info->mappings);
+	for (unsigned i = 0; i < FAULT_CASES; i++)
+		info->faults[i] = entry->faults[i];
+	family_unlock(blob->family);
+}
 
 /*
  * Visits the entries of the map and, behind each passable submap's own, those in it. What a visit
@@ -364,21 +522,17 @@ static int walk_map(struct map *map, unsigned depth,
 					  .prot = entry->prot,
 					  .max_prot = entry->max_prot,
 					  .inherit = entry->inherit,
+					  .fork = entry->fork,
 					  .wired = entry->wired,
+					  .on_fault = entry->on_fault,
+					  .grows_down = entry->grows_down,
 					  .advice = entry->advice,
 					  .name = entry->name,
-					  .offset = entry->offset};
+					  .label = entry->label};
 		int stop;
 
-		if (entry->blob) {
-			struct blob_usage usage;
-
-			(void)blob_usage(entry->blob, entry->offset, entry_pages(entry), &usage);
-			info.resident = usage.resident;
-			info.paged_out = usage.paged_out;
-			for (unsigned i = 0; i < FAULT_CASES; i++)
-				info.faults[i] = entry->faults[i];
-		}
+		if (entry->blob)
+			tell_blob(entry, &info);
 		stop = visit(&info, context);
 		if (!stop && entry_is_passable(entry))
 			stop = walk_map(entry->submap, depth + 1, visit, context);

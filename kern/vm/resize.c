@@ -1,5 +1,5 @@
 /*
- * Changing the size and the place of a mapping (map_resize).
+ * Changing the size and the place of a mapping (map_resize), and letting stacks grow (map_grow_down).
  *
  * A mapping that grows shows more of its blob. It stays where it is, if there is room; else it
  * moves, to a place that is chosen like that of a new entry, and its pages with it, as they are the
@@ -10,25 +10,22 @@
 #include "vm_internal.h"
 
 /*
- * May a mapping of `shown` pages of the entry's blob, from `offset` on, come to show `pages`: has
- * the blob so many, and does nobody show the further ones? What they held when somebody last did is
- * gone then.
+ * May a mapping of the entry's blob come to show [first, end), too: does nobody show any of that? What was there when
+ * somebody last did is gone then.
  */
-static int check_growth(struct map_entry *entry, pgoff_t offset, pgoff_t shown, pgoff_t pages)
+static int check_growth(struct map_entry *entry, pgoff_t first, pgoff_t end)
 {
 	struct blob *blob = entry->blob;
 	int error = 0;
 
 	MAP_ASSERT_WRITING(entry->map);
-	ASSERT(shown < pages && offset < blob->pages);
-	if (pages > blob->pages - offset)
-		return -EINVAL;
+	ASSERT(first < end && end <= blob->pages);
 	spin_lock(&blob->family->lock);
 	/* Where a part of the entry is to grow, that may be the entry's own rest. */
-	if (blob_is_mapped(blob, offset + shown, offset + pages))
+	if (blob_is_mapped(blob, first, end))
 		error = -ENOMEM;
 	else
-		error = blob_trim(blob, offset + shown, offset + pages, 0);
+		error = blob_trim(blob, first, end, 0);
 	family_unlock(blob->family);
 	return error;
 }
@@ -53,15 +50,22 @@ static int resize_check(struct resize *resize, struct map *map)
 {
 	const struct resize_request *want = resize->want;
 	struct map_entry *entry = map_find(map, want->start);
+	pgoff_t offset;
 
 	MAP_ASSERT_WRITING(map);
 	if (!entry || entry->kind != ENTRY_BLOB || resize->old_end > entry->end)
 		return -EFAULT;
 	resize->entry = entry;
+	if (want->leave_zeroes &&
+	    (!want->may_move || want->new_bytes != want->old_bytes || !entry_is_anonymous(entry)))
+		return -EINVAL;
 	if (want->new_bytes <= want->old_bytes)
 		return 0;
-	return check_growth(entry, entry_offset_at(entry, want->start), want->old_bytes >> PAGE_SHIFT,
-			    want->new_bytes >> PAGE_SHIFT);
+	offset = entry_offset_at(entry, want->start);
+	if (want->new_bytes >> PAGE_SHIFT > entry->blob->pages - offset)
+		return -EINVAL;
+	return check_growth(entry, offset + (want->old_bytes >> PAGE_SHIFT),
+			    offset + (want->new_bytes >> PAGE_SHIFT));
 }
 
 /* Can the mapping grow where it is? */
@@ -96,25 +100,19 @@ static int resize_choose(const struct resize *resize, struct map **target, vaddr
 }
 
 /* Wires what a mapping that is wired will show, before it does. *out is NULL if it is not wired. */
-static int resize_wire(const struct resize *resize, pgoff_t offset, pgoff_t pages, struct wiring **out)
+static int resize_wire(const struct map_entry *entry, pgoff_t offset, pgoff_t pages, struct wiring **out)
 {
-	const struct map_entry *entry = resize->entry;
-
 	MAP_ASSERT_WRITING(entry->map);
 	*out = NULL;
-	if (!entry->wired)
-		return 0;
-	return wiring_create(entry->blob, offset, pages, entry->prot & VM_WRITE ? OBTAIN_WRITE : OBTAIN_READ,
-			     out);
+	return entry->wired ? entry_make_wiring(entry, offset, pages, entry->on_fault, out) : 0;
 }
 
-/* Lets the mapping grow where it is. Writing. */
-static int resize_in_place(const struct resize *resize)
+/* Lets the mapping begin or end further out, where it is free; the pages it gains are its blob's next. Writing. */
+static int entry_stretch(struct map_entry *entry, vaddr_t start, vaddr_t end)
 {
-	struct map_entry *entry = resize->entry;
 	struct wiring *wiring;
-	int error =
-		resize_wire(resize, entry->offset, (resize->new_end - entry->start) >> PAGE_SHIFT, &wiring);
+	int error = resize_wire(entry, entry->offset - ((entry->start - start) >> PAGE_SHIFT),
+				(end - start) >> PAGE_SHIFT, &wiring);
 
 	if (error)
 		return error;
@@ -124,67 +122,104 @@ static int resize_in_place(const struct resize *resize)
 		entry_unwire(entry);
 		family_unlock(entry->blob->family);
 	}
-	ASSERT(resize->new_end > entry->end && !entry->wired);
-	entry_set_range(entry, entry->start, resize->new_end);
+	ASSERT(start <= entry->start && end >= entry->end && !entry->wired);
+	entry_set_range(entry, start, end);
 	if (wiring)
 		wiring_give(wiring, entry);
 	return 0;
 }
 
-/* Moves the mapping to a place in `target`, with its new length. Writing. */
-static int resize_by_moving(struct resize *resize, struct map *target, vaddr_t *out)
+/* ---- Moving ------------------------------------------------------------------------------------- */
+
+/* What a move needs, allocated before anything changes. */
+struct move {
+	struct map *target;
+	struct map_entry *moved; /* the entry at the new place */
+	struct wiring *wiring;   /* for it; NULL: not wired */
+	struct blob *zeroes;     /* for the old place, if that is to stay; NULL: it goes */
+	struct split_reserve old_ends, new_ends;
+};
+
+/* Gives back what a move did not take. */
+static void move_cancel(struct move *move)
+{
+	if (move->wiring)
+		blob_unwire(move->wiring);
+	split_reserve_drain(&move->new_ends);
+	split_reserve_drain(&move->old_ends);
+	if (move->zeroes)
+		blob_unref(move->zeroes);
+	if (move->moved)
+		entry_destroy(move->moved);
+}
+
+/* Allocates all of it, for a place that was chosen. 0, -ENOMEM, or an error of blob_wire: then it is to be cancelled. Writing. */
+static int move_prepare(struct move *move, const struct resize *resize, vaddr_t address)
 {
 	const struct resize_request *want = resize->want;
-	struct split_reserve old_ends, new_ends;
-	struct wiring *wiring;
-	struct map_entry *moved;
-	vaddr_t address;
-	int error = resize_choose(resize, &target, &address);
+	const struct map_entry *entry = resize->entry;
+	int error;
 
+	move->moved = entry_create(ENTRY_BLOB, entry->name);
+	if (!move->moved)
+		return -ENOMEM;
+	entry_copy_attributes(move->moved, entry);
+	move->moved->max_prot &= move->target->ceiling;
+	move->moved->offset = entry_offset_at(entry, want->start);
+	move->moved->start = address;
+	move->moved->end = address + want->new_bytes;
+	DEBUG_ASSERT(!(move->moved->prot & ~move->moved->max_prot));
+	error = split_reserve_fill(&move->old_ends, resize->map, want->start, resize->old_end);
+	if (!error)
+		error = split_reserve_fill(&move->new_ends, move->target, address, address + want->new_bytes);
+	if (!error && want->leave_zeroes)
+		error = blob_create(blob_size(entry->blob), 0, &move->zeroes);
 	if (error)
 		return error;
-	moved = entry_create(ENTRY_BLOB, resize->entry->name);
-	if (!moved)
-		return -ENOMEM;
-	if (split_reserve_fill(&old_ends, resize->map, want->start, resize->old_end)) {
-		entry_destroy(moved);
-		return -ENOMEM;
-	}
-	if (split_reserve_fill(&new_ends, target, address, address + want->new_bytes)) {
-		split_reserve_drain(&old_ends);
-		entry_destroy(moved);
-		return -ENOMEM;
-	}
-	moved->prot = resize->entry->prot;
-	moved->max_prot = resize->entry->max_prot & target->ceiling;
-	moved->inherit = resize->entry->inherit;
-	moved->advice = resize->entry->advice;
-	moved->blob = resize->entry->blob;
-	moved->offset = entry_offset_at(resize->entry, want->start);
-	DEBUG_ASSERT(!(moved->prot & ~moved->max_prot));
-	moved->start = address;
-	moved->end = address + want->new_bytes;
-	error = resize_wire(resize, moved->offset, want->new_bytes >> PAGE_SHIFT, &wiring);
+	return resize_wire(entry, move->moved->offset, want->new_bytes >> PAGE_SHIFT, &move->wiring);
+}
+
+/* Carries it out. Writing. Cannot fail. */
+static void move_commit(struct move *move, const struct resize *resize)
+{
+	const struct resize_request *want = resize->want;
+	struct map_entry *moved = move->moved;
+	struct blob *blob = resize->entry->blob;
+
+	/* From here on resize->entry may be gone: what is replaced can be another part of it. */
+	range_unmap(move->target, moved->start, moved->end, &move->new_ends);
+	DEBUG_ASSERT(move->new_ends.count == 0);
+	/* Not before: a reference without a mapping would keep pages that were replaced. */
+	blob_ref(blob);
+	moved->blob = blob;
+	entry_insert(move->target, moved);
+	if (move->wiring)
+		wiring_give(move->wiring, moved);
+	if (move->zeroes)
+		entry_replace_blob(entry_clip(map_find(resize->map, want->start), want->start,
+					      resize->old_end, &move->old_ends),
+				   move->zeroes);
+	else
+		/* From the top, as map_unmap() does: an entity goes with the last of its parts. */
+		range_unmap(resize->map, want->start, resize->old_end, &move->old_ends);
+	/* Where both ranges cut the same entry, one of the splits made the other needless. */
+	split_reserve_drain(&move->old_ends);
+}
+
+/* Moves the mapping to a place in `target`, with its new length. Writing. */
+static int resize_by_moving(const struct resize *resize, struct map *target, vaddr_t *out)
+{
+	struct move move = {.target = target};
+	vaddr_t address;
+	int error = resize_choose(resize, &move.target, &address);
+
+	if (!error)
+		error = move_prepare(&move, resize, address);
 	if (error) {
-		/* Its reference is not taken yet. */
-		moved->blob = NULL;
-		split_reserve_drain(&new_ends);
-		split_reserve_drain(&old_ends);
-		entry_destroy(moved);
+		move_cancel(&move);
 		return error;
 	}
-	/* From here on resize->entry may be gone: what is replaced can be another part of it. */
-	range_unmap(target, moved->start, moved->end, &new_ends);
-	DEBUG_ASSERT(new_ends.count == 0);
-	/* Not before: a reference without a mapping would keep pages that were replaced. */
-	blob_ref(moved->blob);
-	entry_insert(target, moved);
-	if (wiring)
-		wiring_give(wiring, moved);
-	/* From the top, as map_unmap() does: an entity goes with the last of its parts. */
-	range_unmap(resize->map, want->start, resize->old_end, &old_ends);
-	/* Where both ranges cut the same entry, one of the splits made the other needless. */
-	split_reserve_drain(&old_ends);
+	move_commit(&move, resize);
 	*out = address;
 	return 0;
 }
@@ -201,12 +236,12 @@ static int resize_locked(struct resize *resize, struct map *map, struct map *tar
 	DEBUG_ASSERT(target->lock == map->lock);
 	if (error)
 		return error;
-	if (want->place.flags & PLACE_FIXED)
+	if (want->leave_zeroes || (want->place.flags & PLACE_FIXED))
 		return want->may_move ? resize_by_moving(resize, target, out) : -EINVAL;
 	if (resize->new_end > resize->old_end) {
 		if (!resize_fits(resize))
 			return want->may_move ? resize_by_moving(resize, target, out) : -ENOMEM;
-		error = resize_in_place(resize);
+		error = entry_stretch(resize->entry, resize->entry->start, resize->new_end);
 		if (error)
 			return error;
 	} else if (resize->new_end < resize->old_end) {
@@ -240,5 +275,55 @@ int map_resize(struct map *map, struct map *target, const struct resize_request 
 	map_write_lock(map);
 	error = resize_locked(&resize, map, target, out);
 	map_write_unlock(map);
+	return error;
+}
+
+/* ---- Growing down --------------------------------------------------------------------------------- */
+
+/* Does what grows down keep its distance from the entry? What it cannot run into unnoticed may be near. */
+static bool is_kept_from(const struct map_entry *entry)
+{
+	if (entry->kind == ENTRY_BLOB)
+		return entry->prot != 0 && !entry->grows_down;
+	return entry->kind != ENTRY_RESERVED;
+}
+
+/* map_grow_down() with the next entry found, which begins above the address's page. Writing. */
+static int grow_down_to(struct map_entry *entry, vaddr_t start, uint64_t gap_bytes, uint64_t limit_bytes)
+{
+	const struct map_entry *below = entry->previous;
+	pgoff_t pages = (entry->start - start) >> PAGE_SHIFT;
+	int error;
+
+	MAP_ASSERT_WRITING(entry->map);
+	ASSERT(pages > 0 && (!below || below->end <= start));
+	if (!entry->grows_down)
+		return -EFAULT;
+	if (entry->end - start > limit_bytes || pages > entry->offset)
+		return -ENOMEM;
+	if (below && is_kept_from(below) && start - below->end < gap_bytes)
+		return -ENOMEM;
+	error = check_growth(entry, entry->offset - pages, entry->offset);
+	if (!error)
+		error = entry_stretch(entry, start, entry->end);
+	if (!error)
+		entry_merge(entry);
+	return error;
+}
+
+int map_grow_down(struct map *root, vaddr_t address, uint64_t gap_bytes, uint64_t limit_bytes)
+{
+	struct map_entry *entry;
+	int error;
+
+	map_write_lock(root);
+	entry = map_find_above(root, address);
+	if (!entry)
+		error = -EFAULT;
+	else if (address >= entry->start)
+		error = entry->kind == ENTRY_BLOB ? 0 : -EFAULT;
+	else
+		error = grow_down_to(entry, page_round_down(address), gap_bytes, limit_bytes);
+	map_write_unlock(root);
 	return error;
 }

@@ -402,6 +402,38 @@ int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end)
 	return 0;
 }
 
+/*
+ * Empties what is at `first` and beyond, in shared nodes as in others: whoever shares them loses it, too, and comes by later to give up
+ * nodes that have become empty.
+ */
+static void subtree_cut(struct family *family, slot_t *place, struct subtree sub, pgoff_t first)
+{
+	struct node *node;
+
+	if (*place == SLOT_EMPTY || sub.start + span(sub.height) <= first)
+		return;
+	if (first <= sub.start) {
+		slot_unref(family, *place);
+		*place = SLOT_EMPTY;
+		return;
+	}
+	node = slot_node(*place);
+	for (unsigned i = first_slot(sub, first); i < TREE_FANOUT; i++)
+		subtree_cut(family, &node->slots[i], subtree_child(sub, i), first);
+	if (node_is_empty(node)) {
+		node_unref(family, node);
+		*place = SLOT_EMPTY;
+	}
+}
+
+void tree_cut(struct tree *tree, pgoff_t first)
+{
+	FAMILY_ASSERT_LOCKED(tree->family);
+	subtree_cut(tree->family, &tree->root, (struct subtree){tree->height, 0}, first);
+	if (tree->root == SLOT_EMPTY)
+		tree->height = 0;
+}
+
 /* Nodes that tree_shed() drops at a time. */
 #define SHED_NODES 8u
 
@@ -568,26 +600,53 @@ pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out)
 	return found < clipped ? found : end;
 }
 
-void tree_usage(struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage *usage)
+/* Adds what is in a slot of the lowest level; `shared`: other trees have it as well. */
+static void count_usage(struct blob_usage *usage, slot_t slot, bool shared)
 {
-	pgoff_t index = first;
-	slot_t *place;
+	const struct page *page = slot_page(slot);
+	bool dirty;
 
-	DEBUG_ASSERT(first <= end);
-	*usage = (struct blob_usage){0};
-	while ((index = tree_next(tree, index, end, &place)) < end) {
-		struct page *page = slot_page(*place);
-
-		index++;
-		if (slot_is_paged_out(*place)) {
-			usage->paged_out++;
-			continue;
-		}
-		usage->resident++;
-		/* What is lent is the lender's to keep, and never written. */
-		if (page->state != PAGE_BLOB)
-			continue;
-		usage->dirty += page_location(page) == 0;
-		usage->wired += page->wired > 0;
+	if (slot_is_paged_out(slot)) {
+		usage->paged_out++;
+		return;
 	}
+	usage->resident++;
+	/* What is lent is the lender's to keep, and never written. */
+	if (page->state != PAGE_BLOB) {
+		usage->lent++;
+		usage->shared++;
+		return;
+	}
+	dirty = page_location(page) == 0;
+	shared |= page->refs > 1;
+	usage->dirty += dirty;
+	usage->wired += page->wired > 0;
+	usage->shared += shared;
+	usage->shared_dirty += shared && dirty;
+}
+
+/* Adds the part of [first, end) that is in the subtree, which it meets. */
+static void subtree_usage(slot_t slot, struct subtree sub, pgoff_t first, pgoff_t end, bool shared,
+			  struct blob_usage *usage)
+{
+	unsigned last;
+
+	if (slot == SLOT_EMPTY)
+		return;
+	if (sub.height == 0) {
+		count_usage(usage, slot, shared);
+		return;
+	}
+	shared |= slot_node(slot)->refs > 1;
+	last = last_slot(sub, end);
+	for (unsigned i = first_slot(sub, first); i <= last; i++)
+		subtree_usage(slot_node(slot)->slots[i], subtree_child(sub, i), first, end, shared, usage);
+}
+
+void tree_usage(const struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage *usage)
+{
+	FAMILY_ASSERT_LOCKED(tree->family);
+	*usage = (struct blob_usage){0};
+	if (clip_to_tree(tree, first, &end))
+		subtree_usage(tree->root, (struct subtree){tree->height, 0}, first, end, false, usage);
 }

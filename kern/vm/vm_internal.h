@@ -141,6 +141,12 @@ int tree_clear(struct tree *tree, pgoff_t first, pgoff_t end);
 /* Empties a part of a tree that nobody uses any more; false: it is empty now. Needs no memory. */
 bool tree_shed(struct tree *tree);
 
+/*
+ * Empties everything at `first` and beyond, in nodes that other trees share as well: all trees of the family are to be cut, one after the other,
+ * in one section of its lock. Needs no memory.
+ */
+void tree_cut(struct tree *tree, pgoff_t first);
+
 /* Lets tree_clear() of [first, end) not fail until the tree is next shared: no contents change. 0 or -ENOMEM. */
 int tree_unshare_ends(struct tree *tree, pgoff_t first, pgoff_t end);
 
@@ -154,12 +160,17 @@ pgoff_t tree_count(const struct tree *tree, pgoff_t first, pgoff_t end);
 void tree_residency(const struct tree *tree, pgoff_t first, pgoff_t end, unsigned char *vector);
 
 /* The count, and what else there is. */
-void tree_usage(struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage *usage);
+void tree_usage(const struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage *usage);
 
 /* The first index of [first, end) whose slot is not empty, and the slot's place; `end` if there is none. */
 pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out);
 
 /* ---- Blobs (blob.c) --------------------------------------------------------------------- */
+
+#define EXTENT_NONE UINT64_MAX
+
+/* A page counts its wirings in 16 bits. */
+#define WIRINGS_MAX UINT16_MAX
 
 /* Blobs that were cloned from one another, and may share nodes. Freed with its last blob. */
 struct family {
@@ -168,7 +179,11 @@ struct family {
 	struct blob *blobs; /* (f) a list through blob->next */
 	struct pager *
 		store; /* (f) that has the paged-out pages; NULL: none was ever paged out. A reference is held */
-	bool zeroes;         /* (f) the page of zeroes was entered for absent pages, and may still be */
+	bool zeroes; /* (f) the page of zeroes was entered for absent pages, and may still be */
+	uint32_t
+		wired_count; /* (f) mappings of all its blobs that are wired; at most WIRINGS_MAX when one is added */
+	bool extent_was_cut; /* (f) pages that were wired have gone with a smaller extent */
+	pgoff_t extent; /* (f) tree index: at it and beyond there is nothing; EXTENT_NONE: all there is of the blobs */
 	uint32_t verified;   /* (f) of check.c: the map_verify() that checked it last */
 	uint32_t check_turn; /* (f) of check.c: the blob of the next slice */
 	pgoff_t check_index; /* (f) of check.c: where in the tree that begins */
@@ -239,6 +254,9 @@ void blob_remove_mapping(struct map_entry *entry);
  */
 int blob_trim(struct blob *blob, pgoff_t first, pgoff_t end, uint32_t own);
 
+/* The page of the blob where its extent ends: from 0 to all of its pages. Family locked. */
+pgoff_t blob_extent_end(const struct blob *blob);
+
 /* Removes translations of [first, end) from every pmap but at the entry `except`. Family locked. */
 void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, const struct map_entry *except);
 
@@ -268,7 +286,7 @@ static inline enum obtain_for obtain_new(const struct blob *blob)
 	return blob->flags & BLOB_UNZEROED ? OBTAIN_UNZEROED : OBTAIN_WRITE;
 }
 
-enum obtain { OBTAIN_DONE, OBTAIN_FROM_PAGER, OBTAIN_NO_MEMORY };
+enum obtain { OBTAIN_DONE, OBTAIN_FROM_PAGER, OBTAIN_NO_MEMORY, OBTAIN_BEYOND_EXTENT };
 
 struct obtained {
 	struct page *page;
@@ -285,7 +303,7 @@ enum obtain obtain_page(struct blob *blob, pgoff_t offset, enum obtain_for purpo
 
 /* ---- Contents (content.c), pagers (pagein.c, pageout.c), wiring (wire.c) ----------------------------------- */
 
-/* Obtains a page, asking pagers where needed. 0: the family is locked, and the page stays till it is unlocked; -ENOMEM, -EIO. */
+/* Obtains a page, asking pagers where needed. 0: the family is locked, and the page stays till it is unlocked; -ENOMEM, -EIO, -ENXIO. */
 int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purpose, struct obtained *out);
 
 /*
@@ -306,6 +324,9 @@ unsigned family_replace(struct family *family, pgoff_t index, slot_t from, slot_
 /* Gives up the reference to the location where a page's contents are, as they are about to change or go. Family locked. */
 void page_forget_location(struct family *family, struct page *page);
 
+/* Sets a page's count of wirings, after it was stored in a tree of a family that has any. Family locked. */
+void page_count_wirings(struct family *family, struct page *page);
+
 /* Drops a reference to a page of the family's, and with the last its location. Family locked. */
 static inline void page_release(struct family *family, struct page *page)
 {
@@ -317,10 +338,20 @@ static inline void page_release(struct family *family, struct page *page)
 	page_unref(page);
 }
 
-/* As blob_wire, for a window that is inside; `purpose` is what each page is obtained for. */
+/*
+ * As blob_wire, for a window that is inside; `purpose` is what each page is obtained for. `held`: a smaller extent may not
+ * take its pages.
+ */
 struct wiring;
-int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_for purpose,
+int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_for purpose, bool held,
 		  struct wiring **out);
+
+/*
+ * A wiring of pages of the entry's blob, for what the entry allows; with `on_fault` of those that are resident, or become so.
+ * Errors as blob_wire. The entry's map is locked to write.
+ */
+int entry_make_wiring(const struct map_entry *entry, pgoff_t offset, pgoff_t pages, bool on_fault,
+		      struct wiring **out);
 
 /* Wirings in the order in which they were made. */
 struct wiring_list {
@@ -334,6 +365,15 @@ void wiring_give(struct wiring *wiring, struct map_entry *entry);
 
 /* Ends the wiring of an entry that is wired. Its map is locked to write, and the family. */
 void entry_unwire(struct map_entry *entry);
+
+/* Counts `change` more mappings of the blob that are wired, or fewer. Family locked. */
+void blob_count_wirings(struct blob *blob, int change);
+
+/* Is any page of the window wired by blob_wire()? Family locked. */
+bool blob_is_held(struct blob *blob, pgoff_t first, pgoff_t end);
+
+/* The pages of the window are about to go whoever has wired them: they are counted as wired no more. Family locked. */
+void blob_forget_wirings(struct blob *blob, pgoff_t first, pgoff_t end);
 
 /* The wirings of a blob that cover a page. Family locked. */
 uint32_t blob_wirings_at(struct blob *blob, pgoff_t offset);
@@ -352,6 +392,17 @@ struct entity {
 };
 _Static_assert(sizeof(struct entity) <= PAGE_SIZE, "an entity is allocated as one page");
 
+/*
+ * As entity_unref(); labels that nobody has any more are added to a list, for map_labels_destroy(): as with
+ * map_label_drop(), and where locks are held.
+ */
+void entity_release(struct entity *entity, struct map_label **dropped);
+
+/* ---- Labels (map.c) ------------------------------------------------------------------------------------ */
+
+void map_label_drop(struct map_label *label, struct map_label **dropped); /* NULL: nothing */
+void map_labels_destroy(struct map_label *list);                          /* no locks held */
+
 /* ---- Maps (map.c) and ranges of them (range.c) -------------------------------------------- */
 
 /* Locks: (m) is the lock of the tree that the entry's map belongs to. */
@@ -365,14 +416,19 @@ struct map_entry {
 	uint8_t kind;    /* (-) enum entry_kind */
 	uint8_t inherit; /* (m) enum map_inherit */
 	uint8_t advice;  /* (m) enum map_advice: one of those that are kept */
-	bool wired;      /* (mf) its pages are resident, and counted as wired */
+	bool wired;      /* (mf) its resident pages are counted as wired; and all are resident, if not ... */
+	bool on_fault;   /* (mf) ... wired: only what becomes resident */
+	bool held;       /* (-) a wiring of blob_wire(): its pages may not go for a smaller extent */
+	bool grows_down; /* (-) map_grow_down() */
+	uint8_t fork;    /* (m) FORK_* */
 	bool permanent; /* (-) part of the layout: map_unmap empties a submap but keeps it, and refuses reserved space */
 	vm_prot_t prot;               /* (mf) */
 	vm_prot_t max_prot;           /* (-) */
 	const char *name;             /* (-) */
+	struct map_label *label;      /* (-) a reference is held; NULL: none */
 	struct map *submap;           /* (-) ENTRY_SUBMAP and ENTRY_ENTITY */
 	struct entity *entity;        /* (-) ENTRY_ENTITY */
-	struct blob *blob;            /* (-) ENTRY_BLOB */
+	struct blob *blob;            /* (m) ENTRY_BLOB; constant while it is among the blob's mappings */
 	pgoff_t offset;               /* (mf) ENTRY_BLOB: of `start` in the blob */
 	struct avl_node by_offset;    /* (f) in blob->mappings */
 	pgoff_t farthest;             /* (f) the largest offset + pages in the subtree of by_offset */
@@ -407,12 +463,15 @@ struct map {
 	struct avl_node *entries;       /* (m) by address */
 	struct map_entry *first, *last; /* (m) */
 	uint64_t entry_count;           /* (m) */
-	vm_prot_t ceiling;              /* (-) no entry's rights exceed it */
-	bool user;                      /* (-) ring 3 may use what is mapped here */
-	struct arena *arena;            /* (-) whose addresses it has; NULL: it is no arena */
-	uint8_t depth;                  /* (-) */
-	char name[VM_NAME_BYTES];       /* (-) */
-	vaddr_t check_cursor;           /* (m) in a top, of check.c: where the next slice begins */
+	struct map_usage usage;         /* (m) in a top: of its whole tree */
+	struct map_label
+		*dropped;    /* (m) in a top: to be destroyed when it is unlocked, a list through `next` */
+	vm_prot_t ceiling;   /* (-) no entry's rights exceed it */
+	bool user;           /* (-) ring 3 may use what is mapped here */
+	struct arena *arena; /* (-) whose addresses it has; NULL: it is no arena */
+	uint8_t depth;       /* (-) */
+	char name[VM_NAME_BYTES]; /* (-) */
+	vaddr_t check_cursor;     /* (m) in a top, of check.c: where the next slice begins */
 };
 
 #define MAP_ASSERT_LIVE(map)       DEBUG_ASSERT((int32_t)(map)->refs > 0)
@@ -442,6 +501,9 @@ const char *map_region(struct map *map, vaddr_t address);
 /* The first entry of this very map that ends above `address`; NULL: none. */
 struct map_entry *map_first_above(struct map *map, vaddr_t address);
 
+/* The entry that has `address`, or else the next above it in the innermost map around; NULL: none. */
+struct map_entry *map_find_above(struct map *map, vaddr_t address);
+
 /* The map that an entry at [start, end) belongs in: the innermost of the tree that has all of it. */
 struct map *map_containing(struct map *map, vaddr_t start, vaddr_t end);
 
@@ -462,6 +524,21 @@ void entry_insert(struct map *map, struct map_entry *entry);
 
 /* Takes an entry out of its map, its translations removed, its blob trimmed, and destroys it. Writing. */
 void entry_remove(struct map_entry *entry);
+
+/* Adds an entry to what its tree has mapped (1), or takes it away (-1), around a change of what counts. Writing. */
+void entry_account(const struct map_entry *entry, int sign);
+
+/* Is it private anonymous memory (vm.h)? Map locked. */
+bool entry_is_anonymous(const struct map_entry *entry);
+
+/* Lets the entry show the same window of another blob, whose reference it takes; as a new entry would, not wired. Writing. */
+void entry_replace_blob(struct map_entry *entry, struct blob *blob);
+
+/* Gives a new entry a window of a blob, with the caller's reference to it, and the rest of what `how` says. */
+void entry_set_mapping(struct map_entry *entry, struct blob *blob, pgoff_t offset, const struct mapping *how);
+
+/* What an entry passes on to another one that takes over a part of it, or its place in a clone: all but range, blob and wiring. */
+void entry_copy_attributes(struct map_entry *to, const struct map_entry *from);
 
 /* Moves an entry's start or end into free space, or back; its blob has the pages. Writing. */
 void entry_set_range(struct map_entry *entry, vaddr_t start, vaddr_t end);
@@ -556,13 +633,21 @@ static inline void map_write_lock(struct map *map)
 	rw_write_lock(map->lock);
 }
 
-/* Give a lock back. What it guards is in order again, which debug builds check. */
+/*
+ * Give a lock back. What it guards is in order again, which debug builds check. Labels that went with their
+ * last mapping are destroyed afterwards, so that this may sleep.
+ */
 static inline void map_write_unlock(struct map *map)
 {
+	struct map_label *dropped = map->top->dropped;
+
 #ifdef DEBUG
 	map_check_slice(map);
 #endif
+	map->top->dropped = NULL;
 	rw_write_unlock(map->lock);
+	if (unlikely(dropped != NULL))
+		map_labels_destroy(dropped);
 }
 
 static inline void family_unlock(struct family *family)

@@ -39,6 +39,14 @@ struct wiring *wiring_take(struct wiring_list *list)
 	return wiring;
 }
 
+void blob_count_wirings(struct blob *blob, int change)
+{
+	FAMILY_ASSERT_LOCKED(blob->family);
+	ASSERT(change > 0 || (blob->wired_count > 0 && blob->family->wired_count > 0));
+	blob->wired_count += change;
+	blob->family->wired_count += change;
+}
+
 /* A visit that counts the mappings that are wired. */
 static void count_wiring(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
 {
@@ -67,22 +75,98 @@ bool blob_is_wired(struct blob *blob, pgoff_t first, pgoff_t end)
 	return count > 0;
 }
 
+/* A visit that says whether there is a wiring that a smaller extent may not break. */
+static void note_held(struct map_entry *entry, pgoff_t first, pgoff_t end, void *context)
+{
+	(void)first, (void)end;
+	*(bool *)context |= entry->held;
+}
+
+bool blob_is_held(struct blob *blob, pgoff_t first, pgoff_t end)
+{
+	bool held = false;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	if (blob->wired_count > 0 && first < end)
+		blob_for_each_mapping(blob, first, end, note_held, &held);
+	return held;
+}
+
 /* Lent pages, and those of fixed blobs, stay anyway: they are not counted. */
 static bool is_counted(const struct page *page)
 {
 	return page->state == PAGE_BLOB;
 }
 
-/*
- * May the page at `offset` be wired once more? A page that is not counted has no more wirings either
- * than its copy, which will be counted, can have.
- */
-static bool may_wire(struct blob *blob, pgoff_t offset, const struct page *page)
+/* Visits the pages of a window that are resident and counted. Family locked. */
+static void for_each_counted(struct blob *blob, pgoff_t first, pgoff_t end, void (*visit)(struct page *page))
 {
+	pgoff_t index = blob->base + first;
+	slot_t *place;
+
 	FAMILY_ASSERT_LOCKED(blob->family);
-	if (is_counted(page))
-		return page->wired < UINT16_MAX;
-	return blob->wired_count < UINT16_MAX || blob_wirings_at(blob, offset) < UINT16_MAX;
+	DEBUG_ASSERT(first < end && end <= blob->pages);
+	while ((index = tree_next(&blob->tree, index, blob->base + end, &place)) < blob->base + end) {
+		if (slot_is_page(*place) && is_counted(slot_page(*place)))
+			visit(slot_page(*place));
+		index++;
+	}
+}
+
+static void count_page(struct page *page)
+{
+	ASSERT(page->wired < WIRINGS_MAX);
+	page->wired++;
+}
+
+static void uncount_page(struct page *page)
+{
+	ASSERT(page->wired > 0);
+	page->wired--;
+}
+
+static void forget_count(struct page *page)
+{
+	page->wired = 0;
+}
+
+void blob_forget_wirings(struct blob *blob, pgoff_t first, pgoff_t end)
+{
+	if (!blob_is_wired(blob, first, end))
+		return;
+	blob->family->extent_was_cut = true;
+	for_each_counted(blob, first, end, forget_count);
+}
+
+/* Mappings that are wired and lack the page are wired on fault, or have lost it with a smaller extent. */
+void page_count_wirings(struct family *family, struct page *page)
+{
+	uint32_t count = 0;
+
+	FAMILY_ASSERT_LOCKED(family);
+	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
+		pgoff_t offset = page->index - blob->base;
+		bool shared;
+		slot_t *place;
+
+		if (blob->wired_count == 0 || offset >= blob->pages)
+			continue;
+		place = tree_find(&blob->tree, page->index, &shared);
+		if (place && *place == slot_of_page(page))
+			count += blob_wirings_at(blob, offset);
+	}
+	ASSERT(is_counted(page) && count <= WIRINGS_MAX);
+	page->wired = count;
+}
+
+/*
+ * May the family have one more wiring? What is counted is the entries that are wired: no fewer than those that cover any one page, now or
+ * when it becomes resident.
+ */
+static bool may_wire(const struct family *family)
+{
+	FAMILY_ASSERT_LOCKED(family);
+	return family->wired_count < WIRINGS_MAX;
 }
 
 /* Moves the end of a wiring, up or down. Family locked. */
@@ -94,36 +178,16 @@ static void wiring_set_pages(struct wiring *wiring, pgoff_t pages)
 	ASSERT(!entry->map && entry->start == 0 && entry->wired);
 	if (entry->end > 0) {
 		blob_remove_mapping(entry);
-		ASSERT(entry->blob->wired_count > 0);
-		entry->blob->wired_count--;
+		blob_count_wirings(entry->blob, -1);
 	}
 	entry->end = pages_to_bytes(pages);
 	if (entry->end > 0) {
 		blob_add_mapping(entry);
-		entry->blob->wired_count++;
+		blob_count_wirings(entry->blob, 1);
 	}
 }
 
-/* Ends the wiring of the pages [first, end) of the blob. Family locked. */
-static void uncount(struct blob *blob, pgoff_t first, pgoff_t end)
-{
-	FAMILY_ASSERT_LOCKED(blob->family);
-	DEBUG_ASSERT(first < end && end <= blob->pages);
-	if (blob->fixed)
-		return;
-	for (pgoff_t offset = first; offset < end; offset++) {
-		bool shared;
-		slot_t *place = tree_find(&blob->tree, blob->base + offset, &shared);
-
-		ASSERT(place && slot_is_page(*place));
-		if (is_counted(slot_page(*place))) {
-			ASSERT(slot_page(*place)->wired > 0);
-			slot_page(*place)->wired--;
-		}
-	}
-}
-
-/* Makes one page more resident and wired. 0, -ENOMEM (also for more wirings than are counted), -EIO. */
+/* Makes one page more resident and wired. 0, -ENOMEM (also for more wirings than are counted), -EIO, -ENXIO. */
 static int wire_page(struct wiring *wiring, enum obtain_for purpose)
 {
 	struct blob *blob = wiring->entry.blob;
@@ -136,11 +200,11 @@ static int wire_page(struct wiring *wiring, enum obtain_for purpose)
 		return error;
 	/* locked: the family, and the page is resident as long as it is. */
 	FAMILY_ASSERT_LOCKED(blob->family);
-	if (!may_wire(blob, offset, found.page)) {
+	if (pages == 0 && !may_wire(blob->family)) {
 		error = -ENOMEM;
 	} else {
 		if (is_counted(found.page))
-			found.page->wired++;
+			count_page(found.page);
 		wiring_set_pages(wiring, pages + 1);
 	}
 	family_unlock(blob->family);
@@ -158,7 +222,10 @@ static bool may_fit(struct blob *blob, pgoff_t offset, pgoff_t pages)
 	return pages - resident <= page_stats().free_pages;
 }
 
-/* In batches, from the end: the wiring shows what is still wired at every moment between them. */
+/*
+ * In batches, from the end: the wiring shows what is still wired at every moment between them. One that is wired on fault may be far larger than
+ * what is resident of it, which is all that costs time.
+ */
 void blob_unwire(struct wiring *wiring)
 {
 	struct map_entry *entry = &wiring->entry;
@@ -168,10 +235,10 @@ void blob_unwire(struct wiring *wiring)
 
 	ASSERT(!entry->map && entry->wired);
 	while (pages > 0) {
-		pgoff_t left = pages > BATCH_PAGES ? pages - BATCH_PAGES : 0;
+		pgoff_t left = pages > BATCH_PAGES && !entry->on_fault ? pages - BATCH_PAGES : 0;
 
 		spin_lock(&blob->family->lock);
-		uncount(blob, entry->offset + left, entry->offset + pages);
+		for_each_counted(blob, entry->offset + left, entry->offset + pages, uncount_page);
 		wiring_set_pages(wiring, left);
 		family_unlock(blob->family);
 		pages = left;
@@ -184,11 +251,43 @@ void blob_unwire(struct wiring *wiring)
 	entry_destroy(entry);
 }
 
+/* A wiring that shows nothing yet, with its reference to the blob; NULL: no memory. */
+static struct wiring *wiring_allocate(struct blob *blob, pgoff_t offset, bool held)
+{
+	struct wiring *wiring = (struct wiring *)entry_create(ENTRY_BLOB, "wired");
+
+	if (!wiring)
+		return NULL;
+	blob_ref(blob);
+	wiring->entry.blob = blob;
+	wiring->entry.offset = offset;
+	wiring->entry.wired = true;
+	wiring->entry.held = held;
+	return wiring;
+}
+
+/* Lets a wiring show all of its window at once: what is there of it is counted. 0 or -ENOMEM. */
+static int wire_at_once(struct wiring *wiring, pgoff_t pages)
+{
+	struct map_entry *entry = &wiring->entry;
+	struct family *family = entry->blob->family;
+	int error = -ENOMEM;
+
+	spin_lock(&family->lock);
+	if (may_wire(family)) {
+		for_each_counted(entry->blob, entry->offset, entry->offset + pages, count_page);
+		wiring_set_pages(wiring, pages);
+		error = 0;
+	}
+	family_unlock(family);
+	return error;
+}
+
 /*
  * One page after the other, as a pager may have to be asked for each: the wiring grows with them, so
  * that those before stay.
  */
-int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_for purpose,
+int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_for purpose, bool held,
 		  struct wiring **out)
 {
 	struct wiring *wiring;
@@ -197,22 +296,14 @@ int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_
 	DEBUG_ASSERT(!blob_check_window(blob, offset, pages));
 	if (!may_fit(blob, offset, pages))
 		return -ENOMEM;
-	wiring = (struct wiring *)entry_create(ENTRY_BLOB, "wired");
+	wiring = wiring_allocate(blob, offset, held);
 	if (!wiring)
 		return -ENOMEM;
-	blob_ref(blob);
-	wiring->entry.blob = blob;
-	wiring->entry.offset = offset;
-	wiring->entry.wired = true;
-	if (blob->fixed) {
-		spin_lock(&blob->family->lock);
-		wiring_set_pages(wiring, pages);
-		family_unlock(blob->family);
-		pages = 0;
-	}
-	for (pgoff_t i = 0; i < pages && !error; i++)
+	if (blob->fixed)
+		error = wire_at_once(wiring, pages);
+	for (pgoff_t i = 0; i < pages && !error && !blob->fixed; i++)
 		error = wire_page(wiring, purpose);
-	DEBUG_ASSERT(error || blob->fixed || entry_pages(&wiring->entry) == pages);
+	DEBUG_ASSERT(error || entry_pages(&wiring->entry) == pages);
 	/* Pages that were wired before one failed are unwired, but need not go. */
 	if (error)
 		blob_unwire(wiring);
@@ -221,11 +312,42 @@ int wiring_create(struct blob *blob, pgoff_t offset, pgoff_t pages, enum obtain_
 	return error;
 }
 
+/* A wiring of what is resident, and of what becomes so. 0 or -ENOMEM. */
+static int wire_on_fault(struct blob *blob, pgoff_t offset, pgoff_t pages, struct wiring **out)
+{
+	struct wiring *wiring = wiring_allocate(blob, offset, false);
+	int error;
+
+	if (!wiring)
+		return -ENOMEM;
+	wiring->entry.on_fault = true;
+	error = wire_at_once(wiring, pages);
+	if (error)
+		blob_unwire(wiring);
+	else
+		*out = wiring;
+	return error;
+}
+
+/*
+ * Whoever wires the pages also has them writable where the entry may write, or the first write to them would
+ * need a copy.
+ */
+int entry_make_wiring(const struct map_entry *entry, pgoff_t offset, pgoff_t pages, bool on_fault,
+		      struct wiring **out)
+{
+	MAP_ASSERT_WRITING(entry->map);
+	if (on_fault)
+		return wire_on_fault(entry->blob, offset, pages, out);
+	return wiring_create(entry->blob, offset, pages, entry->prot & VM_WRITE ? OBTAIN_WRITE : OBTAIN_READ,
+			     false, out);
+}
+
 int blob_wire(struct blob *blob, pgoff_t offset, pgoff_t pages, struct wiring **out)
 {
 	int error = blob_check_window(blob, offset, pages);
 
-	return error ? error : wiring_create(blob, offset, pages, obtain_new(blob), out);
+	return error ? error : wiring_create(blob, offset, pages, obtain_new(blob), true, out);
 }
 
 void wiring_give(struct wiring *wiring, struct map_entry *entry)
@@ -239,7 +361,10 @@ void wiring_give(struct wiring *wiring, struct map_entry *entry)
 	/* The pages' counts, and the blob's of wirings, stay: they are the entry's from now on. */
 	ASSERT(blob->wired_count > 0);
 	blob_remove_mapping(&wiring->entry);
+	entry_account(entry, -1);
 	entry->wired = true;
+	entry->on_fault = wiring->entry.on_fault;
+	entry_account(entry, 1);
 	family_unlock(blob->family);
 	entry_destroy(&wiring->entry);
 }
@@ -248,8 +373,11 @@ void wiring_give(struct wiring *wiring, struct map_entry *entry)
 void entry_unwire(struct map_entry *entry)
 {
 	FAMILY_ASSERT_LOCKED(entry->blob->family);
-	ASSERT(entry->map && entry->wired && entry->blob->wired_count > 0);
-	uncount(entry->blob, entry->offset, entry->offset + entry_pages(entry));
+	ASSERT(entry->map && entry->wired);
+	for_each_counted(entry->blob, entry->offset, entry->offset + entry_pages(entry), uncount_page);
+	entry_account(entry, -1);
 	entry->wired = false;
-	entry->blob->wired_count--;
+	entry->on_fault = false;
+	entry_account(entry, 1);
+	blob_count_wirings(entry->blob, -1);
 }

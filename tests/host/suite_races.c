@@ -446,8 +446,8 @@ static void set_up(void)
 	}
 	pager = (struct pager){.ops = &lender, .refs = 1};
 	CHECK_EQ(blob_create_paged(pages_to_bytes(BLOB_PAGES), &pager, &paged), 0);
-	segments[0] = (struct segment){shared, 60, 0, 3, RW, SEGMENT_SHARED, "shared"};
-	segments[1] = (struct segment){paged, 0, 4, 2, RW, SEGMENT_PRIVATE, "private"};
+	segments[0] = (struct segment){shared, 60, 0, 3, RW, SEGMENT_SHARED, "shared", NULL};
+	segments[1] = (struct segment){paged, 0, 4, 2, RW, SEGMENT_PRIVATE, "private", NULL};
 	CHECK_EQ(entity_create("raced", ENTITY_SIZE, segments, 2, &entity), 0);
 	for (unsigned i = 0; i < SPACES; i++)
 		CHECK_EQ(map_create_root("raced", &roots[i]), 0);

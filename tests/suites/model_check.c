@@ -349,8 +349,8 @@ static int visit_entry(const struct entry_info *info, void *context)
 	AGREE_EQ(info->depth + 1, m.region[cell->region].depth + 1);
 	AGREE_EQ(info->prot, cell->prot);
 	AGREE_EQ(info->offset, m.blob[cell->blob].low + cell->offset);
-	AGREE_EQ(info->resident, usage.resident);
-	AGREE_EQ(info->paged_out, usage.paged_out);
+	AGREE_EQ(info->usage.resident, usage.resident);
+	AGREE_EQ(info->usage.paged_out, usage.paged_out);
 	AGREE_EQ(info->wired, cell->wired);
 	AGREE_EQ(info->advice, cell->advice);
 	return m.wrong;

@@ -218,11 +218,11 @@ static void fill_segments(const struct model_entity *entity, struct segment *out
 		const struct model_segment *segment = &entity->segment[s];
 		const struct model_blob *blob = &m.blob[segment->blob];
 
-		out[s] =
-			(struct segment){blob->blob,      blob->low + segment->offset,
-					 segment->place,  segment->pages,
-					 segment->prot,   segment->private ? SEGMENT_PRIVATE : SEGMENT_SHARED,
-					 segment_names[s]};
+		out[s] = (struct segment){
+			blob->blob,       blob->low + segment->offset,
+			segment->place,   segment->pages,
+			segment->prot,    segment->private ? SEGMENT_PRIVATE : SEGMENT_SHARED,
+			segment_names[s], NULL};
 	}
 }
 

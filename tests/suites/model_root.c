@@ -178,6 +178,14 @@ static bool is_copied(const struct model_cell *cell)
 	       !kind_is_fixed(m.blob[cell->blob].kind);
 }
 
+/* What cannot be copied is not in the clone. */
+static bool is_left_out(const struct model_cell *cell)
+{
+	if (cell->kind != CELL_BLOB)
+		return false;
+	return cell->inherit == INHERIT_NONE || (cell->inherit == INHERIT_COPY && !is_copied(cell));
+}
+
 /* Is there room for what the clone of a root may need at most? */
 static bool has_room(const struct model_root *root)
 {
@@ -273,7 +281,7 @@ static void clone_cells(const struct model_root *from, struct model_root *to,
 
 		cell.region = same[cell.region];
 		cell.wired = false;
-		if (cell.kind == CELL_BLOB && cell.inherit == INHERIT_NONE)
+		if (is_left_out(&cell))
 			cell = (struct model_cell){.kind = CELL_FREE, .region = cell.region};
 		if (is_copied(&cell))
 			cell.blob = clone_of(to, c, cell.blob, made);

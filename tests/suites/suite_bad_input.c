@@ -61,7 +61,7 @@ static void set_up(void)
 	put(submap, 70, blob, PAGES, RW, 0);
 	place = fixed_at(page_at(40));
 	CHECK_EQ(map_reserve(root, &place, PAGE_SIZE, "kept", &at), 0);
-	segment = (struct segment){blob, 0, 0, 2, RW, SEGMENT_PRIVATE, "segment"};
+	segment = (struct segment){blob, 0, 0, 2, RW, SEGMENT_PRIVATE, "segment", NULL};
 	CHECK_EQ(entity_create("entity", 4, &segment, 1, &entity), 0);
 }
 
@@ -90,7 +90,7 @@ static int hash_entry(const struct entry_info *info, void *context)
 	*sum = hash(hash(hash(*sum, info->start), info->end), info->offset);
 	*sum = hash(*sum, info->prot | info->max_prot << 4 | info->kind << 8 | info->depth << 12 |
 				  info->inherit << 16 | info->wired << 20 | info->advice << 24);
-	*sum = hash(hash(*sum, info->resident), info->paged_out);
+	*sum = hash(hash(*sum, info->usage.resident), info->usage.paged_out);
 	return 0;
 }
 
@@ -174,7 +174,7 @@ static void windows(void)
 	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		pgoff_t offset = bad[i].offset, pages = bad[i].pages;
 		struct placement anywhere = {.flags = 0};
-		struct segment outside = {blob, offset, 0, pages, RW, SEGMENT_SHARED, "outside"};
+		struct segment outside = {blob, offset, 0, pages, RW, SEGMENT_SHARED, "outside", NULL};
 		struct entity *made = NULL;
 
 		REFUSED(-EINVAL, blob_clone(blob, offset, pages, &out));

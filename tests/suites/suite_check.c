@@ -120,8 +120,8 @@ static void make_others(void)
 static void make_maps(void)
 {
 	const struct segment segments[] = {
-		{f.lent, 0, 0, 2, RX, SEGMENT_SHARED, "text"},
-		{f.lent, 2, 4, 4, RW, SEGMENT_PRIVATE, "data"},
+		{f.lent, 0, 0, 2, RX, SEGMENT_SHARED, "text", NULL},
+		{f.lent, 2, 4, 4, RW, SEGMENT_PRIVATE, "data", NULL},
 	};
 	struct placement place = fixed_at(ENTITY_AT);
 	vaddr_t at;

@@ -338,18 +338,26 @@ static void contiguous(void)
 	CHECK_EQ(again, start);
 	CHECK_EQ(get_word(blob, 3), 203);
 
-	test_case("a forked child shares it");
+	test_case(
+		"a forked child shares it where that is said, and does not get it where it would be copied");
 	{
+		const struct mapping shared = {.prot = RW, .inherit = INHERIT_SHARE, .name = "shared"};
+		const vaddr_t second = SPACE_BASE + pages_to_bytes(2 * DMA_PAGES);
+		struct placement place = fixed_at(second);
 		struct map *child;
+		vaddr_t at;
 
+		CHECK_EQ(map_blob(root, &place, blob, 0, DMA_PAGES, &shared, &at), 0);
 		CHECK_EQ(map_clone(root, "child", &child), 0);
 		space_use(child);
-		CHECK_EQ(user_store(child, SPACE_BASE + 5 * PAGE_SIZE, 55), 0);
-		CHECK_EQ(page_paddr(pmap_query(map_pmap(child), SPACE_BASE + 5 * PAGE_SIZE).page),
+		CHECK_EQ(user_store(child, SPACE_BASE + 5 * PAGE_SIZE, 55), -EFAULT);
+		CHECK_EQ(user_store(child, second + 5 * PAGE_SIZE, 55), 0);
+		CHECK_EQ(page_paddr(pmap_query(map_pmap(child), second + 5 * PAGE_SIZE).page),
 			 start + 5 * PAGE_SIZE);
 		space_use(root);
 		CHECK_EQ(word_at(root, SPACE_BASE + 5 * PAGE_SIZE), 55);
 		map_unref(child);
+		CHECK_EQ(map_unmap(root, second, pages_to_bytes(DMA_PAGES)), 0);
 	}
 	CHECK_EQ(word_at(root, SPACE_BASE + 5 * PAGE_SIZE), 55);
 

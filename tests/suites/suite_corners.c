@@ -363,8 +363,8 @@ static void shared_segments_keep_their_rights(void)
 {
 	struct blob *blob = make_blob(2);
 	struct segment segments[] = {
-		{blob, 0, 0, 1, RX, SEGMENT_SHARED, "shared"},
-		{blob, 1, 1, 1, RX, SEGMENT_PRIVATE, "private"},
+		{blob, 0, 0, 1, RX, SEGMENT_SHARED, "shared", NULL},
+		{blob, 1, 1, 1, RX, SEGMENT_PRIVATE, "private", NULL},
 	};
 	struct placement place = fixed_at(BASE);
 	struct entity *entity = NULL;

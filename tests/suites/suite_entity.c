@@ -34,9 +34,9 @@ static struct segment good_segment(void)
 static void make_entity(void)
 {
 	const struct segment segments[] = {
-		{file, 4, DATA_PLACE, DATA_PAGES, RW, SEGMENT_PRIVATE, "data"},
-		{file, 0, 0, TEXT_PAGES, RX, SEGMENT_SHARED, "text"},
-		{file, 10, SHARED_PLACE, SHARED_PAGES, RW, SEGMENT_SHARED, "shared"},
+		{file, 4, DATA_PLACE, DATA_PAGES, RW, SEGMENT_PRIVATE, "data", NULL},
+		{file, 0, 0, TEXT_PAGES, RX, SEGMENT_SHARED, "text", NULL},
+		{file, 10, SHARED_PLACE, SHARED_PAGES, RW, SEGMENT_SHARED, "shared", NULL},
 	};
 
 	for (pgoff_t i = 0; i < 16; i++)

@@ -459,8 +459,8 @@ static void map_an_entity(struct range range)
 	if (pages < 4 || b == BLOBS || copy == BLOBS || blobs[b].pages < half)
 		return;
 	const struct segment segments[] = {
-		{blobs[b].blob, 0, half + 1, half, RW, SEGMENT_PRIVATE, "model"},
-		{blobs[b].blob, 0, 0, half, RX, SEGMENT_SHARED, "model"},
+		{blobs[b].blob, 0, half + 1, half, RW, SEGMENT_PRIVATE, "model", NULL},
+		{blobs[b].blob, 0, 0, half, RX, SEGMENT_SHARED, "model", NULL},
 	};
 	CHECK_EQ(entity_create("model", pages, segments, 2, &entity), 0);
 	error = map_entity(wish.map, &wish.place, entity, &at);

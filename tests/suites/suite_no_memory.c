@@ -126,8 +126,8 @@ static void set_up(enum state state)
 	make_blobs(state);
 	make_paged();
 	map_window(PAGED_AT, paged, PAGED_PAGES);
-	segments[0] = (struct segment){blob, 1, 0, 66, RW, SEGMENT_PRIVATE, "private"};
-	segments[1] = (struct segment){blob, 0, 70, 10, RX, SEGMENT_SHARED, "shared"};
+	segments[0] = (struct segment){blob, 1, 0, 66, RW, SEGMENT_PRIVATE, "private", NULL};
+	segments[1] = (struct segment){blob, 0, 70, 10, RX, SEGMENT_SHARED, "shared", NULL};
 	CHECK_EQ(entity_create("entity", 100, segments, 2, &entity), 0);
 	if (state == NESTED)
 		CHECK_EQ(map_entity(root, &place, entity, &at), 0);
@@ -395,7 +395,7 @@ static int call_page_out(void)
 
 static int call_entity_create(void)
 {
-	const struct segment segment = {blob, 0, 0, 1, RW, SEGMENT_PRIVATE, "one"};
+	const struct segment segment = {blob, 0, 0, 1, RW, SEGMENT_PRIVATE, "one", NULL};
 
 	return entity_create("made", 1, &segment, 1, &made_entity);
 }

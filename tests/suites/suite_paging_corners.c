@@ -160,7 +160,7 @@ static void map_words(pgoff_t pages)
 
 /* ---- As many wirings as are counted ------------------------------------------------------------------ */
 
-#define MOST_WIRINGS  65535u /* of a page */
+#define MOST_WIRINGS  65535u /* of a blob and its clones */
 #define WIRINGS_PAGES ((MOST_WIRINGS + 1) * sizeof(struct wiring *) / PAGE_SIZE)
 
 /* Wires the blob's pages by turns, a page each time; returns how often. */
@@ -169,7 +169,7 @@ static unsigned wire_often(struct wiring **wirings, unsigned times, enum obtain_
 	pgoff_t pages = blob_size(blob) >> PAGE_SHIFT;
 
 	for (unsigned i = 0; i < times; i++) {
-		if (!CHECK_EQ(wiring_create(blob, i % pages, 1, purpose, &wirings[i]), 0))
+		if (!CHECK_EQ(wiring_create(blob, i % pages, 1, purpose, true, &wirings[i]), 0))
 			return i;
 	}
 	return times;
@@ -183,11 +183,13 @@ static void unwire(struct wiring **wirings, unsigned count)
 
 static void wired_window(struct wiring **wirings)
 {
+	struct wiring *another;
 	unsigned count;
 
-	test_case("a window with 65536 wirings is wired, until the last of them ends");
+	test_case("a window with 65535 wirings is wired, until the last of them ends");
 	blob = make_blob(2);
-	count = wire_often(wirings, MOST_WIRINGS + 1, OBTAIN_WRITE);
+	count = wire_often(wirings, MOST_WIRINGS, OBTAIN_WRITE);
+	CHECK_EQ(wiring_create(blob, 1, 1, OBTAIN_WRITE, true, &another), -ENOMEM);
 	CHECK_EQ(blob_decommit(blob, 0, 2), -EBUSY);
 	CHECK_EQ(blob_decommit(blob, 1, 1), -EBUSY);
 	CHECK_USAGE(blob, .resident = 2, .dirty = 2, .wired = 2);
@@ -210,13 +212,13 @@ static void wired_lent_page(struct wiring **wirings)
 	CHECK_EQ(blob_create_paged(PAGE_SIZE, &pager.pager, &blob), 0);
 	/* As map_wire does where only reading is allowed. */
 	count = wire_often(wirings, MOST_WIRINGS, OBTAIN_READ);
-	CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, &another), -ENOMEM);
+	CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, true, &another), -ENOMEM);
 	CHECK_EQ(blob->wired_count, MOST_WIRINGS);
 	CHECK(page_of(blob, 0) == pager.pages[0]);
 	put_word(blob, 0, 1);
 	CHECK(page_of(blob, 0) != pager.pages[0]);
 	CHECK_EQ(page_of(blob, 0)->wired, MOST_WIRINGS);
-	CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, &another), -ENOMEM);
+	CHECK_EQ(wiring_create(blob, 0, 1, OBTAIN_READ, true, &another), -ENOMEM);
 	unwire(wirings, count);
 	CHECK_EQ(page_of(blob, 0)->wired, 0);
 	CHECK_EQ(blob_decommit(blob, 0, 1), 0);

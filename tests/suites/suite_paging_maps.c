@@ -272,9 +272,9 @@ static void told(void)
 	CHECK_EQ(entries[0].advice, ADVISE_SEQUENTIAL);
 	CHECK(entries[0].wired && !entries[1].wired && !entries[2].wired);
 	CHECK_EQ(entries[1].advice, ADVISE_NORMAL);
-	CHECK_EQ(entries[0].paged_out, 0);
-	CHECK_EQ(entries[1].paged_out, 7);
-	CHECK_EQ(entries[1].resident, 56 - 7);
+	CHECK_EQ(entries[0].usage.paged_out, 0);
+	CHECK_EQ(entries[1].usage.paged_out, 7);
+	CHECK_EQ(entries[1].usage.resident, 56 - 7);
 	CHECK_EQ(entries[2].advice, ADVISE_RANDOM);
 
 	test_case("entries that become alike in advice are joined");

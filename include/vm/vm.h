@@ -466,10 +466,17 @@ struct lookup {
 	vaddr_t start, end; /* of the entry */
 	struct mapping how;
 	unsigned fork; /* FORK_* */
+	bool wired;    /* by map_wire or map_wire_on_fault */
 };
 
 /* -EFAULT: no blob is mapped there. */
 int map_lookup(struct map *map, vaddr_t address, struct lookup *out);
+
+/*
+ * The first mapping of a blob that has an address in [start, end), page aligned; `offset` and `origin` are those of the first address that is in both.
+ * -EFAULT: there is none.
+ */
+int map_lookup_from(struct map *map, vaddr_t start, vaddr_t end, struct lookup *out);
 void lookup_release(struct lookup *found);
 
 /*

@@ -119,6 +119,29 @@ int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned 
 	return error;
 }
 
+/* With references of the caller's, as the entry may be gone as soon as the map is unlocked. */
+static void describe_entry(struct map_entry *entry, vaddr_t address, struct lookup *out)
+{
+	MAP_ASSERT_LOCKED(entry->map);
+	blob_ref(entry->blob);
+	map_label_ref(entry->label);
+	*out = (struct lookup){
+		.blob = entry->blob,
+		.offset = entry_offset_at(entry, page_round_down(address)),
+		.start = entry->start,
+		.end = entry->end,
+		.how = {.prot = entry->prot,
+			.max_prot = entry->max_prot,
+			.inherit = entry->inherit,
+			.name = entry->name,
+			.label = entry->label,
+			.grows_down = entry->grows_down},
+		.fork = entry->fork,
+		.wired = entry->wired || entry->on_fault,
+	};
+	out->origin = entry->blob->base + out->offset;
+}
+
 int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 {
 	struct map_entry *entry;
@@ -127,25 +150,31 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 	map_read_lock(map);
 	entry = map_find(map, address);
 	if (entry && entry->kind == ENTRY_BLOB) {
-		out->blob = entry->blob;
-		/* The caller's, as the entry may be gone as soon as the map is unlocked. */
-		blob_ref(entry->blob);
-		out->offset = entry_offset_at(entry, page_round_down(address));
-		out->origin = entry->blob->base + out->offset;
-		out->start = entry->start;
-		out->end = entry->end;
-		out->how = (struct mapping){.prot = entry->prot,
-					    .max_prot = entry->max_prot,
-					    .inherit = entry->inherit,
-					    .name = entry->name,
-					    .label = entry->label,
-					    .grows_down = entry->grows_down};
-		map_label_ref(entry->label);
-		out->fork = entry->fork;
+		describe_entry(entry, address, out);
 		error = 0;
 	}
 	map_read_unlock(map);
 	return error;
+}
+
+/* Ends the visits at the first entry that is a window of a blob. */
+static int describe_first(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
+{
+	(void)end;
+	if (entry->kind != ENTRY_BLOB)
+		return 0;
+	describe_entry(entry, start, context);
+	return 1;
+}
+
+int map_lookup_from(struct map *map, vaddr_t start, vaddr_t end, struct lookup *out)
+{
+	int found;
+
+	map_read_lock(map);
+	found = range_for_each(map, start, end, false, describe_first, out);
+	map_read_unlock(map);
+	return found == 1 ? 0 : -EFAULT;
 }
 
 void lookup_release(struct lookup *found)

@@ -431,8 +431,26 @@ static void contents(void)
 	CHECK_STR(found.how.name, "test");
 	blob_unref(found.blob);
 	CHECK_EQ(map_lookup(root, page_at(10), &found), -EFAULT);
+	CHECK_EQ(map_lookup_from(root, page_at(10), page_at(12), &found), -EFAULT);
 	CHECK_EQ(map_lookup(root, 0, &found), -EFAULT);
 	CHECK_EQ(map_lookup(root, LAYOUT_DYNAMIC_START, &found), -EFAULT);
+
+	test_case("lookup of the first mapping in a range");
+	CHECK_EQ(map_unmap(root, page_at(2), 2 * PAGE_SIZE), 0);
+	CHECK_EQ(map_lookup_from(root, page_at(2), page_at(12), &found), 0);
+	CHECK_EQ(found.start, page_at(4));
+	CHECK_EQ(found.offset, 4);
+	CHECK(found.blob == blob && !found.wired);
+	lookup_release(&found);
+	CHECK_EQ(map_wire(root, page_at(6), PAGE_SIZE), 0);
+	CHECK_EQ(map_lookup_from(root, page_at(6), page_at(7), &found), 0);
+	CHECK_EQ(found.offset, 6);
+	CHECK(found.wired);
+	lookup_release(&found);
+	CHECK_EQ(map_lookup_from(root, page_at(2), page_at(4), &found), -EFAULT);
+	CHECK_EQ(map_lookup_from(root, 0, LAYOUT_PHYSICAL_END, &found), 0);
+	CHECK_EQ(found.start, page_at(0));
+	lookup_release(&found);
 	clear_window();
 	blob_unref(device);
 	blob_unref(blob);

@@ -98,6 +98,16 @@ $(BUILD)/obj/%.asm.o: %.asm $(GEN)/layout.inc $(BUILD)/compile.config
 	@mkdir -p $(@D)
 	$(Q)nasm $(KERNEL_NASMFLAGS) -MD $@.d -MP -MT $@ -o $@ $<
 
+# The vDSO is a shared object in ring 3, which the kernel contains (kern/arch/x86_64/vdso_image.asm).
+$(GEN)/vdso.so: $(wildcard kern/arch/x86_64/vdso/*) include/kern/gate.h $(GEN)/layout.ld $(BUILD)/compile.config
+	$(say) VDSO $@
+	$(Q)$(CC) -std=gnu11 -O2 -fPIC -ffreestanding -fno-stack-protector -fno-asynchronous-unwind-tables -fcf-protection=none \
+		$(WARNINGS) -Iinclude -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu \
+		-shared -nostdlib -Wl,-soname=linux-vdso.so.1 -Wl,--hash-style=both -Wl,--build-id=none -Wl,-z,max-page-size=4096 \
+		-Wl,-z,noexecstack -L$(GEN) -Wl,-T,kern/arch/x86_64/vdso/vdso.ld -o $@ $(filter %.c,$^)
+
+$(BUILD)/obj/kern/arch/x86_64/vdso_image.asm.o: $(GEN)/vdso.so
+
 # Linked twice: the symbol table of backtraces lists the addresses of the first link, which hold
 # in the second as text comes before the table.
 $(GEN)/ksyms-none.asm: tools/ksyms

@@ -58,6 +58,8 @@ void time_start(void);
 void time_init(void);
 uint64_t time_nanoseconds(void);    /* since boot, monotonic */
 int64_t time_realtime_offset(void); /* nanoseconds to add for the time since 1970 (from the RTC) */
+void time_set_realtime_offset(int64_t offset);
+const void *time_gate_data(void); /* the page of <kern/gate.h> */
 /* The current thread sleeps until the time is reached. */
 void time_sleep_until(uint64_t nanoseconds);
 /* Lets the APIC's timer interrupt at that time, or earlier (TIME_NEVER: not at all); halts until the next interrupt, interrupts being off. */
@@ -68,6 +70,8 @@ void time_wait_for_interrupt(void);
 
 /* GDT, TSS, IDT, control registers, system-call entry of this CPU. */
 void cpu_init(void);
+/* Maps the gate area (kern/arch/x86_64/gate.c); after vm_init and time_init, once. */
+void gate_init(void);
 /* The stack that traps and system calls from ring 3 start on: its top. */
 void cpu_set_kernel_stack(vaddr_t top);
 /* The user's thread pointer (FS base). */

@@ -78,7 +78,9 @@ struct user_space {
 	vaddr_t heap_start;              /* (-) */
 	vaddr_t heap_end;                /* (m) what brk(2) says: any alignment */
 	vaddr_t mmap_low, mmap_high;     /* (-) where mappings go that have no wish */
-	vaddr_t entry, stack;            /* (-) the registers that the program starts with */
+	unsigned lock_future; /* (m) mlockall's MCL_FUTURE and MCL_ONFAULT: how new mappings are locked */
+	unsigned barriers;    /* (m) what membarrier(2) was registered for */
+	vaddr_t entry, stack; /* (-) the registers that the program starts with */
 };
 
 /*

@@ -47,6 +47,7 @@ void kernel_main(uint32_t magic, paddr_t info)
 	vm_init();
 	apic_init();
 	time_init();
+	gate_init();
 	zero_pool = cmdline_get("zeropool");
 	if (zero_pool && strcmp(zero_pool, "off") == 0)
 		page_zero_pool_enable(false);

@@ -6,21 +6,28 @@
  */
 #include <hw.h>
 #include <kern/cpu.h>
+#include <kern/gate.h>
 #include <kern/kern.h>
 #include <kern/sched.h>
 
 #define NANOSECONDS 1000000000ull /* in a second */
-#define SCALE_SHIFT 32
 
-/* Set once, by time_start and time_init. */
-static uint64_t tsc_at_boot;
-static uint64_t scale = 1ull << SCALE_SHIFT; /* nanoseconds per TSC tick, times 2^SCALE_SHIFT */
-static uint64_t timer_hz;                    /* 0: there is no timer */
-static int64_t realtime_offset;
+/* On a page of its own, which users read (gate.c). Locks: (-) the first two, set by time_start and time_init; the last is one word. */
+static union {
+	struct gate_data time;
+	uint8_t page[PAGE_SIZE];
+} gate __attribute__((aligned(PAGE_SIZE))) = {.time = {.scale = 1ull << GATE_SCALE_SHIFT}};
+
+static uint64_t timer_hz; /* set by time_init; 0: there is no timer */
+
+const void *time_gate_data(void)
+{
+	return &gate;
+}
 
 void time_start(void)
 {
-	tsc_at_boot = rdtsc();
+	gate.time.tsc_at_boot = rdtsc();
 }
 
 void time_init(void)
@@ -28,19 +35,25 @@ void time_init(void)
 	uint64_t tsc_hz;
 
 	clock_calibrate(&tsc_hz, &timer_hz);
-	scale = (NANOSECONDS << SCALE_SHIFT) / tsc_hz; /* below 2^62: fits */
-	realtime_offset = clock_read_rtc() * (int64_t)NANOSECONDS - (int64_t)time_nanoseconds();
+	gate.time.scale = (NANOSECONDS << GATE_SCALE_SHIFT) / tsc_hz; /* below 2^62: fits */
+	gate.time.realtime_offset = clock_read_rtc() * (int64_t)NANOSECONDS - (int64_t)time_nanoseconds();
 }
 
 /* A product of 96 bits is enough for centuries. */
 uint64_t time_nanoseconds(void)
 {
-	return (uint64_t)((unsigned __int128)(rdtsc() - tsc_at_boot) * scale >> SCALE_SHIFT);
+	return (uint64_t)((unsigned __int128)(rdtsc() - gate.time.tsc_at_boot) * gate.time.scale >>
+			  GATE_SCALE_SHIFT);
 }
 
 int64_t time_realtime_offset(void)
 {
-	return realtime_offset;
+	return __atomic_load_n(&gate.time.realtime_offset, __ATOMIC_RELAXED);
+}
+
+void time_set_realtime_offset(int64_t offset)
+{
+	__atomic_store_n(&gate.time.realtime_offset, offset, __ATOMIC_RELAXED);
 }
 
 /* The timer's ticks in that many nanoseconds, at least 1, at most what the timer can count. */

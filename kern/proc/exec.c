@@ -8,6 +8,7 @@
 #include <asm/errno.h>
 #include <cpuid.h>
 #include <kern/bootfile.h>
+#include <kern/gate.h>
 #include <kern/proc.h>
 #include <linux/auxvec.h>
 #include <linux/elf.h>
@@ -136,6 +137,7 @@ static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct program_im
 		{AT_HWCAP2, 0},
 		{AT_EXECFN, path},
 		{AT_PLATFORM, platform},
+		{AT_SYSINFO_EHDR, GATE_VDSO},
 		{AT_NULL, 0},
 	};
 	_Static_assert(sizeof(entries) <= 2 * AUXV_ENTRIES * sizeof(uint64_t), "they fit");

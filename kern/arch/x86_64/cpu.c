@@ -8,6 +8,7 @@
 #include <hw.h>
 #include <pte.h>
 #include <kern/cpu.h>
+#include <kern/gate.h>
 #include <kern/kern.h>
 #include <vm/layout.h>
 
@@ -38,6 +39,7 @@
 #define KERNEL_DATA      0x10
 #define USER_CODE32      0x18
 #define TASK_STATE       0x30
+#define CPU_NUMBER       0x40 /* a segment whose limit is the CPU's number: LSL tells it to ring 3 */
 #define RING_3           3u
 #define SEGMENT_CODE     0x00209b0000000000ull /* long mode, present, read, accessed */
 #define SEGMENT_DATA     0x0000930000000000ull
@@ -48,7 +50,8 @@
 #define VECTORS          256
 #define VECTOR_STUB_SIZE 16
 
-enum { GDT_ENTRIES = TASK_STATE / 8 + 2 };
+enum { GDT_ENTRIES = CPU_NUMBER / 8 + 1 };
+_Static_assert((CPU_NUMBER | RING_3) == GATE_CPU_SELECTOR, "the vDSO");
 enum { IST_NONE, IST_DOUBLE_FAULT, IST_NMI, IST_MACHINE_CHECK, IST_END };
 
 struct task_state {
@@ -127,7 +130,7 @@ static void set_percpu(struct cpu_tables *t, uint32_t number)
 	wrmsr(MSR_KERNEL_GS_BASE, 0); /* the first program's */
 }
 
-static void load_segments(struct cpu_tables *t)
+static void load_segments(struct cpu_tables *t, uint32_t number)
 {
 	uint64_t base = (uint64_t)&t->task;
 	struct table_register gdtr = {sizeof t->gdt - 1, (uint64_t)t->gdt};
@@ -139,6 +142,7 @@ static void load_segments(struct cpu_tables *t)
 	t->gdt[TASK_STATE / 8] =
 		SEGMENT_TSS | (sizeof t->task - 1) | (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
 	t->gdt[TASK_STATE / 8 + 1] = base >> 32;
+	t->gdt[CPU_NUMBER / 8] = SEGMENT_DATA | SEGMENT_USER | number;
 	t->task.io_map = sizeof t->task;
 	for (unsigned i = IST_NONE + 1; i < IST_END; i++) {
 		t->stacks[i - 1].cpu = &t->cpu;
@@ -238,7 +242,7 @@ static void set_syscall_entry(void)
 
 void cpu_init(void)
 {
-	load_segments(&boot_cpu); /* clears %gs's base */
+	load_segments(&boot_cpu, 0); /* clears %gs's base */
 	set_percpu(&boot_cpu, 0);
 	load_idt();
 	set_control_registers();

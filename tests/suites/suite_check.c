@@ -309,6 +309,16 @@ static void change_ring(void)
 	map_verify(f.arena);
 }
 
+/* A smaller extent may make holes in what is wired, but not in what the kernel has wired. */
+static void cut_wiring(void)
+{
+	f.wired->family->extent_was_cut = true;
+	*slot_at(f.wired, 4) = SLOT_EMPTY;
+}
+
+/* A label that nobody holds. */
+static struct map_label label;
+
 /* A rule, the message when it is broken, and what breaks it. */
 #define BREAKS(X)                                                                                        \
 	X(entry_map, "an entry of another map", top()->map = f.outer)                                    \
@@ -343,6 +353,20 @@ static void change_ring(void)
 	X(entity_refs, "references to the entity", f.entity->refs = 0)                                   \
 	X(permanent, "a permanent part of the layout", top()->permanent = true)                          \
 	X(wired_nothing, "wired, and no blob's", top()->wired = true)                                    \
+	X(labelled, "a mapping's, and no blob's", top()->label = &label)                                 \
+	X(grows, "a mapping's, and no blob's", top()->grows_down = true)                                 \
+	X(held, "a kernel's wiring", top()->held = true)                                                 \
+	X(label_refs, "references to the label", entry_at(f.space, BLOB_AT)->label = &label)             \
+	X(fork, "what a fork does", entry_at(f.space, BLOB_AT)->fork = 4)                                \
+	X(fork_reserved, "what a fork does", top()->fork = FORK_OMIT)                                    \
+	X(used_entries, "counted entries", f.root->usage.entries++)                                      \
+	X(used_pages, "counted pages", f.root->usage.pages--)                                            \
+	X(used_data, "counted pages of data", f.root->usage.data++)                                      \
+	X(used_stack, "counted pages of stacks", f.root->usage.stack++)                                  \
+	X(used_exec, "counted executable pages", f.root->usage.exec++)                                   \
+	X(used_shared, "counted shared pages", f.root->usage.shared++)                                   \
+	X(used_wired, "counted wired pages", f.root->usage.wired++)                                      \
+	X(dropped, "labels that are still to go", f.root->dropped = &label)                              \
 	X(submap_bounds, "bounds of the submap", f.inner->end += PAGE_SIZE)                              \
 	X(submap_refs, "references to the submap", f.inner->refs = 0)                                    \
 	X(arena, "range of the arena", f.arena->arena->start += PAGE_SIZE)                               \
@@ -387,6 +411,11 @@ static void change_ring(void)
 	X(farthest, "farthest end of mappings", mapping()->farthest++)                                   \
 	X(wiring, "a wiring that is not wired", ((struct map_entry *)f.wiring)->wired = false)           \
 	X(not_resident, "a wired page is not resident", *slot_at(f.wired, 4) = SLOT_EMPTY)               \
+	X(held_cut, "a wired page is not resident", cut_wiring())                                        \
+	X(family_wired, "wirings, and", f.wired->family->wired_count++)                                  \
+	X(on_fault, "wired on fault, and not wired", mapping()->on_fault = true)                         \
+	X(beyond_extent, "something beyond the extent", f.large->family->extent = 5)                     \
+	X(fixed_extent, "an extent of fixed frames", f.dma->family->extent = 1)                          \
 	X(page_wired, "wirings of a page", page_at(f.wired, 0)->wired++)                                 \
 	X(page_not_wired, "wirings of a page", page_at(f.wired, 5)->wired--)                             \
 	X(before, "something before the blob", graft(f.high, f.whole))                                   \

@@ -18,6 +18,7 @@ bool sim_fail_stop(void) __attribute__((weak));
 #define PAGED_PAGES  80
 #define PAGED_AT     512 /* where they are mapped, in pages from BASE */
 #define GROWS_AT     400
+#define STACK_AT     300
 #define LOCATIONS    512
 #define MAX_FAILURES 600
 #define DEVICE       ((paddr_t)0xfec00000)
@@ -91,11 +92,18 @@ static void make_paged(void)
 
 static void make_blobs(enum state state)
 {
+	const struct mapping stack_how = {.prot = RW, .name = "stack", .grows_down = true};
+	const struct placement stack_place = fixed_at(page_at(STACK_AT));
+	struct blob *stack;
+
 	blob = make_blob(BLOB_PAGES);
 	grows = make_blob(1000);
 	map_window(0, blob, BLOB_PAGES);
 	map_window(GROWS_AT, grows, 4);
 	blob_unref(grows);
+	stack = make_blob(100);
+	CHECK_EQ(map_blob(root, &stack_place, stack, 98, 2, &stack_how, &at), 0);
+	blob_unref(stack);
 	for (unsigned i = 0; i < WRITTEN; i++)
 		put_word(blob, i, i + 1);
 	CHECK_EQ(user_store(root, page_at(5), 6), 0);
@@ -141,6 +149,7 @@ static void set_up(enum state state)
 	if (state == WIRED) {
 		CHECK_EQ(map_wire(root, page_at(10), 4 * PAGE_SIZE), 0);
 		CHECK_EQ(map_wire(root, page_at(GROWS_AT), 4 * PAGE_SIZE), 0);
+		CHECK_EQ(map_wire(root, page_at(STACK_AT), PAGE_SIZE), 0);
 		CHECK_EQ(blob_wire(clone, 60, 4, &wiring), 0);
 	}
 }
@@ -195,7 +204,8 @@ static int hash_entry(const struct entry_info *info, void *context)
 	*sum = hash(*sum, info->start);
 	*sum = hash(*sum, info->end);
 	*sum = hash(*sum, info->prot | info->max_prot << 4 | info->kind << 8 | info->depth << 12 |
-				  info->inherit << 16 | info->wired << 20 | info->advice << 24);
+				  info->inherit << 16 | info->wired << 20 | info->advice << 24 |
+				  info->on_fault << 28 | info->fork << 29);
 	*sum = hash(*sum, info->offset);
 	*sum = hash_name(*sum, info->name);
 	return 0;
@@ -371,6 +381,11 @@ static int call_commit(void)
 	return blob_commit(clone, 57, 8);
 }
 
+static int call_set_extent(void)
+{
+	return blob_set_extent(blob, 70);
+}
+
 static int call_decommit(void)
 {
 	return blob_decommit(clone, 10, 100);
@@ -471,6 +486,26 @@ static int call_protect(void)
 	return map_protect(root, page_at(11), 50 * PAGE_SIZE, VM_READ);
 }
 
+static int call_protect_down(void)
+{
+	return map_protect_down(root, page_at(STACK_AT + 1), PAGE_SIZE, VM_READ);
+}
+
+static int call_set_fork(void)
+{
+	return map_set_fork(root, page_at(11), 50 * PAGE_SIZE, FORK_OMIT, 0);
+}
+
+static int call_grow_down(void)
+{
+	return map_grow_down(root, page_at(STACK_AT - 5), 0, UINT64_MAX);
+}
+
+static int call_map_wire_on_fault(void)
+{
+	return map_wire_on_fault(root, page_at(8), 56 * PAGE_SIZE);
+}
+
 static int call_map_wire(void)
 {
 	return map_wire(root, page_at(8), 56 * PAGE_SIZE);
@@ -543,6 +578,35 @@ static int call_grow_and_move(void)
 	return resize(GROWS_AT, 4, 8, GROWS_AT + 20);
 }
 
+static int call_leave_zeroes(void)
+{
+	struct resize_request want = {.start = page_at(GROWS_AT + 1),
+				      .old_bytes = 2 * PAGE_SIZE,
+				      .new_bytes = 2 * PAGE_SIZE,
+				      .may_move = true,
+				      .leave_zeroes = true,
+				      .place = replace_at(page_at(GROWS_AT + 20))};
+
+	return map_resize(root, root, &want, &at);
+}
+
+/* Within one page, so that it is all or nothing. */
+static int call_map_read(void)
+{
+	uint64_t word;
+	int64_t done = map_read(root, page_at(44) + 8, &word, sizeof(word));
+
+	return done < 0 ? (int)done : 0;
+}
+
+static int call_map_write(void)
+{
+	uint64_t word = 1;
+	int64_t done = map_write(root, page_at(43) + 8, &word, sizeof(word));
+
+	return done < 0 ? (int)done : 0;
+}
+
 /* ---- The calls: faults, kernel memory ---------------------------------------------------------------- */
 
 static int fault_of(unsigned page, vm_prot_t access)
@@ -608,6 +672,7 @@ static const struct {
 	{"blob_copy of the pager's", call_copy_between, false, false},
 	{"blob_commit", call_commit, false, false},
 	{"blob_decommit", call_decommit, true, false},
+	{"blob_set_extent", call_set_extent, true, false},
 	{"blob_wire", call_blob_wire, false, false},
 	{"blob_sync", call_sync, false, false},
 	{"blob_page_out", call_page_out, false, false},
@@ -624,7 +689,11 @@ static const struct {
 	{"map_entity", call_map_entity, true, false},
 	{"map_unmap", call_unmap, true, false},
 	{"map_protect", call_protect, true, false},
+	{"map_protect_down", call_protect_down, true, false},
+	{"map_set_fork", call_set_fork, true, false},
+	{"map_grow_down", call_grow_down, false, false},
 	{"map_wire", call_map_wire, false, false},
+	{"map_wire_on_fault", call_map_wire_on_fault, true, false},
 	{"map_wire of the pager's", call_map_wire_pager, false, false},
 	{"map_unwire", call_map_unwire, true, false},
 	{"map_advise, random", call_advise_random, true, false},
@@ -636,6 +705,9 @@ static const struct {
 	{"map_resize, shrink", call_shrink, true, false},
 	{"map_resize, grow", call_grow, false, false},
 	{"map_resize, grow and move", call_grow_and_move, false, false},
+	{"map_resize, leave zeroes", call_leave_zeroes, false, false},
+	{"map_read", call_map_read, false, false},
+	{"map_write", call_map_write, false, false},
 	{"vm_fault, zero fill", call_fault_zero_fill, false, false},
 	{"vm_fault, read", call_fault_read, false, false},
 	{"vm_fault, write", call_fault_write, false, false},

@@ -25,6 +25,10 @@
 	SUITE(zero_page)      \
 	SUITE(clone)          \
 	SUITE(explain)        \
+	SUITE(extent)         \
+	SUITE(grow)           \
+	SUITE(label)          \
+	SUITE(space)          \
 	SUITE(paging)         \
 	SUITE(paging_maps)    \
 	SUITE(wire)           \

@@ -154,6 +154,12 @@ static int test_pager_get_pages(struct pager *pager, const struct page_wanted *w
 		test->write_meanwhile = NULL;
 		put_word(blob, wanted[0].index - blob->base, ~wanted[0].index);
 	}
+	if (test->cut_meanwhile) {
+		struct blob *blob = test->cut_meanwhile;
+
+		test->cut_meanwhile = NULL;
+		CHECK_EQ(blob_set_extent(blob, 0), 0);
+	}
 	while (done < count) {
 		int error;
 

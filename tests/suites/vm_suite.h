@@ -71,6 +71,7 @@ struct test_pager {
 	bool copies;
 	bool holes;                   /* it has no odd pages */
 	struct blob *write_meanwhile; /* somebody writes to its page while the pager fetches it; once */
+	struct blob *cut_meanwhile;   /* somebody sets its extent to 0 meanwhile; once */
 	bool destroyed;
 	bool fail_armed; /* after so many calls, one fails with -EIO; and disarms */
 	unsigned fail_after;

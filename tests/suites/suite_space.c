@@ -6,8 +6,8 @@
 
 #define PAGES  16
 #define DEVICE ((paddr_t)0xfee00000) /* beyond the RAM of any machine that runs the suites */
-#define OTHER (SPACE_BASE + pages_to_bytes(1024))
-#define THIRD (SPACE_BASE + pages_to_bytes(2048))
+#define OTHER  (SPACE_BASE + pages_to_bytes(1024))
+#define THIRD  (SPACE_BASE + pages_to_bytes(2048))
 
 static struct map *root;
 static struct blob *blob;

@@ -110,14 +110,40 @@ fpu_components(void); /* XSAVE's components that are saved (the bits of XCR0); 0
 #define VECTOR_PIC_SLAVE  0x28
 #define VECTOR_PIC_LINES  8
 #define VECTOR_TIMER      0x40
+#define VECTOR_LINES      0x50 /* of ISA's 16 lines, through an I/O APIC */
 #define VECTOR_SPURIOUS   0xff
 
-void apic_init(void); /* masks the 8259s as well */
+void apic_init(void);
 bool apic_present(void);
+uint32_t apic_id(void); /* this CPU's */
 void apic_end_of_interrupt(void);
+/* Lets the 8259s interrupt this CPU, or not. */
+void apic_pass_8259(bool on);
 /* The timer counts down from `count` once and interrupts (or not); 0 stops it. */
 void apic_timer_start(uint32_t count, bool interrupt);
 uint32_t apic_timer_remaining(void);
+
+/* ---- Interrupt lines (kern/arch/x86_64/irq.c) ---------------------------------------------------- */
+
+#define ISA_LINES 16
+
+/*
+ * Masks the 8259s. Before apic_init: what they ask for is taken back while the local APIC still passes it on. (QEMU 7.2 has an interrupt
+ * without a vector for the CPU else.)
+ */
+void irq_mask_8259s(void);
+
+/* Finds the I/O APICs that ACPI names, and masks all their lines; if there are none, the 8259s are used. After apic_init. */
+void irq_init(void);
+
+/*
+ * Lets an ISA line interrupt this CPU: `handler` is called, with the line, interrupts off; it takes no locks. Several devices
+ * of a line share a handler. False: the line leads nowhere.
+ */
+bool irq_enable(unsigned line, void (*handler)(unsigned line));
+
+/* An interrupt has come: calls the handler of its line and acknowledges it. False: it is no line's. */
+bool irq_handle(uint64_t vector);
 
 /* ---- The clock (kern/arch/x86_64/clock.c) -------------------------------------------------------- */
 
@@ -128,5 +154,8 @@ int64_t clock_read_rtc(void);
 
 /* Turns the machine off through ACPI; returns if that does not work (kern/dev/acpi.c). */
 void acpi_power_off(void);
+
+/* A whole and valid table of ACPI's, with its header, by its four letters; NULL: there is none (kern/dev/acpi.c). */
+const uint8_t *acpi_find_table(const char *signature, uint32_t *length);
 
 #endif

@@ -35,7 +35,7 @@ struct page;
  * name says so. Debug builds (DEBUG=1) check it at run time.
  *
  *   what is around the VM -> root map -> shared submap -> blob family -> store -> pmap -> slab cache -> a CPU's pages ->
- *   buddy allocator -> wait queue -> timers -> run queue -> console
+ *   buddy allocator -> wait queue -> timers -> run queue -> console -> serial port
  */
 enum lock_rank {
 	RANK_NONE, /* not checked */
@@ -63,6 +63,7 @@ enum lock_rank {
 	RANK_TIMER, /* a CPU's timers */
 	RANK_RUN,   /* a CPU's run queue */
 	RANK_CONSOLE,
+	RANK_SERIAL, /* a serial port's input */
 };
 
 #include <vm/env_impl.h>

@@ -8,6 +8,7 @@
 #include <kern/cpu.h>
 #include <kern/kern.h>
 #include <kern/sched.h>
+#include <kern/serial.h>
 #include <kern/test.h>
 #include <vm/vm.h>
 
@@ -23,6 +24,7 @@ static void main_of_thread(void *argument)
 	const char *tests = cmdline_get("test");
 
 	(void)argument;
+	serial_start_interrupts();
 	if (tests)
 		power_off(tests_run(tests) ? 1 : 0);
 	process_start_first();
@@ -45,7 +47,9 @@ void kernel_main(uint32_t magic, paddr_t info)
 	kprintf("phoenix: Phoenix VM, loaded through %s\n", bootinfo.loader);
 	memory_init();
 	vm_init();
+	irq_mask_8259s();
 	apic_init();
+	irq_init();
 	time_init();
 	gate_init();
 	zero_pool = cmdline_get("zeropool");

@@ -1,6 +1,6 @@
 /*
- * ACPI, as far as it takes to switch the machine off: the tables that lead to the power-management
- * control register and to the value that means "soft off" (S5).
+ * ACPI: finding its tables, for this file and others, and as far as it takes to switch the machine off: those that lead
+ * to the power-management control register and to the value that means "soft off" (S5).
  *
  * The tables are the firmware's: nothing in them is believed unchecked, and memory that is not mapped is
  * no table. There is no AML interpreter: the name _S5_ is searched for in the DSDT, where firmware defines it
@@ -150,11 +150,11 @@ static const uint8_t *find_in_root(paddr_t root, const char *root_signature, siz
 	return NULL;
 }
 
-static const uint8_t *find_fadt(uint32_t *length)
+const uint8_t *acpi_find_table(const char *signature, uint32_t *length)
 {
 	struct rsdp rsdp = {.revision = 0};
 	const uint8_t *bytes = bootinfo.rsdp ? see(bootinfo.rsdp, RSDP_BYTES_1) : NULL;
-	const uint8_t *fadt = NULL;
+	const uint8_t *table = NULL;
 
 	if (!bytes || memcmp(bytes, "RSD PTR ", sizeof rsdp.signature) != 0 ||
 	    !sums_to_zero(bytes, RSDP_BYTES_1))
@@ -162,11 +162,11 @@ static const uint8_t *find_fadt(uint32_t *length)
 	memcpy(&rsdp, bytes, RSDP_BYTES_1);
 	if (rsdp.revision >= RSDP_REVISION_2 && see(bootinfo.rsdp, sizeof rsdp)) {
 		memcpy(&rsdp, bytes, sizeof rsdp);
-		fadt = find_in_root(rsdp.xsdt, "XSDT", sizeof(uint64_t), "FACP", length);
+		table = find_in_root(rsdp.xsdt, "XSDT", sizeof(uint64_t), signature, length);
 	}
-	if (!fadt)
-		fadt = find_in_root(rsdp.rsdt, "RSDT", sizeof(uint32_t), "FACP", length);
-	return fadt;
+	if (!table)
+		table = find_in_root(rsdp.rsdt, "RSDT", sizeof(uint32_t), signature, length);
+	return table;
 }
 
 /* Reads one constant of a package at *at, and steps over it. */
@@ -224,7 +224,7 @@ static void enter_sleep(uint16_t control, uint8_t type)
 void acpi_power_off(void)
 {
 	uint32_t fadt_length, dsdt_length;
-	const uint8_t *fadt = find_fadt(&fadt_length), *dsdt = NULL;
+	const uint8_t *fadt = acpi_find_table("FACP", &fadt_length), *dsdt = NULL;
 	uint16_t control_a, control_b;
 	uint8_t types[2];
 

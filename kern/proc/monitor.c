@@ -6,6 +6,7 @@
  * and change nothing. What they print is made by stats.c and by vm_explain(); docs/debugging.md shows a session.
  */
 #include <kern/proc.h>
+#include <kern/serial.h>
 #include <vm/layout.h>
 #include <vm/pmap.h>
 
@@ -373,15 +374,17 @@ void monitor_stop(struct process *process, enum monitor_event event, int status)
 		return;
 	kprintf("monitor: %s[%d] %s; help lists the commands\n", process->name, process->pid,
 		happened[event]);
+	serial_claim(console_port(), true);
 	while (!session.over) {
 		kprintf(PROMPT);
 		if (!read_line(session.line)) {
 			kprintf("\nmonitor: the input has ended\n");
 			memset(wanted, 0, sizeof(wanted));
-			return;
+			break;
 		}
 		split_line(&session);
 		if (session.count > 0)
 			run_command(&session);
 	}
+	serial_claim(console_port(), false);
 }

@@ -46,6 +46,7 @@
 	SUITE(paging_races)   \
 	SUITE(stream)         \
 	SUITE(cpu)            \
+	SUITE(serial)         \
 	SUITE(usercopy)       \
 	SUITE(time)           \
 	SUITE(elf)            \

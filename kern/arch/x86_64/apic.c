@@ -1,6 +1,5 @@
 /*
- * Interrupt controllers: the local APIC, whose timer is the only source of interrupts in use, and
- * the two 8259s, which are masked for good.
+ * The local APIC: its timer, and how interrupts of devices get through it. Which those are is irq.c's business.
  *
  * The APIC is reached through its registers in memory or, where firmware has switched it to x2APIC mode,
  * through MSRs (Intel SDM vol 3, 10.4 and 10.12). What becomes of an interrupt is in trap.c.
@@ -11,6 +10,7 @@
 #include <vm/vm.h>
 
 /* Register offsets (SDM vol 3, table 10-1); in x2APIC mode register r is MSR 0x800 + r / 16. */
+#define APIC_ID               0x020u
 #define APIC_END_OF_INTERRUPT 0x0b0u
 #define APIC_SPURIOUS         0x0f0u
 #define APIC_LVT_TIMER        0x320u
@@ -26,6 +26,8 @@
 #define APIC_ENABLE       (1u << 8) /* in APIC_SPURIOUS */
 #define APIC_MASKED       (1u << 16)
 #define APIC_DELIVER_NMI  (4u << 8)
+#define APIC_DELIVER_8259 (7u << 8) /* "ExtINT": the 8259 gives the vector */
+#define APIC_ID_SHIFT     24        /* but in x2APIC mode */
 #define APIC_DIVIDE_BY_16 3u
 
 /* MSR_APIC_BASE (SDM vol 3, 10.4.4). */
@@ -34,15 +36,6 @@
 #define APIC_BASE_ADDRESS 0x000ffffffffff000ull
 
 #define CPUID_1_EDX_APIC (1u << 9)
-
-/* The 8259s (Intel 8259A data sheet; IBM PC/AT wiring). */
-#define PIC_MASTER         0x20
-#define PIC_SLAVE          0xa0
-#define PIC_DATA           1    /* offset of the data port */
-#define PIC_ICW1           0x11 /* initialize; ICW4 follows */
-#define PIC_ICW4_8086      0x01
-#define PIC_CASCADE_LINE   2
-#define PIC_MASK_ALL_LINES 0xff
 
 /* Set once, by apic_init. */
 static volatile uint32_t *registers; /* NULL in x2APIC mode */
@@ -63,26 +56,10 @@ static uint32_t read_register(uint32_t offset)
 	return (uint32_t)rdmsr(X2APIC_MSRS + offset / 16);
 }
 
-/* Gives the 8259s vectors that are not exceptions', for what they raise spuriously, and masks them. */
-static void mask_pics(void)
-{
-	outb(PIC_MASTER, PIC_ICW1);
-	outb(PIC_SLAVE, PIC_ICW1);
-	outb(PIC_MASTER + PIC_DATA, VECTOR_PIC_MASTER);
-	outb(PIC_SLAVE + PIC_DATA, VECTOR_PIC_SLAVE);
-	outb(PIC_MASTER + PIC_DATA, 1 << PIC_CASCADE_LINE);
-	outb(PIC_SLAVE + PIC_DATA, PIC_CASCADE_LINE);
-	outb(PIC_MASTER + PIC_DATA, PIC_ICW4_8086);
-	outb(PIC_SLAVE + PIC_DATA, PIC_ICW4_8086);
-	outb(PIC_MASTER + PIC_DATA, PIC_MASK_ALL_LINES);
-	outb(PIC_SLAVE + PIC_DATA, PIC_MASK_ALL_LINES);
-}
-
 void apic_init(void)
 {
 	uint64_t base;
 
-	mask_pics();
 	if (!(cpuid(1, 0).edx & CPUID_1_EDX_APIC))
 		return;
 	base = rdmsr(MSR_APIC_BASE);
@@ -105,6 +82,19 @@ void apic_init(void)
 bool apic_present(void)
 {
 	return present;
+}
+
+uint32_t apic_id(void)
+{
+	uint32_t id = present ? read_register(APIC_ID) : 0;
+
+	return registers ? id >> APIC_ID_SHIFT : id;
+}
+
+void apic_pass_8259(bool on)
+{
+	if (present)
+		write_register(APIC_LVT_LINT0, on ? APIC_DELIVER_8259 : APIC_MASKED);
 }
 
 void apic_end_of_interrupt(void)

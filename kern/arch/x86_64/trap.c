@@ -289,6 +289,7 @@ static void exception(struct trapframe *frame)
 /* How many came. Interrupts come to the first CPU only, and handlers do not nest: no lock. */
 static struct {
 	uint64_t timer;
+	uint64_t lines;
 	uint64_t spurious;
 	uint64_t unexpected;
 	uint64_t last_unexpected; /* its vector */
@@ -301,7 +302,7 @@ uint64_t trap_unexpected_interrupts(uint64_t *last_vector)
 }
 
 /*
- * All lines but the APIC's timer are masked. What the 8259s raise all the same is spurious, has no in-service bit
+ * What the 8259s raise of lines that are masked there is spurious, has no in-service bit
  * there and must not be acknowledged (Intel 8259A data sheet, "spurious interrupt"); nor must the APIC's own
  * (SDM vol 3, 10.9).
  */
@@ -311,6 +312,8 @@ static void interrupt(uint64_t vector, bool user)
 		interrupts.timer++;
 		sched_tick(user);
 		apic_end_of_interrupt();
+	} else if (irq_handle(vector)) {
+		interrupts.lines++;
 	} else if (vector == VECTOR_SPURIOUS ||
 		   (vector >= VECTOR_PIC_MASTER && vector < VECTOR_PIC_SLAVE + VECTOR_PIC_LINES)) {
 		interrupts.spurious++;

@@ -8,8 +8,8 @@
  * the target, without a NUL), device nodes, FIFOs and sockets, with the permissions, owners and times that they
  * are to have. Names have no leading "/" or "./" and no ".."; a directory comes before what is in it, and the
  * root directory is not among them. Members with the same inode and device numbers and a link count
- * above 1 are one file (hard links): one of them has the contents, which the others lack (size 0); in archives of
- * ours it is the first. A file's name field is padded with NULs so that its contents begin at a multiple of
+ * above 1 are one file (hard links): they follow each other, and one of them, in archives of ours the first, has the
+ * contents, which the others lack (size 0). A file's name field is padded with NULs so that its contents begin at a multiple of
  * 4096 bytes in the archive: the kernel lends those pages to the program. Two files in it are for the kernel:
  *
  *   .phoenix/args   the first program's argv, argv[0] included: each string ends with a NUL

@@ -92,8 +92,8 @@ utime 1, 1234567890, "$tree/b/first";
 
 is_deeply([make("$scratch/one", '--tree', $tree)], [0, ''], 'an archive of a tree is made');
 my ($got, @names) = members("$scratch/one");
-is_deeply(\@names, ["a new\nline", 'another', 'b', 'b/empty', 'b/first', 'b/link', 'b/second', 'b.txt', 'dangling', 'locked', 'pipe'],
-	'all that is in it, each directory before its contents');
+is_deeply(\@names, ["a new\nline", 'b', 'b/empty', 'b/first', 'b/link', 'b.txt', 'dangling', 'locked', 'pipe', 'another', 'b/second'],
+	'all that is in it, each directory before its contents, hard links together at the end');
 is($got->{'b/first'}{mode}, S_IFREG | 04711, 'permissions');
 is($got->{'b/first'}{mtime}, 1234567890, 'time');
 is($got->{'b/first'}{uid}, (stat "$tree/b/first")[4], 'owner');

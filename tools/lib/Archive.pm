@@ -193,6 +193,19 @@ sub emit_file
 	}
 }
 
+# The names in the order of the archive: a directory before what is in it; those of a file that has several together, after
+# all others.
+sub names_in_order
+{
+	my ($self) = @_;
+	my (@names, %linked);
+	for my $name (map { tr{\0}{/}r } sort map { tr{/}{\0}r } grep { length } keys %{$self->{nodes}}) {
+		my $same = $self->{nodes}{$name}{same};
+		push @{defined $same ? $linked{$same} //= [] : \@names}, $name;
+	}
+	return (@names, map { @$_ } sort { $a->[0] cmp $b->[0] } values %linked);
+}
+
 # How many names each file that has several has in the archive.
 sub count_links
 {
@@ -204,22 +217,22 @@ sub count_links
 	return \%links;
 }
 
-# Writes the file; equal trees give equal bytes. A directory comes before what is in it.
+# Writes the file; equal trees give equal bytes.
 sub write
 {
 	my ($self, $file) = @_;
-	my ($links, %inodes, $inodes);
+	my $links = $self->count_links;
+	my ($inode, $before) = (0, '');
 	open $self->{to}, '>:raw', $file or die "cannot write $file: $!\n";
 	($self->{file}, $self->{offset}) = ($file, 0);
-	$links = $self->count_links;
-	for my $name (map { tr{\0}{/}r } sort map { tr{/}{\0}r } grep { length } keys %{$self->{nodes}}) {
+	for my $name ($self->names_in_order) {
 		my $node = $self->{nodes}{$name};
-		my $same = $node->{same};
-		my $known = defined $same ? $inodes{$same} : undef;
-		my $inode = $known // ++$inodes;
-		my $count = defined $same ? $links->{$same} : 1;
-		$inodes{$same} = $inode if defined $same;
-		if (defined $node->{path} and not defined $known) {
+		my $same = $node->{same} // '';
+		my $again = $same ne '' && $same eq $before;
+		my $count = $links->{$same} // 1;
+		$before = $same;
+		$inode++ unless $again;
+		if (defined $node->{path} and not $again) {
 			$self->emit_file($name, $node, $inode, $count);
 		} else {
 			my $bytes = $node->{bytes} // '';

@@ -1,0 +1,333 @@
+/*
+ * What /proc, /sys and /dev have to say, as far as programs read it; sysinfo, uname and their like; and system calls that
+ * nobody has.
+ */
+#include "tap.h"
+#include <dirent.h>
+#include <sched.h>
+#include <sys/sysinfo.h>
+#include <sys/times.h>
+#include <sys/utsname.h>
+
+#define PAGES 64
+
+/* The number behind the name in a file of lines "Name: number", or -1. */
+static long number_of(const char *path, const char *name)
+{
+	const char *line = contents(path);
+
+	for (; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		if (strncmp(line, name, strlen(name)) == 0 && strchr(": \t", line[strlen(name)]))
+			return strtol(line + strlen(name) + 1, NULL, 10);
+	}
+	return -1;
+}
+
+/* The line of /proc/self/maps that has the address, as text; empty if there is none. */
+static const char *map_line(const void *address)
+{
+	static char line[512];
+	FILE *maps = fopen("/proc/self/maps", "r");
+	unsigned long start, end;
+
+	NEED(maps != NULL);
+	while (fgets(line, sizeof(line), maps)) {
+		if (sscanf(line, "%lx-%lx", &start, &end) == 2 && start <= (uintptr_t)address &&
+		    (uintptr_t)address < end) {
+			fclose(maps);
+			return line;
+		}
+	}
+	fclose(maps);
+	return "";
+}
+
+TEST(memory_info,
+     "/proc/meminfo: total, free, available, in the right order of size; swap; more for harnesses")
+{
+	long total = number_of("/proc/meminfo", "MemTotal"), unused = number_of("/proc/meminfo", "MemFree");
+	const char *others[] = {"Buffers", "Cached",      "SwapTotal",   "SwapFree",
+				"Shmem",   "CommitLimit", "Committed_AS"};
+
+	CHECK(total > 10000 && unused > 0 && unused < total);
+	CHECK(number_of("/proc/meminfo", "MemAvailable") <= total);
+	for (unsigned i = 0; i < sizeof(others) / sizeof(*others); i++)
+		CHECK(number_of("/proc/meminfo", others[i]) >= 0);
+}
+
+TEST(memory_moves, "/proc/meminfo: free memory goes down by what is used, and is not lost")
+{
+	long before = number_of("/proc/meminfo", "MemFree");
+	size_t bytes = 32ul << 20;
+
+	if (number_of("/proc/meminfo", "MemTotal") > 4l << 20)
+		skip("a machine that others use as well");
+	for (int i = 0; i < 20; i++) {
+		char *memory = anonymous(bytes);
+
+		memset(memory, 'x', bytes);
+		CHECK(number_of("/proc/meminfo", "MemFree") < before - 16 * 1024);
+		CHECK(munmap(memory, bytes) == 0);
+	}
+	/* A kernel may keep pages at hand that it does not count as free. */
+	CHECK(number_of("/proc/meminfo", "MemFree") > before - 48 * 1024);
+}
+
+TEST(maps, "/proc/self/maps: rights, sharing, offset and name of each mapping")
+{
+	int file = make_file("mapped", 4 * PAGE);
+	char *private_map = mmap(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, PAGE);
+	char *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 2 * PAGE);
+	char *nothing = mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	CHECK(strstr(map_line(private_map), " r--p 00001000 ") && strstr(map_line(private_map), "/mapped\n"));
+	CHECK(strstr(map_line(shared), " rw-s 00002000 ") && strstr(map_line(shared), "/mapped\n"));
+	CHECK(strstr(map_line(nothing), " ---p 00000000 "));
+	CHECK(strstr(map_line((void *)(uintptr_t)map_line), " r-xp ") != NULL);
+	CHECK(strstr(map_line((void *)(uintptr_t)map_line), "/proc\n") != NULL); /* this program's name */
+	CHECK(strstr(map_line(&file), "[stack]") != NULL);
+	CHECK(strstr(map_line(sbrk(0) - 1), "rw-p") != NULL || sbrk(0) == NULL);
+}
+
+TEST(maps_heap, "/proc/self/maps: the heap is called so")
+{
+	uintptr_t start = (uintptr_t)CALL(brk, 0), end = (start + 4 * PAGE) & -PAGE;
+
+	NEED((uintptr_t)CALL(brk, end) == end);
+	CHECK(strstr(map_line((void *)(end - 1)), "[heap]") != NULL);
+}
+
+TEST(smaps, "/proc/self/smaps: sizes of each mapping, those that are in memory, locked ones")
+{
+	char *memory = anonymous(PAGES * PAGE), start[32];
+	const char *entry;
+
+	memset(memory, 'x', 10 * PAGE);
+	NEED(mlock(memory, PAGE) == 0);
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)memory);
+	entry = strstr(contents("/proc/self/smaps"), start);
+	NEED(entry != NULL);
+	CHECK(strstr(entry, "Size:") && strstr(entry, "Rss:") && strstr(entry, "VmFlags:"));
+	EQUAL(strtol(strstr(entry, "Size:") + 5, NULL, 10), 4);
+	EQUAL(strtol(strstr(entry, "Rss:") + 4, NULL, 10), 4);
+	EQUAL(strtol(strstr(entry, "Locked:") + 7, NULL, 10), 4);
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)memory + PAGE);
+	entry = strstr(contents("/proc/self/smaps"), start);
+	NEED(entry != NULL);
+	EQUAL(strtol(strstr(entry, "Size:") + 5, NULL, 10), (PAGES - 1) * 4);
+	EQUAL(strtol(strstr(entry, "Rss:") + 4, NULL, 10), 36);
+	EQUAL(strtol(strstr(entry, "KernelPageSize:") + 15, NULL, 10), 4);
+}
+
+TEST(status, "/proc/self/status: name, state, ids, memory, signals")
+{
+	long size = number_of("/proc/self/status", "VmSize"),
+	     resident = number_of("/proc/self/status", "VmRSS");
+	char *memory = anonymous(PAGES * PAGE * 16);
+
+	CHECK(strncmp(contents("/proc/self/status"), "Name:\tproc\n", 11) == 0);
+	CHECK(strstr(contents("/proc/self/status"), "State:\tR"));
+	EQUAL(number_of("/proc/self/status", "Pid"), getpid());
+	EQUAL(number_of("/proc/self/status", "PPid"), getppid());
+	EQUAL(number_of("/proc/self/status", "Uid"), getuid());
+	EQUAL(number_of("/proc/self/status", "Threads"), 1);
+	EQUAL(number_of("/proc/self/status", "VmSize"), size + PAGES * 16 * 4);
+	memset(memory, 'x', PAGES * PAGE * 16);
+	CHECK(number_of("/proc/self/status", "VmRSS") >= resident + PAGES * 12 * 4);
+	CHECK(number_of("/proc/self/status", "VmPeak") >= size &&
+	      number_of("/proc/self/status", "VmHWM") > 0);
+	CHECK(strstr(contents("/proc/self/status"), "\nSigBlk:\t") != NULL);
+}
+
+TEST(stat_file, "/proc/self/stat and statm")
+{
+	int pid, parent, group, session;
+	char name[64], state;
+	long pages[7];
+
+	NEED(sscanf(contents("/proc/self/stat"), "%d (%[^)]) %c %d %d %d", &pid, name, &state, &parent,
+		    &group, &session) == 6);
+	CHECK(pid == getpid() && strcmp(name, "proc") == 0 && state == 'R' && parent == getppid());
+	CHECK(group == getpgrp() && session == getsid(0));
+	NEED(sscanf(contents("/proc/self/statm"), "%ld %ld %ld %ld %ld %ld %ld", pages, pages + 1, pages + 2,
+		    pages + 3, pages + 4, pages + 5, pages + 6) == 7);
+	CHECK(pages[0] > pages[1] && pages[1] > 0);
+	EQUAL(pages[0] * 4, number_of("/proc/self/status", "VmSize"));
+}
+
+TEST(others, "/proc/PID of another process: its state, its end")
+{
+	char path[64];
+	pid_t child = fork();
+	int status;
+
+	if (child == 0) {
+		for (;;)
+			pause();
+	}
+	snprintf(path, sizeof(path), "/proc/%d/status", child);
+	sleep_ms(50);
+	CHECK(strstr(contents(path), "State:\tS") != NULL);
+	kill(child, SIGSTOP);
+	waitpid(child, &status, WUNTRACED);
+	CHECK(strstr(contents(path), "State:\tT") != NULL);
+	kill(child, SIGKILL);
+	CHECK(waitid(P_PID, (id_t)child, &(siginfo_t){0}, WEXITED | WNOWAIT) == 0);
+	CHECK(strstr(contents(path), "State:\tZ") != NULL);
+	wait_status(child);
+	FAILS(open(path, O_RDONLY), ENOENT);
+}
+
+TEST(words, "/proc/self/cmdline, comm, exe, cwd, root, environ")
+{
+	char path[512] = "", here[512] = "";
+	char *text;
+
+	CHECK(strlen(contents("/proc/self/cmdline")) > 0);
+	CHECK(strcmp(contents("/proc/self/comm"), "proc\n") == 0);
+	CHECK(readlink("/proc/self/exe", path, sizeof(path) - 1) > 0 && strstr(path, "/proc") != NULL);
+	CHECK(access("/proc/self/exe", X_OK) == 0);
+	memset(path, 0, sizeof(path));
+	CHECK(readlink("/proc/self/cwd", path, sizeof(path) - 1) > 0 && getcwd(here, sizeof(here)));
+	CHECK(strcmp(path, here) == 0);
+	memset(path, 0, sizeof(path));
+	CHECK(readlink("/proc/self/root", path, sizeof(path) - 1) == 1 && path[0] == '/');
+	memset(path, 0, sizeof(path));
+	snprintf(here, sizeof(here), "%d", getpid());
+	CHECK(readlink("/proc/self", path, sizeof(path) - 1) > 0 && strcmp(path, here) == 0);
+	text = "renamed";
+	int file = open("/proc/self/comm", O_WRONLY);
+	CHECK(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
+	CHECK(strcmp(contents("/proc/self/comm"), "renamed\n") == 0);
+}
+
+TEST(descriptors, "/proc/self/fd: one link for each descriptor, to what it is")
+{
+	int file = make_file("file", 10), ends[2], number = 0;
+	char path[64], target[512] = "";
+	DIR *directory;
+	struct dirent *entry;
+
+	NEED(pipe(ends) == 0);
+	directory = opendir("/proc/self/fd");
+	NEED(directory != NULL);
+	while ((entry = readdir(directory)))
+		number += atoi(entry->d_name) == file || atoi(entry->d_name) == ends[0] ||
+			  atoi(entry->d_name) == ends[1];
+	EQUAL(number, 3);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", file);
+	CHECK(readlink(path, target, sizeof(target) - 1) > 0 && strcmp(strrchr(target, '/'), "/file") == 0);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[0]);
+	CHECK(readlink(path, target, sizeof(target) - 1) > 0 && strncmp(target, "pipe:[", 6) == 0);
+	FAILS(readlink("/proc/self/fd/999", target, sizeof(target)), ENOENT);
+}
+
+TEST(processes, "/proc lists the processes")
+{
+	DIR *directory = opendir("/proc");
+	struct dirent *entry;
+	bool me = false, parent = false;
+
+	NEED(directory != NULL);
+	while ((entry = readdir(directory))) {
+		me |= atoi(entry->d_name) == getpid();
+		parent |= atoi(entry->d_name) == getppid();
+	}
+	CHECK(me && parent);
+}
+
+TEST(system, "/proc/vmstat, stat, filesystems, mounts, version, uptime, loadavg, cpuinfo, sys/vm")
+{
+	long per_second;
+
+	CHECK(number_of("/proc/vmstat", "nr_free_pages") > 0 && number_of("/proc/vmstat", "pgfault") > 0);
+	CHECK(strstr(contents("/proc/filesystems"), "\ttmpfs\n") &&
+	      strstr(contents("/proc/filesystems"), "\tproc\n"));
+	CHECK(strstr(contents("/proc/mounts"), " /proc proc ") &&
+	      strstr(contents("/proc/self/mounts"), " / "));
+	CHECK(strncmp(contents("/proc/stat"), "cpu ", 4) == 0 &&
+	      strstr(contents("/proc/stat"), "\nbtime ") != NULL);
+	CHECK(strtod(contents("/proc/uptime"), NULL) > 0);
+	CHECK(strtol(contents("/proc/sys/vm/overcommit_memory"), NULL, 10) <= 2 &&
+	      strlen(contents("/proc/sys/vm/overcommit_memory")) == 2);
+	CHECK(strtol(contents("/proc/sys/vm/max_map_count"), NULL, 10) > 1000);
+	CHECK(strlen(contents("/proc/sys/vm/mmap_min_addr")) >= 2);
+	CHECK(strtol(contents("/proc/sys/kernel/pid_max"), NULL, 10) > 100);
+	CHECK(strchr(contents("/sys/devices/system/cpu/online"), '0') ==
+	      contents("/sys/devices/system/cpu/online"));
+	per_second = sysconf(_SC_CLK_TCK);
+	EQUAL(per_second, 100);
+	CHECK(strstr(contents("/proc/cpuinfo"), "processor") != NULL);
+}
+
+TEST(killers, "/proc/self/oom_score_adj can be read, and written within its bounds")
+{
+	int file = open("/proc/self/oom_score_adj", O_RDWR);
+
+	NEED(file >= 0);
+	CHECK(write(file, "500", 3) == 3 && strcmp(contents("/proc/self/oom_score_adj"), "500\n") == 0);
+	FAILS(write(file, "1001", 4), EINVAL);
+	IN_CHILD
+	{
+		CHECK(strcmp(contents("/proc/self/oom_score_adj"), "500\n") == 0);
+	}
+	CHECK(write(file, "0", 1) == 1);
+}
+
+TEST(read_only, "what /proc does not let be written, removed or made")
+{
+	CHECK(open("/proc/self/newfile", O_RDWR | O_CREAT, 0600) == -1 && errno != EFAULT);
+	CHECK(unlink("/proc/self/maps") == -1 && (errno == EPERM || errno == EACCES));
+	CHECK(mkdir("/proc/new", 0755) == -1);
+	CHECK(open("/proc/meminfo", O_RDONLY) >= 0);
+	FAILS(open("/proc/999999/maps", O_RDONLY), ENOENT);
+}
+
+TEST(offsets, "a file of /proc can be read in any pieces")
+{
+	int file = open("/proc/self/maps", O_RDONLY);
+	char pieces[4096] = "", whole[4096] = "";
+	size_t length = 0;
+	ssize_t count;
+
+	NEED(file >= 0);
+	while (length < 300 && (count = read(file, pieces + length, 7)) > 0)
+		length += (size_t)count;
+	CHECK(pread(file, whole, 4000, 0) > 0 && length >= 300 && memcmp(pieces, whole, 300) == 0);
+}
+
+TEST(names, "uname: Linux, x86_64, a release that starts with a number")
+{
+	struct utsname names;
+
+	CHECK(uname(&names) == 0 && strcmp(names.sysname, "Linux") == 0 &&
+	      strcmp(names.machine, "x86_64") == 0);
+	CHECK(atoi(names.release) >= 5);
+	FAILS(CALL(uname, 8), EFAULT);
+}
+
+TEST(information, "sysinfo, times, sched_getaffinity, getcpu")
+{
+	struct sysinfo info;
+	struct tms times_now;
+	cpu_set_t set;
+	unsigned cpu = 99, node = 99;
+
+	CHECK(sysinfo(&info) == 0 && info.totalram > 0 && info.freeram <= info.totalram && info.mem_unit > 0);
+	CHECK(info.procs > 0);
+	CHECK(times(&times_now) != (clock_t)-1);
+	CHECK(sched_getaffinity(0, sizeof(set), &set) == 0 && CPU_COUNT(&set) >= 1);
+	CHECK(CALL(getcpu, &cpu, &node, NULL) == 0 && cpu < 1024 && node == 0);
+	FAILS(CALL(sched_getaffinity, 0, 1, &set), EINVAL);
+	FAILS(CALL(sched_getaffinity, 999999, 128, &set), ESRCH);
+	FAILS(CALL(sysinfo, 8), EFAULT);
+}
+
+TEST(unknown, "system calls that nobody has are ENOSYS")
+{
+	FAILS(syscall(9999), ENOSYS);
+	FAILS(syscall(-1l), ENOSYS);
+	FAILS(syscall(0x7fffffff), ENOSYS);
+	FAILS(syscall(400), ENOSYS);
+	FAILS(CALL(vserver), ENOSYS);
+}

@@ -1,0 +1,219 @@
+/*
+ * System V shared memory: shmget, shmat, shmdt, shmctl.
+ */
+#include "tap.h"
+#include <sys/ipc.h>
+#include <sys/shm.h>
+
+#ifndef SHM_REMAP
+#define SHM_REMAP 040000
+#endif
+#ifndef SHM_EXEC
+#define SHM_EXEC 0100000
+#endif
+#define KEY   0x50484f45
+#define PAGES 4
+
+/* The test's segment, which goes with its last attachment or at the end. */
+static int segment = -1;
+
+static void remove_segment(void)
+{
+	if (segment >= 0)
+		shmctl(segment, IPC_RMID, NULL);
+}
+
+static int make_segment(size_t bytes)
+{
+	segment = shmget(IPC_PRIVATE, bytes, IPC_CREAT | 0600);
+	NEED(segment >= 0);
+	atexit(remove_segment);
+	return segment;
+}
+
+static struct shmid_ds status_of(int id)
+{
+	struct shmid_ds status = {0};
+
+	NEED(shmctl(id, IPC_STAT, &status) == 0);
+	return status;
+}
+
+TEST(get, "shmget: a new segment, found again by its key")
+{
+	int old = shmget(KEY, 0, 0);
+
+	if (old >= 0)
+		shmctl(old, IPC_RMID, NULL);
+	FAILS(shmget(KEY, PAGE, 0600), ENOENT);
+	segment = shmget(KEY, PAGES * PAGE - 5, IPC_CREAT | IPC_EXCL | 0640);
+	NEED(segment >= 0);
+	atexit(remove_segment);
+	EQUAL(shmget(KEY, 0, 0), segment);
+	EQUAL(shmget(KEY, PAGE, IPC_CREAT | 0600), segment);
+	FAILS(shmget(KEY, PAGE, IPC_CREAT | IPC_EXCL | 0600), EEXIST);
+	FAILS(shmget(KEY, PAGES * PAGE, 0), EINVAL); /* larger than it is */
+	EQUAL(status_of(segment).shm_segsz, PAGES * PAGE - 5);
+	EQUAL(status_of(segment).shm_perm.mode & 0777, 0640);
+	EQUAL(status_of(segment).shm_cpid, getpid());
+	EQUAL(status_of(segment).shm_nattch, 0);
+}
+
+TEST(get_bad, "shmget: size 0 of a new segment, and one beyond any memory")
+{
+	FAILS(shmget(IPC_PRIVATE, 0, IPC_CREAT | 0600), EINVAL);
+	CHECK(shmget(IPC_PRIVATE, -1ul, IPC_CREAT | 0600) == -1 && (errno == EINVAL || errno == ENOSPC));
+}
+
+TEST(attach, "shmat: zeroes, shared by all attachments and with children; shmdt ends one")
+{
+	int id = make_segment(PAGES * PAGE);
+	char *one = shmat(id, NULL, 0), *two = shmat(id, NULL, 0);
+
+	NEED(one != (void *)-1 && two != (void *)-1 && one != two);
+	CHECK(all_are(one, PAGES * PAGE, 0));
+	one[PAGE] = 'x';
+	EQUAL(two[PAGE], 'x');
+	EQUAL(status_of(id).shm_nattch, 2);
+	IN_CHILD
+	{
+		EQUAL(status_of(id).shm_nattch, 4);
+		two[2 * PAGE] = 'c';
+	}
+	EQUAL(one[2 * PAGE], 'c');
+	EQUAL(status_of(id).shm_nattch, 2);
+	EQUAL(status_of(id).shm_lpid != getpid(), true); /* the child was the last to detach */
+	CHECK(shmdt(one) == 0);
+	FAULTS(ACCESS_READ, one, SIGSEGV, SEGV_MAPERR);
+	EQUAL(two[PAGE], 'x');
+	EQUAL(status_of(id).shm_nattch, 1);
+}
+
+TEST(attach_read_only, "SHM_RDONLY")
+{
+	int id = make_segment(PAGE);
+	char *memory = shmat(id, NULL, SHM_RDONLY);
+
+	NEED(memory != (void *)-1);
+	EQUAL(memory[0], 0);
+	FAULTS(ACCESS_WRITE, memory + 5, SIGSEGV, SEGV_ACCERR);
+}
+
+TEST(attach_at, "shmat at an address: rounded with SHM_RND, else EINVAL; over a mapping only with SHM_REMAP")
+{
+	int id = make_segment(PAGE);
+	char *place = anonymous(4 * PAGE);
+
+	place[PAGE] = 'x';
+	FAILS(shmat(id, place + PAGE, 0), EINVAL);
+	FAILS(shmat(id, NULL, SHM_REMAP), EINVAL);
+	CHECK(munmap(place, PAGE) == 0);
+	EQUAL(shmat(id, place, 0), place);
+	CHECK(shmdt(place) == 0);
+	FAILS(shmat(id, place + 10, 0), EINVAL);
+	EQUAL(shmat(id, place + 10, SHM_RND), place);
+	EQUAL(place[PAGE], 'x');
+	EQUAL(shmat(id, place + PAGE, SHM_REMAP), place + PAGE);
+	EQUAL(place[PAGE], 0);
+	EQUAL(status_of(id).shm_nattch, 2);
+}
+
+TEST(attach_bad, "shmat: no such segment is EINVAL")
+{
+	FAILS(shmat(0x7fffffff, NULL, 0), EINVAL);
+	FAILS(shmat(-1, NULL, 0), EINVAL);
+}
+
+TEST(detach_bad, "shmdt of what is no attachment is EINVAL")
+{
+	int id = make_segment(2 * PAGE);
+	char *memory = shmat(id, NULL, 0), *other = anonymous(PAGE);
+
+	FAILS(shmdt(other), EINVAL);
+	FAILS(shmdt(memory + 1), EINVAL);
+	FAILS(shmdt(memory + PAGE), EINVAL);
+	CHECK(shmdt(memory) == 0);
+	FAILS(shmdt(memory), EINVAL);
+}
+
+TEST(detach_pieces, "munmap of a part leaves the rest attached; shmdt takes it")
+{
+	int id = make_segment(3 * PAGE);
+	char *memory = shmat(id, NULL, 0);
+
+	CHECK(munmap(memory + PAGE, PAGE) == 0);
+	memory[0] = memory[2 * PAGE] = 'x';
+	CHECK(shmdt(memory) == 0);
+	CHECK(!readable(memory) && !readable(memory + 2 * PAGE));
+	EQUAL(status_of(id).shm_nattch, 0);
+}
+
+TEST(remove, "IPC_RMID: gone for new users, alive for those attached, until the last detaches")
+{
+	int id = make_segment(PAGE);
+	char *memory = shmat(id, NULL, 0);
+
+	memory[0] = 'x';
+	CHECK(shmctl(id, IPC_RMID, NULL) == 0);
+	EQUAL(memory[0], 'x');
+	CHECK(status_of(id).shm_perm.mode & 01000); /* SHM_DEST */
+	IN_CHILD
+	{
+		EQUAL(memory[0], 'x');
+	}
+	CHECK(shmdt(memory) == 0);
+	FAILS(shmctl(id, IPC_STAT, &(struct shmid_ds){0}), EINVAL);
+	FAILS(shmat(id, NULL, 0), EINVAL);
+	segment = -1;
+}
+
+TEST(set, "IPC_SET changes the mode")
+{
+	int id = make_segment(PAGE);
+	struct shmid_ds status = status_of(id);
+
+	status.shm_perm.mode = 0604;
+	CHECK(shmctl(id, IPC_SET, &status) == 0);
+	EQUAL(status_of(id).shm_perm.mode & 0777, 0604);
+}
+
+TEST(control_bad, "shmctl: unknown commands and segments are EINVAL, a bad pointer EFAULT")
+{
+	int id = make_segment(PAGE);
+
+	FAILS(CALL(shmctl, id, 9999, NULL), EINVAL);
+	FAILS(CALL(shmctl, -1, IPC_STAT, &(struct shmid_ds){0}), EINVAL);
+	FAILS(CALL(shmctl, id, IPC_STAT, 8), EFAULT);
+	FAILS(CALL(shmctl, id, IPC_SET, 8), EFAULT);
+}
+
+TEST(info, "IPC_INFO and SHM_INFO tell limits and use")
+{
+	struct shminfo limits = {0};
+	struct shm_info use = {0};
+	int id = make_segment(PAGES * PAGE);
+	char *memory = shmat(id, NULL, 0);
+
+	memset(memory, 'x', PAGES * PAGE);
+	CHECK(CALL(shmctl, 0, IPC_INFO, &limits) >= 0);
+	CHECK(limits.shmmin == 1 && limits.shmmax > 1ul << 20 && limits.shmmni >= 100);
+	CHECK(CALL(shmctl, 0, SHM_INFO, &use) >= 0);
+	CHECK(use.used_ids >= 1 && use.shm_tot >= PAGES && use.shm_rss >= 1);
+}
+
+TEST(exec_and_exit, "the end of a process detaches")
+{
+	int id = make_segment(PAGE);
+
+	IN_CHILD
+	{
+		char *memory = shmat(id, NULL, 0);
+
+		NEED(memory != (void *)-1);
+		memory[0] = 'c';
+		EQUAL(status_of(id).shm_nattch, 1);
+	}
+	EQUAL(status_of(id).shm_nattch, 0);
+	char *memory = shmat(id, NULL, 0);
+	CHECK(memory != (void *)-1 && memory[0] == 'c');
+}

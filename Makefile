@@ -180,7 +180,7 @@ test:
 	@$(MAKE) --no-print-directory test-built
 
 test-built: $(KERNEL) $(ARCHIVE) $(ISO) $(TEST_FILES) $(HOST_TEST_FILES)
-	@$(PROVE) $(wildcard tests/lint tests/tools tests/host tests/qemu)
+	@$(PROVE) $(wildcard tests/lint tests/tools tests/host tests/qemu tests/programs)
 
 ## test-host   the VM core as a host program
 test-host: $(HOST_TEST_FILES)
@@ -189,6 +189,9 @@ test-host: $(HOST_TEST_FILES)
 ## test-qemu   in-kernel suites, programs and the boot matrix in QEMU
 test-qemu: $(KERNEL) $(ARCHIVE) $(ISO) $(TEST_FILES)
 	@$(PROVE) tests/qemu
+
+## test-programs  real programs, on Linux here and on Phoenix: system calls, shells, Linux's selftests
+# Its rules are in tests/programs/rules.mk.
 
 ## lint        format, boundaries, lock marks
 lint:

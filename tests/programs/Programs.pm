@@ -11,7 +11,7 @@ use File::Path qw(make_path);
 use lib dirname(dirname(abs_path(__FILE__))) . '/qemu';
 use Phoenix;
 
-our @EXPORT = qw(built install busybox on_linux on_phoenix pending read_tap);
+our @EXPORT = qw(built install busybox install_busybox on_linux on_phoenix pending read_tap);
 
 use constant TIMEOUT => 300;
 
@@ -32,16 +32,25 @@ sub install
 	return "/$to/$name";
 }
 
-# A directory with the busybox of this machine under all its names: Linux's PATH, when the same is to run on both.
+# A directory with the busybox of this machine under all its names, and the other shells: Linux's PATH, when the same is to run on
+# both.
 sub busybox
 {
 	return $links if -d $links;
 	make_path($links);
-	for my $name (split /\n/, `busybox --list`) {
-		symlink '/bin/busybox', "$links/$name";
-	}
+	symlink "/bin/$_", "$links/$_" for 'bash-static', 'zsh-static';
+	symlink '/bin/busybox', "$links/$_" for applets();
 	return $links;
 }
+
+# The same names in the tree.
+sub install_busybox
+{
+	make_path("$tree/bin");
+	symlink 'busybox', "$tree/bin/$_" for grep { $_ ne 'busybox' } applets();
+}
+
+sub applets { return split /\n/, `busybox --list` }
 
 # Runs words on this machine in a new directory: {status, out}, the error output with the output.
 sub on_linux

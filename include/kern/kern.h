@@ -96,6 +96,14 @@ int copy_to_user(vaddr_t to, const void *from, size_t bytes);
 /* Copies a string with its terminator. Its length, or -EFAULT, or -ENAMETOOLONG if it does not end within `bytes`. */
 long copy_string_from_user(char *to, vaddr_t from, size_t bytes);
 
+/*
+ * Words of 32 bits in user memory, at aligned addresses. *was is what was there; where that is `expected`, the word becomes
+ * `value`, in one step. 0 or -EFAULT. Those that end in "now" take no page fault, so that spinlocks may be held: false where one would be.
+ */
+int user_word_exchange(vaddr_t address, uint32_t expected, uint32_t value, uint32_t *was);
+bool user_word_exchange_now(vaddr_t address, uint32_t expected, uint32_t value, uint32_t *was);
+bool user_word_read_now(vaddr_t address, uint32_t *out);
+
 /* ---- Processes (kern/proc) ---------------------------------------------------------------------- */
 
 /* An access to memory that the VM refused. */

@@ -8,21 +8,61 @@
 #define KERN_PROC_H
 
 #include <kern/kern.h>
+#include <kern/queue.h>
 #include <kern/sched.h>
 #include <kern/signal.h>
 #include <linux/resource.h>
 #include <vm/vm.h>
 
-/* ---- Strings for a new program --------------------------------------------------------------- */
+/* ---- Strings for a new program (kern/proc/strings.c) ------------------------------------------- */
 
-/* Strings one after another, each ended by a NUL; at the end of the last one it may be missing. */
+/* Strings one after another, each ended by a NUL, in memory or in a blob; at the end of the last one in memory it may be missing. */
 struct string_pack {
-	const char *bytes;
+	const char *bytes; /* NULL: in the blob */
+	struct blob *blob; /* not a reference */
+	uint64_t offset;   /* in the blob */
 	size_t size;
 };
 
-/* How many strings are in a pack. */
-size_t string_pack_count(const struct string_pack *pack);
+/* The last part of a path. */
+const char *path_last_part(const char *path);
+
+/* How many strings are in a pack. 0, -ENOMEM or -EIO. */
+int string_pack_count(const struct string_pack *pack, size_t *count);
+
+/* Makes the pack begin with its second string. 0, -ENOMEM or -EIO. */
+int string_pack_drop_first(struct string_pack *pack);
+
+/* Calls `visit` with the offset of each string in the pack, in order, until it returns an error. 0, that error, -ENOMEM or -EIO. */
+int string_pack_visit(const struct string_pack *pack, int (*visit)(uint64_t offset, void *context),
+		      void *context);
+
+/* Copies of a program's strings on their way to the next program: whole pages go to the blob. Private to strings.c. */
+struct string_store {
+	struct page *page; /* the bytes that came last */
+	size_t in_page;
+	struct blob *blob; /* those before; NULL: there are none */
+	uint64_t in_blob;
+	uint64_t room; /* what they may take in all, with the pointers to them */
+};
+
+/* Begins with no strings, and room for `room` bytes. 0 or -ENOMEM; string_store_end frees what is in it. */
+int string_store_begin(struct string_store *store, uint64_t room);
+void string_store_end(struct string_store *store);
+
+/*
+ * Copies the strings of a vector of pointers that ends with NULL; the vector NULL is an empty one. `pack` is what was added, `count`
+ * how many. -EFAULT; -E2BIG: no room, or one of STRING_MAX_BYTES; -ENOMEM, -EIO.
+ */
+#define STRING_MAX_BYTES ((size_t)128 << 10)
+int string_store_add_vector(struct string_store *store, vaddr_t vector, struct string_pack *pack,
+			    size_t *count);
+
+/* Adds an empty string, as the only one of the pack. */
+int string_store_add_empty(struct string_store *store, struct string_pack *pack);
+
+/* Makes the packs of a store usable, when all strings are in. */
+int string_store_finish(struct string_store *store, struct string_pack *packs, size_t count);
 
 /* ---- ELF (kern/proc/elf.c) ------------------------------------------------------------------- */
 
@@ -59,11 +99,17 @@ void elf_init(void);
  * Where things are in an arena, from its start: the heap, then mappings, a guard, and the stack at its
  * end.
  */
-#define HEAP_MAX_BYTES      ((uint64_t)16 << 30)
-#define STACK_BYTES         ((uint64_t)8 << 20)
-#define STACK_GUARD_BYTES   ((uint64_t)64 << 10)
-#define ADDED_ARENAS        32
-#define ARGUMENTS_MAX_BYTES ((size_t)128 << 10) /* strings of argv and envp, and the pointers to them */
+#define HEAP_MAX_BYTES    ((uint64_t)16 << 30)
+#define STACK_BYTES       ((uint64_t)8 << 20)
+#define STACK_GUARD_BYTES ((uint64_t)64 << 10)
+#define ADDED_ARENAS      32
+
+/*
+ * Strings of argv and envp, and the pointers to them, may take a quarter of the stack, but always the first of these, and never more than the
+ * second (execve(2)).
+ */
+#define ARGUMENTS_SURE_BYTES ((uint64_t)128 << 10)
+#define ARGUMENTS_MAX_BYTES  ((uint64_t)6 << 20)
 
 /*
  * Shared by all tasks of a process, and by a vfork's child until it execs. Locks: (a) atomic; (m) its mutex; (-) set once.
@@ -81,57 +127,145 @@ struct user_space {
 	unsigned lock_future; /* (m) mlockall's MCL_FUTURE and MCL_ONFAULT: how new mappings are locked */
 	unsigned barriers;    /* (m) what membarrier(2) was registered for */
 	vaddr_t entry, stack; /* (-) the registers that the program starts with */
+	vaddr_t arguments, environment,
+		strings_end;         /* (-) where argv's strings begin, envp's, and where those end */
+	_Atomic uint64_t most_pages; /* (a) the most that were seen resident */
 };
 
-/*
- * Makes a user space and puts the program of the boot file `path` in it, with its stack filled. 0; or
- * a negative errno and the reason, and nothing is left of it.
- */
-int user_space_create(const char *path, const struct string_pack *arguments,
-		      const struct string_pack *environment, struct user_space **out, struct reason *reason);
+/* What a program gets from who starts it, besides its image. */
+struct program_start {
+	const char *path;          /* AT_EXECFN */
+	struct string_pack script; /* what comes before the arguments: an interpreter, and a script's path */
+	struct string_pack arguments;   /* argv */
+	struct string_pack environment; /* envp */
+	uint64_t stack_bytes;           /* how large the stack may become */
+	bool secure;                    /* AT_SECURE: the program has rights that its caller did not have */
+};
 
-/* Prepares the slab cache of exec.c; once. */
-void exec_init(void);
+/* Makes a user space with the program in it, and its stack filled. 0; or -ENOMEM, -EIO and the reason, and nothing is left of it. */
+int user_space_create(const struct program_image *image, const struct program_start *start,
+		      struct user_space **out, struct reason *reason);
+
+/* Prepares the slab cache of space.c; once. */
+void user_spaces_init(void);
+
+/* A space with nothing in it, around a root map, whose reference it takes over. NULL: no memory, and the map is gone. */
+struct user_space *user_space_of(struct map *root);
+
+/* A space with what is to be inherited of another (fork(2)). 0 or -ENOMEM. Takes the space's lock. */
+int user_space_clone(struct user_space *space, const char *name, struct user_space **out);
+
+/* Notes how many pages are resident now, and says how many at most ever were. */
+uint64_t user_space_most_pages(struct user_space *space);
 
 /* One more holder; one less, the last of which frees all of it: it is active on no CPU then. */
 void user_space_ref(struct user_space *space);
 void user_space_unref(struct user_space *space);
 
-/* ---- Processes and tasks (kern/proc/process.c) ---------------------------------------------------- */
+/* ---- Processes and tasks (kern/proc/process.c, groups.c) -------------------------------------------- */
 
 #define PROCESS_NAME_BYTES 16
 #define FIRST_PID          1
+#define PID_LIMIT          32768 /* numbers of tasks, processes, groups and sessions are below it */
 
 #define STANDARD_DESCRIPTORS 3
 
+/*
+ * One spinlock of rank RANK_PROCESS for the table and the tree of processes: numbers, parents and children, groups and
+ * sessions, lists of tasks, and what wait(2) sees. It is held for short: nothing is allocated or freed, and nobody waits.
+ * What it guards is marked (p).
+ */
+extern struct spinlock process_lock;
+
 struct process;
+struct task;
+struct tty;
+struct file;
+struct file_table;
+struct fs_context;
+
+/* A session (setsid(2)). Locks: (p) process_lock; (-) set once. */
+struct session {
+	int id;                    /* (-) */
+	uint32_t refs;             /* (p) its groups, and who else keeps it */
+	struct tty *terminal;      /* (p) the controlling terminal; NULL: none */
+	LIST_ENTRY(session) chain; /* (p) the table's */
+};
+
+/* A process group (setpgid(2)). Locks: (p) process_lock; (-) set once. */
+struct process_group {
+	int id;                          /* (-) */
+	struct session *session;         /* (-) a reference */
+	TAILQ_HEAD(, process) members;   /* (p) zombies too; the group goes with the last one */
+	LIST_ENTRY(process_group) chain; /* (p) the table's */
+};
 
 /*
  * A thread of a program: "task", to tell it from the scheduler's thread that it begins with.
- * Locks: (p) the process table's lock; (t) only the task itself; (-) set before it runs first.
+ * Locks: (p) process_lock; (t) only the task itself; (a) atomic; (-) set before it runs first.
  */
 struct task {
-	struct thread thread;        /* (-) the scheduler's */
-	struct process *process;     /* (-) */
-	int tid;                     /* (-) the first task's is the pid */
-	TAILQ_ENTRY(task) link;      /* (p) in process->tasks */
-	struct task_signals signals; /* (-) marked in <kern/signal.h> */
+	struct thread thread;          /* (-) the scheduler's */
+	_Atomic uint32_t refs;         /* (a) its thread's, until that is dead, and who else looks at it */
+	struct process *process;       /* (-) a reference */
+	int tid;                       /* (p) the first task's is the pid, and so is that of one that execs */
+	bool listed;                   /* (p) it is in the table and in process->tasks */
+	char name[PROCESS_NAME_BYTES]; /* (t) */
+	TAILQ_ENTRY(task) link;        /* (p) in process->tasks */
+	LIST_ENTRY(task) chain;        /* (p) the table's */
+	struct task_signals signals;   /* (-) marked in <kern/signal.h> */
+	struct file_table *files;      /* (p) to change; a reference. NULL: it has ended */
+	struct fs_context *context;    /* (p) to change; a reference. NULL: it has ended */
+	vaddr_t set_tid; /* (-) where its tid is to be written when it begins (CLONE_CHILD_SETTID); 0: nowhere */
 	vaddr_t clear_tid;   /* (t) set_tid_address's: zeroed, and a futex there woken, when the task ends */
 	vaddr_t robust_list; /* (t) set_robust_list's */
 };
 
+enum process_state {
+	PROCESS_ALIVE,
+	PROCESS_ZOMBIE, /* its memory and files are gone; wait(2) has not told of it yet */
+	PROCESS_GONE    /* it is in no table any more: somebody has a reference */
+};
+
+/* CPU time and events, of a process or of its children that were waited for (getrusage(2)). */
+struct usage_counts {
+	uint64_t user_ns, kernel_ns;
+	uint64_t minor_faults, major_faults;
+	uint64_t switches, preemptions;
+	uint64_t most_pages; /* the most that were resident at a time: of a process, not the sum of several */
+};
+
 /*
- * Locks: (p) the process table's lock; (t) only its tasks, one at a time; (-) set before it runs first.
+ * Locks: (p) process_lock; (t) only its tasks, one at a time; (a) atomic; (-) set before it runs first.
  */
 struct process {
-	int pid;                              /* (-) */
-	int parent;                           /* (p) the parent's pid; 0: the kernel's */
-	char name[PROCESS_NAME_BYTES];        /* (t) */
-	TAILQ_HEAD(, task) tasks;             /* (p) */
-	struct user_space *space;             /* (t) a reference */
+	_Atomic uint32_t refs;         /* (a) the table's, its tasks', and who else looks at it */
+	int pid;                       /* (-) */
+	enum process_state state;      /* (p) */
+	struct process *parent;        /* (p) NULL: the kernel, for the first one */
+	LIST_HEAD(, process) children; /* (p) zombies too */
+	LIST_ENTRY(process) sibling;   /* (p) in parent->children */
+	LIST_ENTRY(process) chain;     /* (p) the table's */
+	struct process_group *group;   /* (p) */
+	TAILQ_ENTRY(process) member;   /* (p) in group->members */
+	TAILQ_HEAD(, task) tasks;      /* (p) those that have not ended */
+	unsigned task_count;           /* (p) of them */
+	char name[PROCESS_NAME_BYTES]; /* (p) to change: its first task's */
+	struct user_space *space;      /* (p) to change; a reference. NULL: it has ended */
+	bool borrows;                  /* (p) the space is vfork's parent's, who waits */
+	bool has_execed;            /* (p) since it was forked: its parent may not move it to another group */
+	bool adopts;                /* (p) PR_SET_CHILD_SUBREAPER */
+	bool adopted;               /* (p) its parent ended: it has another one now */
+	bool execing;               /* (p) a task of it waits for the others' end */
+	int exit_signal;            /* (p) what its parent gets at its end; 0: nothing */
+	int death_signal;           /* (p) what it gets when its parent ends; 0: nothing */
+	int exit_status;            /* (p) as wait(2) gives it */
+	struct usage_counts ended;  /* (p) of its tasks that have ended */
+	struct usage_counts reaped; /* (p) of children that were waited for, and theirs */
+	struct wait_queue news;     /* (-) woken when a child or a task of it has changed */
 	struct process_signals signals;       /* (-) marked in <kern/signal.h> */
 	uint64_t start_time;                  /* (-) nanoseconds since boot */
-	struct rlimit64 limits[RLIM_NLIMITS]; /* (t) */
+	struct rlimit64 limits[RLIM_NLIMITS]; /* (p) to change */
 	struct refused_access refused;        /* (t) the one that ended it */
 	bool open[STANDARD_DESCRIPTORS];      /* (t) descriptors that are not closed */
 };
@@ -146,14 +280,101 @@ static inline struct task *task_current(void)
 #define STATUS_NOT_EXECUTABLE 126
 #define STATUS_SIGNAL         128
 
-/*
- * Makes the first process out of the boot file `path` and lets it run. 0, or an error with the reason; then nothing is left of it.
- */
-int process_run_first(const char *path, const struct string_pack *arguments,
-		      const struct string_pack *environment, struct reason *reason);
+/* Statuses as wait(2) gives them. */
+#define WAIT_EXITED(code)    (((code)&0xff) << 8)
+#define WAIT_SIGNALED(signo) ((signo)&0x7f)
+#define WAIT_STOPPED(signo)  ((signo) << 8 | 0x7f)
+#define WAIT_CONTINUED       0xffff
+#define WAIT_CORE            0x80 /* with WAIT_SIGNALED: memory was dumped, which it never is here */
 
-/* Ends the current process with `status`; with the first one, the system. */
-_Noreturn void process_exit(struct task *task, int status);
+/* Prepares the table; once. */
+void process_init(void);
+
+/* By number, with a reference that is the caller's; NULL: there is none. The first also finds zombies. */
+struct process *process_find(int pid);
+struct task *task_find(int tid);
+
+/* The same without a reference; the table is locked, and what is found stays as long as it is. */
+struct process *process_find_locked(int pid);
+struct task *task_find_locked(int tid);
+struct process_group *group_find_locked(int id);
+struct session *session_find_locked(int id);
+
+/* The process with the lowest number above `pid`, with a reference: for going through all. NULL: none. */
+struct process *process_next(int pid);
+
+/* One more holder; one less: the memory goes with the last one. They do not sleep. */
+void process_ref(struct process *process);
+void process_unref(struct process *process);
+void task_ref(struct task *task);
+void task_unref(struct task *task);
+static inline void session_ref_locked(struct session *session)
+{
+	session->refs++;
+}
+void session_unref_locked(struct session *session);
+
+/* The user space of a process, or the file table of its first task, with a reference that is the caller's; NULL: it has ended. */
+struct user_space *process_space(struct process *process);
+struct file_table *process_files(struct process *process);
+
+/* How many processes there are, zombies included, and tasks. */
+unsigned process_count(void);
+unsigned task_count(void);
+
+/* ---- Making them and letting them go, for fork.c, execve.c, exit.c and waitpid.c ------------------------ */
+
+/* A process without tasks, or a task of `process` with its thread, that are in no table; they have one reference. NULL: no memory. */
+struct process *process_create(void);
+struct task *task_create(struct process *process);
+/* Takes back a task that never ran. */
+void task_destroy_unrun(struct task *task);
+
+/*
+ * Gives a number to a new process and puts it into the table, the tree and its parent's group (the first one: a group and session of its
+ * own, given). Or gives one to a task. The table is locked. -EAGAIN: there are too many.
+ */
+int process_link_locked(struct process *process, struct process *parent);
+int task_link_locked(struct task *task, int tid);
+#define TID_NEW 0 /* for task_link_locked: any number that is free */
+
+/* The task has ended, or the process has been waited for: out of the table and the tree. The table's reference becomes the caller's. */
+void task_unlink_locked(struct task *task);
+void process_unlink_locked(struct process *process);
+
+/* Counts of what a process's tasks, also those that live, have used. The table is locked. */
+struct usage_counts process_usage_locked(struct process *process);
+void usage_add(struct usage_counts *sum, const struct usage_counts *more);
+
+/* ---- Executables (kern/proc/execve.c) ---------------------------------------------------------------- */
+
+/* A program's file, and its image. */
+struct executable {
+	struct blob *blob;
+	uint64_t bytes;
+	struct program_image image; /* its entity is NULL until elf_load has been */
+};
+
+/* Opens the file at `path`. -ENOENT, -EACCES, -ENOEXEC: it is empty; -ENOMEM. */
+int executable_open(struct executable *executable, const char *path);
+void executable_close(struct executable *executable);
+
+/* Makes the first session and group. -ENOMEM. */
+int groups_begin(struct process *first);
+void group_leave_locked(struct process *process);
+
+/* Sets the names of a task, and of its process if it is the first: the last part of a path. */
+void task_set_name(struct task *task, const char *path);
+
+/* A wait status as the one number that the machine is turned off with: 128 + n for signal n. */
+int status_of_wait(int wait_status);
+
+/* ---- Futexes (kern/proc/futex.c) --------------------------------------------------------------------------- */
+
+void futex_init(void);
+
+/* Wakes up to `count` tasks that wait for the word at `address` of the current task's memory. How many, or -EFAULT. */
+int futex_wake(struct task *task, vaddr_t address, unsigned count);
 
 /* ---- Statistics (kern/proc/stats.c) --------------------------------------------------------------- */
 

@@ -129,6 +129,9 @@ void thread_run(struct thread *thread);
 /* Takes back a thread that thread_create made and that never ran; does not call `release`. */
 void thread_destroy_unrun(struct thread *thread);
 
+/* Gives back the stacks that are kept for new threads. */
+void threads_trim(void);
+
 /* Ends the current thread. It holds no locks. */
 _Noreturn void thread_exit(void);
 

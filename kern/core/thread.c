@@ -48,6 +48,21 @@ static void stack_free(void *stack)
 		kernel_free(stack);
 }
 
+void threads_trim(void)
+{
+	for (;;) {
+		void *stack = NULL;
+
+		spin_lock(&spare.lock);
+		if (spare.count > 0)
+			stack = spare.stacks[--spare.count];
+		spin_unlock(&spare.lock);
+		if (!stack)
+			return;
+		kernel_free(stack);
+	}
+}
+
 /* Where switch_context "returns" to in a new thread, by way of thread_begin in switch.asm. */
 _Noreturn void thread_main(void);
 

@@ -3,17 +3,15 @@
  *
  * The image goes into process private space; heap, mappings and stack into an arena of the
  * process's own (docs/design.md has the picture). What the executable must look like is
- * elf.c's business, what happens when the program runs process.c's.
+ * elf.c's business, how a program asks for it execve.c's.
  */
 #include <asm/errno.h>
 #include <cpuid.h>
-#include <kern/bootfile.h>
 #include <kern/gate.h>
 #include <kern/proc.h>
 #include <linux/auxvec.h>
 #include <linux/elf.h>
 #include <vm/layout.h>
-#include <vm/slab.h>
 
 /* Where position-independent programs go: the lowest address from here on that their alignment allows. */
 #define IMAGE_LOWEST 0x400000ul
@@ -24,33 +22,6 @@
 #define AUXV_ENTRIES   20
 #define POINTERS_CHUNK 64
 #define PLATFORM       "x86_64"
-
-static struct slab_cache space_cache; /* set up by exec_init */
-
-void exec_init(void)
-{
-	slab_cache_init(&space_cache, "user space", sizeof(struct user_space));
-}
-
-/* ---- Strings --------------------------------------------------------------------------------- */
-
-static size_t string_bytes(const struct string_pack *pack, size_t at)
-{
-	size_t end = at;
-
-	while (end < pack->size && pack->bytes[end] != '\0')
-		end++;
-	return end - at;
-}
-
-size_t string_pack_count(const struct string_pack *pack)
-{
-	size_t count = 0;
-
-	for (size_t at = 0; at < pack->size; at += string_bytes(pack, at) + 1)
-		count++;
-	return count;
-}
 
 /* ---- The initial stack ----------------------------------------------------------------------- */
 
@@ -77,33 +48,59 @@ static vaddr_t push(struct stack *stack, const void *bytes, size_t size)
 /* Pushes all strings of a pack, in order; the last one gets its NUL if it has none. */
 static vaddr_t push_pack(struct stack *stack, const struct string_pack *pack)
 {
-	if (pack->size > 0 && pack->bytes[pack->size - 1] != '\0')
+	if (pack->bytes && pack->size > 0 && pack->bytes[pack->size - 1] != '\0')
 		push(stack, "", 1);
-	return push(stack, pack->bytes, pack->size);
+	if (pack->bytes || pack->size == 0)
+		return push(stack, pack->bytes, pack->size);
+	stack->lowest -= pack->size;
+	if (!stack->error)
+		stack->error = blob_copy(stack->blob, stack->lowest, pack->blob, pack->offset, pack->size);
+	return stack->base + stack->lowest;
 }
 
 static void put_words(struct stack *stack, const uint64_t *words, size_t count)
 {
-	if (!stack->error)
+	if (!stack->error && count > 0)
 		stack->error = blob_write(stack->blob, stack->next, words, count * sizeof(*words));
 	stack->next += count * sizeof(*words);
 }
 
-/* A vector of pointers to the strings that push_pack put at `strings`, ended by NULL. */
-static void put_pointers(struct stack *stack, const struct string_pack *pack, vaddr_t strings)
-{
-	uint64_t pointers[POINTERS_CHUNK];
-	size_t count = 0;
+/* Pointers to strings on their way into the stack, several at a time. */
+struct pointers {
+	struct stack *stack;
+	vaddr_t strings; /* where the strings are */
+	uint64_t words[POINTERS_CHUNK];
+	size_t count;
+};
 
-	for (size_t at = 0; at < pack->size; at += string_bytes(pack, at) + 1) {
-		pointers[count++] = strings + at;
-		if (count == POINTERS_CHUNK) {
-			put_words(stack, pointers, count);
-			count = 0;
-		}
+static void put_pointer(struct pointers *pointers, uint64_t word)
+{
+	pointers->words[pointers->count++] = word;
+	if (pointers->count == POINTERS_CHUNK) {
+		put_words(pointers->stack, pointers->words, pointers->count);
+		pointers->count = 0;
 	}
-	pointers[count++] = 0;
-	put_words(stack, pointers, count);
+}
+
+static int put_pointer_to(uint64_t offset, void *context)
+{
+	struct pointers *pointers = context;
+
+	put_pointer(pointers, pointers->strings + offset);
+	return 0;
+}
+
+/* Pointers to the strings that push_pack put at `strings`; `last`: with a NULL after them. */
+static void put_pointers(struct stack *stack, const struct string_pack *pack, vaddr_t strings, bool last)
+{
+	struct pointers pointers = {.stack = stack, .strings = strings};
+	int error = string_pack_visit(pack, put_pointer_to, &pointers);
+
+	if (!stack->error)
+		stack->error = error;
+	if (last)
+		put_pointer(&pointers, 0);
+	put_words(stack, pointers.words, pointers.count);
 }
 
 /* The word that Linux gives: CPUID leaf 1, edx. */
@@ -116,7 +113,7 @@ static uint64_t hardware_capabilities(void)
 
 /* The auxiliary vector (System V ABI, AMD64 supplement, 3.4.3; getauxval(3)). Returns its words. */
 static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct program_image *image, int64_t bias,
-			vaddr_t random, vaddr_t path, vaddr_t platform)
+			bool secure, vaddr_t random, vaddr_t path, vaddr_t platform)
 {
 	const uint64_t entries[][2] = {
 		{AT_HWCAP, hardware_capabilities()},
@@ -132,7 +129,7 @@ static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct program_im
 		{AT_EUID, 0},
 		{AT_GID, 0},
 		{AT_EGID, 0},
-		{AT_SECURE, 0},
+		{AT_SECURE, secure},
 		{AT_RANDOM, random},
 		{AT_HWCAP2, 0},
 		{AT_EXECFN, path},
@@ -146,31 +143,55 @@ static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct program_im
 	return sizeof(entries) / sizeof(uint64_t);
 }
 
-/* Fills the stack as System V ABI, AMD64 supplement, 3.4.1 says; stack->lowest is then the stack pointer. */
-static void fill_stack(struct stack *stack, const char *path, const struct program_image *image, int64_t bias,
-		       const struct string_pack *arguments, const struct string_pack *environment)
+/* The strings' places on the stack, and how many there are. */
+struct strings_there {
+	vaddr_t path, platform, random, environment, arguments, script;
+	size_t argument_count, environment_count;
+};
+
+static void push_strings(struct stack *stack, const struct program_start *start, struct strings_there *there)
 {
-	uint64_t auxv[2 * AUXV_ENTRIES], random[RANDOM_BYTES / sizeof(uint64_t)];
-	uint64_t count = string_pack_count(arguments);
-	vaddr_t path_at, platform_at, random_at, arguments_at, environment_at;
-	size_t auxv_words;
-	uint64_t words;
+	uint64_t random[RANDOM_BYTES / sizeof(uint64_t)];
+	size_t script_count = 0;
 
 	random_bytes(random, sizeof(random));
-	path_at = push(stack, path, strlen(path) + 1);
-	platform_at = push(stack, PLATFORM, sizeof(PLATFORM));
-	random_at = push(stack, random, sizeof(random));
-	environment_at = push_pack(stack, environment);
-	arguments_at = push_pack(stack, arguments);
-	auxv_words = fill_auxv(auxv, image, bias, random_at, path_at, platform_at);
+	there->path = push(stack, start->path, strlen(start->path) + 1);
+	there->platform = push(stack, PLATFORM, sizeof(PLATFORM));
+	there->random = push(stack, random, sizeof(random));
+	there->environment = push_pack(stack, &start->environment);
+	there->arguments = push_pack(stack, &start->arguments);
+	there->script = push_pack(stack, &start->script);
+	if (!stack->error)
+		stack->error = string_pack_count(&start->environment, &there->environment_count);
+	if (!stack->error)
+		stack->error = string_pack_count(&start->arguments, &there->argument_count);
+	if (!stack->error)
+		stack->error = string_pack_count(&start->script, &script_count);
+	there->argument_count += script_count;
+}
+
+/* Fills the stack as System V ABI, AMD64 supplement, 3.4.1 says; stack->lowest is then the stack pointer. */
+static void fill_stack(struct stack *stack, const struct program_start *start,
+		       const struct program_image *image, int64_t bias, struct strings_there *there)
+{
+	uint64_t auxv[2 * AUXV_ENTRIES];
+	uint64_t words, count;
+	size_t auxv_words;
+
+	push_strings(stack, start, there);
+	if (stack->error)
+		return;
+	auxv_words = fill_auxv(auxv, image, bias, start->secure, there->random, there->path, there->platform);
 
 	/* argc, the pointers to arguments and environment with a NULL after each, the auxiliary vector */
-	words = 1 + count + 1 + string_pack_count(environment) + 1 + auxv_words;
+	count = there->argument_count;
+	words = 1 + count + 1 + there->environment_count + 1 + auxv_words;
 	stack->lowest = (stack->lowest - words * sizeof(uint64_t)) & ~(uint64_t)(STACK_ALIGN - 1);
 	stack->next = stack->lowest;
 	put_words(stack, &count, 1);
-	put_pointers(stack, arguments, arguments_at);
-	put_pointers(stack, environment, environment_at);
+	put_pointers(stack, &start->script, there->script, false);
+	put_pointers(stack, &start->arguments, there->arguments, true);
+	put_pointers(stack, &start->environment, there->environment, true);
 	put_words(stack, auxv, auxv_words);
 }
 
@@ -193,27 +214,29 @@ static int map_stack(struct user_space *space, struct blob *blob)
 	return map_reserve(space->arena, &place, STACK_GUARD_BYTES, "stack guard", &at);
 }
 
-static int make_stack(struct user_space *space, const char *path, const struct program_image *image,
-		      int64_t bias, const struct string_pack *arguments,
-		      const struct string_pack *environment)
+static int make_stack(struct user_space *space, const struct program_start *start,
+		      const struct program_image *image, int64_t bias)
 {
 	struct stack stack = {.base = map_end(space->arena) - STACK_BYTES, .lowest = STACK_BYTES};
+	struct strings_there there = {.path = 0};
 	int error;
 
 	error = blob_create(STACK_BYTES, 0, &stack.blob);
 	if (error)
 		return error;
-	fill_stack(&stack, path, image, bias, arguments, environment);
+	fill_stack(&stack, start, image, bias, &there);
 	error = stack.error ? stack.error : map_stack(space, stack.blob);
 	blob_unref(stack.blob);
 	space->stack = stack.base + stack.lowest;
+	space->arguments = there.script;
+	space->environment = there.environment;
+	space->strings_end = there.random;
 	return error;
 }
 
 /* Fills space->root, which is empty. */
-static int populate(struct user_space *space, const char *path, const struct program_image *image,
-		    const struct string_pack *arguments, const struct string_pack *environment,
-		    struct reason *reason)
+static int populate(struct user_space *space, const struct program_image *image,
+		    const struct program_start *start, struct reason *reason)
 {
 	struct placement place = {.address = image->start, .flags = PLACE_FIXED};
 	vaddr_t at;
@@ -232,101 +255,28 @@ static int populate(struct user_space *space, const char *path, const struct pro
 	space->mmap_low = space->heap_start + HEAP_MAX_BYTES;
 	space->mmap_high = map_end(space->arena) - STACK_BYTES - STACK_GUARD_BYTES;
 	space->entry = image->entry + (at - image->start);
-	error = make_stack(space, path, image, (int64_t)(at - image->start), arguments, environment);
+	error = make_stack(space, start, image, (int64_t)(at - image->start));
 	if (error)
 		return FAIL(reason, error, "no memory for its stack");
 	return 0;
 }
 
-/* Finds the program and makes its image. */
-static int load_image(const char *path, const char *name, struct program_image *image, struct reason *reason)
-{
-	struct bootfile file;
-	struct blob *blob;
-	int error;
-
-	if (bootfile_find(path, &file) != 0)
-		return FAIL(reason, -ENOENT, "no such boot file");
-	if (file.bytes == 0)
-		return FAIL(reason, -ENOEXEC, "an empty file");
-	error = bootfile_blob(&file, &blob);
-	if (error)
-		return FAIL(reason, error, "no memory");
-	error = elf_load(blob, file.bytes, name, image, reason);
-	blob_unref(blob);
-	if (error == -ENOMEM)
-		return FAIL(reason, error, "no memory");
-	if (error == -EIO)
-		return FAIL(reason, error, "it cannot be read");
-	return error;
-}
-
-static bool arguments_fit(const struct string_pack *arguments, const struct string_pack *environment)
-{
-	size_t room = ARGUMENTS_MAX_BYTES, pointers;
-
-	if (arguments->size > room || environment->size > room - arguments->size)
-		return false;
-	room -= arguments->size + environment->size;
-	pointers = (string_pack_count(arguments) + string_pack_count(environment)) * sizeof(vaddr_t);
-	return pointers <= room;
-}
-
-/* A space with the image in it, and the stack filled. */
-static int make_space(const char *name, const char *path, const struct program_image *image,
-		      const struct string_pack *arguments, const struct string_pack *environment,
+int user_space_create(const struct program_image *image, const struct program_start *start,
 		      struct user_space **out, struct reason *reason)
 {
-	struct user_space *space = slab_alloc(&space_cache);
-	int error;
+	struct user_space *space;
+	struct map *root;
+	int error = map_create_root(path_last_part(start->path), &root);
 
+	if (error)
+		return FAIL(reason, error, "no memory for its page tables");
+	space = user_space_of(root);
 	if (!space)
 		return FAIL(reason, -ENOMEM, "no memory");
-	*space = (struct user_space){.refs = 1};
-	mutex_init(&space->lock, RANK_SPACE, "user space");
-	error = map_create_root(name, &space->root);
-	if (error) {
-		slab_free(&space_cache, space);
-		return FAIL(reason, error, "no memory for its page tables");
-	}
-	error = populate(space, path, image, arguments, environment, reason);
+	error = populate(space, image, start, reason);
 	if (error)
 		user_space_unref(space);
 	else
 		*out = space;
 	return error;
-}
-
-int user_space_create(const char *path, const struct string_pack *arguments,
-		      const struct string_pack *environment, struct user_space **out, struct reason *reason)
-{
-	const char *name = path;
-	struct program_image image;
-	int error;
-
-	for (const char *at = path; *at != '\0'; at++)
-		if (at[0] == '/' && at[1] != '\0')
-			name = at + 1;
-	if (!arguments_fit(arguments, environment))
-		return FAIL(reason, -E2BIG, "its arguments and environment take more than %zu bytes",
-			    ARGUMENTS_MAX_BYTES);
-	error = load_image(path, name, &image, reason);
-	if (error)
-		return error;
-	error = make_space(name, path, &image, arguments, environment, out, reason);
-	entity_unref(image.entity);
-	return error;
-}
-
-void user_space_ref(struct user_space *space)
-{
-	space->refs++;
-}
-
-void user_space_unref(struct user_space *space)
-{
-	if (--space->refs > 0)
-		return;
-	map_unref(space->root);
-	slab_free(&space_cache, space);
 }

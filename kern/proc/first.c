@@ -3,10 +3,12 @@
  *
  * docs/command-line.md describes what is read here. Everything about processes in general is in process.c.
  */
+#include <asm/errno.h>
 #include <kern/boot.h>
 #include <kern/bootfile.h>
 #include <kern/phoenix_abi.h>
-#include <kern/proc.h>
+
+#include "process_internal.h"
 
 #define ARGUMENTS_FOLLOW "--" /* the word of the command line after which all is the program's */
 
@@ -81,15 +83,130 @@ static struct string_pack file_or_words(const char *path, const struct word_buff
 	return (struct string_pack){.bytes = buffer->bytes, .size = buffer->used};
 }
 
+/* ---- Its life ---------------------------------------------------------------------------------------------- */
+
+static void set_limits(struct process *process)
+{
+	for (int i = 0; i < RLIM_NLIMITS; i++)
+		process->limits[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
+	process->limits[RLIMIT_STACK].rlim_cur = STACK_BYTES;
+}
+
+/* Puts the process and its task into the table, with a group and a session of their own. */
+static int enter(struct process *process, struct task *task)
+{
+	int error;
+
+	spin_lock(&process_lock);
+	error = process_link_locked(process, NULL);
+	ASSERT(!error && process->pid == FIRST_PID);
+	error = task_link_locked(task, process->pid);
+	ASSERT(!error);
+	spin_unlock(&process_lock);
+	return groups_begin(process);
+}
+
+/* The process, with all that it needs to run. 0 or -ENOMEM. */
+static int make(struct user_space *space, const char *path, struct task **out)
+{
+	struct process *process = process_create();
+	struct task *task;
+	int error;
+
+	if (!process)
+		return -ENOMEM;
+	process->space = space;
+	for (int i = 0; i < STANDARD_DESCRIPTORS; i++)
+		process->open[i] = true;
+	set_limits(process);
+	task = task_create(process);
+	process_unref(process);
+	if (!task)
+		return -ENOMEM;
+	error = signal_process_begin(process, NULL, false);
+	if (!error)
+		error = enter(process, task);
+	if (error)
+		return error;
+	signal_task_begin(task, NULL, false);
+	task_set_name(task, path);
+	task->thread.map = space->root;
+	trapframe_init_user(thread_frame(&task->thread), space->entry, space->stack);
+	*out = task;
+	return 0;
+}
+
+/* Waits for the end of the first process, and until all that there was of processes is gone. Its wait status. */
+static int await_end(struct process *process)
+{
+	int status;
+
+	WAIT_EVENT(&process->news, process->state == PROCESS_ZOMBIE, SLEEP_FIRM, TIME_NEVER);
+	spin_lock(&process_lock);
+	status = process->exit_status;
+	process_unlink_locked(process);
+	spin_unlock(&process_lock);
+	process_unref(process);
+	process_wait_all_freed();
+	threads_trim();
+	return status;
+}
+
+/* The image of the program in a boot file, in a space. */
+static int load(const struct program_start *start, struct user_space **space, struct reason *reason)
+{
+	struct executable executable;
+	int error = executable_open(&executable, start->path);
+
+	reason->text[0] = '\0';
+	if (!error)
+		error = elf_load(executable.blob, executable.bytes, path_last_part(start->path),
+				 &executable.image, reason);
+	if (!error)
+		error = user_space_create(&executable.image, start, space, reason);
+	executable_close(&executable);
+	if (error && reason->text[0] == '\0')
+		env_format(reason->text, REASON_BYTES, "%s",
+			   error == -ENOENT    ? "no such boot file"
+			   : error == -ENOEXEC ? "an empty file"
+			   : error == -EIO     ? "it cannot be read"
+					       : "no memory");
+	return error;
+}
+
+/* Starts it and waits for its end. 0 with its status as the machine gives it; or an error with the reason: then only turning the machine off is left. */
+static int run(const struct program_start *start, int *status, struct reason *reason)
+{
+	const struct usage before = usage_now();
+	struct user_space *space;
+	struct task *task;
+	int error = load(start, &space, reason);
+
+	if (error)
+		return error;
+	error = make(space, start->path, &task);
+	if (error) {
+		env_format(reason->text, REASON_BYTES, "no memory for a process");
+		return error;
+	}
+	thread_run(&task->thread);
+	*status = status_of_wait(await_end(task->process));
+	usage_check(&before);
+	return 0;
+}
+
 void process_start_first(void)
 {
 	const char *path = cmdline_get("init");
-	struct string_pack arguments, environment;
+	struct program_start start = {.stack_bytes = STACK_BYTES};
 	struct reason reason;
 	const char *value;
+	int status;
 
 	elf_init();
-	exec_init();
+	user_spaces_init();
+	process_init();
+	futex_init();
 	bootfile_init();
 	program_io_init();
 	monitor_init();
@@ -100,10 +217,11 @@ void process_start_first(void)
 	pack_arguments(path);
 	for (unsigned n = 0; (value = cmdline_nth("env", n)) != NULL; n++)
 		put_string(&environment_words, value);
-	arguments = file_or_words(PHOENIX_ARGS_FILE, &argument_words);
-	environment = file_or_words(PHOENIX_ENV_FILE, &environment_words);
-	if (process_run_first(path, &arguments, &environment, &reason) == 0)
-		return;
+	start.path = path;
+	start.arguments = file_or_words(PHOENIX_ARGS_FILE, &argument_words);
+	start.environment = file_or_words(PHOENIX_ENV_FILE, &environment_words);
+	if (run(&start, &status, &reason) == 0)
+		power_off(status);
 	env_log("phoenix: cannot run %s: %s", path, reason.text);
 	power_off(STATUS_NOT_EXECUTABLE);
 }

@@ -37,7 +37,7 @@ static const char *const event_words[MONITOR_EVENTS] = {
 static bool wanted[MONITOR_EVENTS];
 
 /* One stop, and the command in hand. */
-struct session {
+struct dialogue {
 	struct process *process;
 	int status;                    /* what the process ends with */
 	bool over;                     /* the process goes on */
@@ -110,20 +110,20 @@ static bool read_line(char line[MONITOR_LINE_BYTES])
 }
 
 /* Splits the line at its spaces; words that are too many are counted, but not kept. */
-static void split_line(struct session *session)
+static void split_line(struct dialogue *dialogue)
 {
-	char *at = session->line;
+	char *at = dialogue->line;
 
-	memset(session->words, 0, sizeof(session->words));
-	session->count = 0;
+	memset(dialogue->words, 0, sizeof(dialogue->words));
+	dialogue->count = 0;
 	for (;;) {
 		while (*at == ' ')
 			*at++ = '\0';
 		if (*at == '\0')
 			return;
-		if (session->count < MAX_WORDS)
-			session->words[session->count] = at;
-		session->count++;
+		if (dialogue->count < MAX_WORDS)
+			dialogue->words[dialogue->count] = at;
+		dialogue->count++;
 		while (*at != ' ' && *at != '\0')
 			at++;
 	}
@@ -168,30 +168,30 @@ static bool parse_hexadecimal(const char *text, uint64_t most, uint64_t *out)
 /* ---- The commands ---------------------------------------------------------------------------------- */
 
 /* What a command does; the number of its arguments has been checked. */
-typedef void command_function(struct session *session);
+typedef void command_function(struct dialogue *dialogue);
 
-static void command_map(struct session *session)
+static void command_map(struct dialogue *dialogue)
 {
-	stats_print_map(session->process);
+	stats_print_map(dialogue->process);
 }
 
-static void command_stats(struct session *session)
+static void command_stats(struct dialogue *dialogue)
 {
-	stats_print_totals(session->process);
+	stats_print_totals(dialogue->process);
 }
 
-static void command_check(struct session *session)
+static void command_check(struct dialogue *dialogue)
 {
-	map_verify(session->process->space->root);
+	map_verify(dialogue->process->space->root);
 	kprintf("the map, its blobs and its translations are as they have to be\n");
 }
 
 /* Without arguments: the access that ended the process. */
-static void command_explain(struct session *session)
+static void command_explain(struct dialogue *dialogue)
 {
 	static const char letters[] = "rwx"; /* in the order of VM_READ, VM_WRITE, VM_EXEC */
-	const char *address = session->words[1], *access = session->words[2];
-	struct refused_access what = session->process->refused;
+	const char *address = dialogue->words[1], *access = dialogue->words[2];
+	struct refused_access what = dialogue->process->refused;
 	unsigned right = 0;
 
 	if (!address && !what.access) {
@@ -209,7 +209,7 @@ static void command_explain(struct session *session)
 		}
 		what.access = (vm_prot_t)(VM_READ << right);
 	}
-	stats_print_access(session->process, "", what.address, what.access);
+	stats_print_access(dialogue->process, "", what.address, what.access);
 }
 
 /* The frame that an address is about: of the physical map, of a descriptor, or translated. False, and says so: none. */
@@ -259,34 +259,34 @@ static void print_page(uint64_t frame)
 	kprintf("\n");
 }
 
-static void command_page(struct session *session)
+static void command_page(struct dialogue *dialogue)
 {
 	uint64_t address, frame;
 
-	if (parse_hexadecimal(session->words[1], LAYOUT_PHYSICAL_END - 1, &address) &&
-	    frame_of(session->process, address, &frame))
+	if (parse_hexadecimal(dialogue->words[1], LAYOUT_PHYSICAL_END - 1, &address) &&
+	    frame_of(dialogue->process, address, &frame))
 		print_page(frame);
 }
 
-static void command_frame(struct session *session)
+static void command_frame(struct dialogue *dialogue)
 {
 	uint64_t frame;
 
-	if (parse_hexadecimal(session->words[1], MAX_FRAME, &frame))
+	if (parse_hexadecimal(dialogue->words[1], MAX_FRAME, &frame))
 		print_page(frame);
 }
 
-static void command_continue(struct session *session)
+static void command_continue(struct dialogue *dialogue)
 {
-	session->over = true;
+	dialogue->over = true;
 }
 
-static void command_quit(struct session *session)
+static void command_quit(struct dialogue *dialogue)
 {
-	uint64_t status = (uint64_t)session->status;
+	uint64_t status = (uint64_t)dialogue->status;
 
-	if (session->words[1] && !parse_number(session->words[1], DECIMAL, MAX_STATUS, &status)) {
-		kprintf("\"%s\" is not a status from 0 to %d\n", session->words[1], MAX_STATUS);
+	if (dialogue->words[1] && !parse_number(dialogue->words[1], DECIMAL, MAX_STATUS, &status)) {
+		kprintf("\"%s\" is not a status from 0 to %d\n", dialogue->words[1], MAX_STATUS);
 		return;
 	}
 	power_off((int)status);
@@ -314,30 +314,30 @@ static const struct command {
 	{"quit", "[STATUS]", 0, 1, command_quit, "switches off; with the process's status unless told"},
 };
 
-static void command_help(struct session *session)
+static void command_help(struct dialogue *dialogue)
 {
-	(void)session;
+	(void)dialogue;
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
 		kprintf("  %-8s %-17s  %s\n", commands[i].name, commands[i].arguments, commands[i].help);
 	kprintf("Addresses and frames are hexadecimal.\n");
 }
 
-/* Does the command whose words are in the session. */
-static void run_command(struct session *session)
+/* Does the command whose words are in the dialogue. */
+static void run_command(struct dialogue *dialogue)
 {
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *command = &commands[i];
 
-		if (strcmp(session->words[0], command->name) != 0)
+		if (strcmp(dialogue->words[0], command->name) != 0)
 			continue;
-		if (session->count - 1 < command->least || session->count - 1 > command->most)
+		if (dialogue->count - 1 < command->least || dialogue->count - 1 > command->most)
 			kprintf("usage: %s%s%s\n", command->name, command->most > 0 ? " " : "",
 				command->arguments);
 		else
-			command->run(session);
+			command->run(dialogue);
 		return;
 	}
-	kprintf("\"%s\" is not a command; help lists them\n", session->words[0]);
+	kprintf("\"%s\" is not a command; help lists them\n", dialogue->words[0]);
 }
 
 /* ---- When --------------------------------------------------------------------------------------------- */
@@ -368,23 +368,23 @@ void monitor_stop(struct process *process, enum monitor_event event, int status)
 		[MONITOR_CRASH] = "was killed",
 		[MONITOR_EXIT] = "has ended",
 	};
-	struct session session = {.process = process, .status = status};
+	struct dialogue dialogue = {.process = process, .status = status};
 
 	if (!wanted[event])
 		return;
 	kprintf("monitor: %s[%d] %s; help lists the commands\n", process->name, process->pid,
 		happened[event]);
 	serial_claim(console_port(), true);
-	while (!session.over) {
+	while (!dialogue.over) {
 		kprintf(PROMPT);
-		if (!read_line(session.line)) {
+		if (!read_line(dialogue.line)) {
 			kprintf("\nmonitor: the input has ended\n");
 			memset(wanted, 0, sizeof(wanted));
 			break;
 		}
-		split_line(&session);
-		if (session.count > 0)
-			run_command(&session);
+		split_line(&dialogue);
+		if (dialogue.count > 0)
+			run_command(&dialogue);
 	}
 	serial_claim(console_port(), false);
 }

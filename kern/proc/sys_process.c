@@ -10,12 +10,10 @@
 
 #include "syscall.h"
 
-#define EXIT_STATUS_MASK  0xff
-#define NS_PER_SECOND     1000000000ul
-#define RANDOM_CHUNK      256
-#define RANDOM_MAX        0x1fffffful /* as Linux: one call gives no more */
-#define KNOWN_GRND        (GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)
-#define ROBUST_LIST_BYTES 24 /* struct robust_list_head (get_robust_list(2)) */
+#define NS_PER_SECOND 1000000000ul
+#define RANDOM_CHUNK  256
+#define RANDOM_MAX    0x1fffffful /* as Linux: one call gives no more */
+#define KNOWN_GRND    (GRND_NONBLOCK | GRND_RANDOM | GRND_INSECURE)
 
 int64_t sys_getpid(struct task *task, struct trapframe *frame)
 {
@@ -25,15 +23,19 @@ int64_t sys_getpid(struct task *task, struct trapframe *frame)
 
 int64_t sys_getppid(struct task *task, struct trapframe *frame)
 {
+	int pid;
+
 	(void)frame;
-	return task->process->parent;
+	spin_lock(&process_lock);
+	pid = task->process->parent ? task->process->parent->pid : 0;
+	spin_unlock(&process_lock);
+	return pid;
 }
 
-/* One thread a process: it has the process's number. */
 int64_t sys_gettid(struct task *task, struct trapframe *frame)
 {
 	(void)frame;
-	return task->process->pid;
+	return task->tid;
 }
 
 /* User and group, real and effective: all is root's. */
@@ -57,11 +59,6 @@ int64_t sys_uname(struct task *task, struct trapframe *frame)
 
 	(void)task;
 	return copy_to_user(frame->rdi, &name, sizeof(name));
-}
-
-int64_t sys_exit(struct task *task, struct trapframe *frame)
-{
-	process_exit(task, (int)(frame->rdi & EXIT_STATUS_MASK));
 }
 
 int64_t sys_arch_prctl(struct task *task, struct trapframe *frame)
@@ -94,14 +91,7 @@ int64_t sys_arch_prctl(struct task *task, struct trapframe *frame)
 int64_t sys_set_tid_address(struct task *task, struct trapframe *frame)
 {
 	task->clear_tid = frame->rdi;
-	return task->process->pid;
-}
-
-/* Accepted and forgotten: there is no other thread to which a robust lock could matter. */
-int64_t sys_set_robust_list(struct task *task, struct trapframe *frame)
-{
-	(void)task;
-	return frame->rsi == ROBUST_LIST_BYTES ? 0 : -EINVAL;
+	return task->tid;
 }
 
 int64_t sys_sched_yield(struct task *task, struct trapframe *frame)
@@ -191,7 +181,7 @@ int64_t sys_sysinfo(struct task *task, struct trapframe *frame)
 		.uptime = (__kernel_long_t)(time_nanoseconds() / NS_PER_SECOND),
 		.totalram = pages_to_bytes(pages.ram_pages),
 		.freeram = pages_to_bytes(pages.free_pages),
-		.procs = 1,
+		.procs = (unsigned short)task_count(),
 		.mem_unit = 1,
 	};
 

@@ -24,9 +24,19 @@ syscall_handler sys_read, sys_write, sys_readv, sys_writev, sys_close, sys_lseek
 syscall_handler sys_path_first, sys_path_second, sys_open, sys_openat, sys_newfstatat;
 
 /* sys_process.c */
-syscall_handler sys_getpid, sys_getppid, sys_gettid, sys_get_user, sys_uname, sys_exit, sys_arch_prctl;
-syscall_handler sys_set_tid_address, sys_set_robust_list, sys_sched_yield, sys_getrlimit, sys_setrlimit;
+syscall_handler sys_getpid, sys_getppid, sys_gettid, sys_get_user, sys_uname, sys_arch_prctl;
+syscall_handler sys_set_tid_address, sys_sched_yield, sys_getrlimit, sys_setrlimit;
 syscall_handler sys_prlimit64, sys_getrandom, sys_sysinfo;
+
+/* fork.c, execve.c, exit.c, waitpid.c */
+syscall_handler sys_fork, sys_vfork, sys_clone, sys_clone3, sys_execve, sys_execveat;
+syscall_handler sys_exit, sys_exit_group, sys_wait4, sys_waitid;
+
+/* groups.c */
+syscall_handler sys_setsid, sys_getsid, sys_setpgid, sys_getpgid, sys_getpgrp;
+
+/* futex.c */
+syscall_handler sys_futex, sys_set_robust_list, sys_get_robust_list;
 
 /* sys_time.c */
 syscall_handler sys_clock_gettime, sys_clock_getres, sys_gettimeofday, sys_time, sys_nanosleep,

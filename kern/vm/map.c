@@ -846,6 +846,19 @@ struct map *map_private_space(struct map *root)
 	return entry->submap;
 }
 
+struct map *map_arena_at(struct map *root, vaddr_t start)
+{
+	struct map_entry *entry;
+
+	map_read_lock(root);
+	entry = map_first_above(root, start);
+	map_read_unlock(root);
+	/* It is permanent, as above. */
+	if (!entry || entry->start != start || !entry->permanent || !entry->submap)
+		return NULL;
+	return entry->submap;
+}
+
 /* Is the range in one of the parts of the layout that user code may use? */
 bool user_range(vaddr_t start, uint64_t bytes)
 {

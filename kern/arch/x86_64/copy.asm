@@ -7,6 +7,9 @@ default rel
 
 global user_copy_bytes
 global user_copy_string
+global user_read_word
+global user_exchange_word
+global user_exchange_word_now
 global kernel_copy_bytes
 global probe_read
 global probe_write
@@ -79,6 +82,39 @@ user_copy_string:
 .done:
 	smap_site clac
 	ret
+
+; Words of 32 bits, for futexes. Those that end in "now", and reading, ask nobody to serve a fault. -1 after one.
+
+; long user_read_word(vaddr_t address): the word.
+align 16
+user_read_word:
+	smap_site stac
+.window:
+	mov	eax, [rdi]
+	copy_window .window, copy_failed, 0
+	smap_site clac
+	ret
+
+; long user_exchange_word(vaddr_t address, uint32_t expected, uint32_t value): what was there; `value` is now, if that was
+; `expected`.
+%macro exchange_word 1
+	mov	eax, esi
+	smap_site stac
+%%window:
+	lock cmpxchg [rdi], edx
+	copy_window %%window, copy_failed, %1
+	smap_site clac
+	mov	eax, eax
+	ret
+%endmacro
+
+align 16
+user_exchange_word:
+	exchange_word 1
+
+align 16
+user_exchange_word_now:
+	exchange_word 0
 
 copy_failed:
 	smap_site clac

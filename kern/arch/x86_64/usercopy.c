@@ -11,6 +11,9 @@
 
 uint64_t user_copy_bytes(void *to, const void *from, size_t bytes);
 long user_copy_string(char *to, const char *from, size_t bytes);
+long user_read_word(vaddr_t address);
+long user_exchange_word(vaddr_t address, uint32_t expected, uint32_t value);
+long user_exchange_word_now(vaddr_t address, uint32_t expected, uint32_t value);
 long kernel_copy_bytes(void *to, const void *from, size_t bytes);
 long probe_read(vaddr_t address);
 long probe_write(vaddr_t address, uint8_t value);
@@ -55,6 +58,30 @@ long copy_string_from_user(char *to, vaddr_t from, size_t bytes)
 			return (long)done;
 	}
 	return -ENAMETOOLONG;
+}
+
+bool user_word_read_now(vaddr_t address, uint32_t *out)
+{
+	long word = user_range(address, sizeof *out) ? user_read_word(address) : -1;
+
+	*out = (uint32_t)word;
+	return word >= 0;
+}
+
+int user_word_exchange(vaddr_t address, uint32_t expected, uint32_t value, uint32_t *was)
+{
+	long word = user_range(address, sizeof *was) ? user_exchange_word(address, expected, value) : -1;
+
+	*was = (uint32_t)word;
+	return word >= 0 ? 0 : -EFAULT;
+}
+
+bool user_word_exchange_now(vaddr_t address, uint32_t expected, uint32_t value, uint32_t *was)
+{
+	long word = user_range(address, sizeof *was) ? user_exchange_word_now(address, expected, value) : -1;
+
+	*was = (uint32_t)word;
+	return word >= 0;
 }
 
 /*

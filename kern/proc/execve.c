@@ -1,0 +1,337 @@
+/*
+ * execve and execveat: a process gets another program.
+ *
+ * The new program's memory is made beside the old one's, with everything that may fail; then the process's other tasks are ended; and
+ * then comes replace(), which cannot fail: from there on there is no way back to the old program. What the
+ * new memory looks like is exec.c's business, where its strings come from strings.c's.
+ */
+#include <asm/errno.h>
+#include <kern/bootfile.h>
+#include <linux/binfmts.h>
+#include <linux/fcntl.h>
+#include <linux/limits.h>
+
+#include "process_internal.h"
+
+#define SCRIPT_BYTES 256 /* of a file's beginning that are looked at (Linux: BINPRM_BUF_SIZE) */
+#define MOST_SCRIPTS 5   /* that are each other's interpreters */
+
+/* An exec under way. */
+struct exec {
+	struct task *task;
+	char *path; /* of the file that was asked for */
+	struct string_store store;
+	struct string_pack packs[2]; /* argv, envp */
+	struct executable executable;
+	struct page *script; /* script_bytes of strings that come before the arguments; NULL: none */
+	size_t script_bytes;
+	struct user_space *space; /* the new program's */
+};
+
+enum { ARGUMENTS, ENVIRONMENT };
+
+/* ---- Files ------------------------------------------------------------------------------------------------ */
+
+int executable_open(struct executable *executable, const char *path)
+{
+	struct bootfile file;
+	int error = bootfile_find(path, &file);
+
+	*executable = (struct executable){.blob = NULL};
+	if (error)
+		return error;
+	if (file.bytes == 0)
+		return -ENOEXEC;
+	executable->bytes = file.bytes;
+	return bootfile_blob(&file, &executable->blob);
+}
+
+void executable_close(struct executable *executable)
+{
+	if (executable->image.entity)
+		entity_unref(executable->image.entity);
+	if (executable->blob)
+		blob_unref(executable->blob);
+	executable->image.entity = NULL;
+	executable->blob = NULL;
+}
+
+/* ---- Scripts ------------------------------------------------------------------------------------------------ */
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/*
+ * Takes the line "#!INTERPRETER [ARGUMENT]" apart, which is at most SCRIPT_BYTES long with its newline, or without one ends the file or has been cut in
+ * its argument. -ENOEXEC: it is none.
+ */
+static int parse_script(char line[SCRIPT_BYTES + 1], char **interpreter, char **argument)
+{
+	char *end = line + 2, *at = line + 2;
+
+	if (line[0] != '#' || line[1] != '!')
+		return -ENOEXEC;
+	while (*end != '\0' && *end != '\n')
+		end++;
+	while (is_blank(*at))
+		at++;
+	*interpreter = at;
+	while (at < end && !is_blank(*at))
+		at++;
+	/* An interpreter's name that may have been cut is not run. */
+	if (at == *interpreter || at == line + SCRIPT_BYTES)
+		return -ENOEXEC;
+	while (end > at && is_blank(end[-1]))
+		end--;
+	*end = '\0';
+	while (is_blank(*at))
+		*at++ = '\0';
+	*argument = at < end ? at : NULL;
+	return 0;
+}
+
+/* Puts a string before those of exec->script. */
+static int put_before(struct exec *exec, const char *string)
+{
+	size_t bytes = strlen(string) + 1;
+	char *strings;
+
+	if (!exec->script)
+		exec->script = page_alloc(PAGE_KERNEL, 0);
+	if (!exec->script)
+		return -ENOMEM;
+	strings = page_data(exec->script);
+	if (bytes > PAGE_SIZE - exec->script_bytes)
+		return -E2BIG;
+	memmove(strings + bytes, strings, exec->script_bytes);
+	memcpy(strings, string, bytes);
+	exec->script_bytes += bytes;
+	return 0;
+}
+
+/*
+ * The file is a script: opens its interpreter instead. The strings before the arguments are then the interpreter's path, the argument that
+ * the script names, and the script's own path. Where it is the interpreter of another script, that path is there already, as the first of them.
+ */
+static int open_interpreter(struct exec *exec, char line[SCRIPT_BYTES + 1], const char **path)
+{
+	char *interpreter, *argument;
+	int error = parse_script(line, &interpreter, &argument);
+
+	if (!error && exec->script_bytes == 0) {
+		error = string_pack_drop_first(&exec->packs[ARGUMENTS]);
+		if (!error)
+			error = put_before(exec, *path);
+	}
+	if (!error && argument)
+		error = put_before(exec, argument);
+	if (!error)
+		error = put_before(exec, interpreter);
+	if (error)
+		return error;
+	executable_close(&exec->executable);
+	/* It is the first of the strings that come before the arguments. */
+	*path = page_data(exec->script);
+	return executable_open(&exec->executable, *path);
+}
+
+/* Reads the file's beginning. Is it a script? 1, 0, or an error. */
+static int is_script(struct executable *executable, char line[SCRIPT_BYTES + 1])
+{
+	uint64_t bytes = executable->bytes < SCRIPT_BYTES ? executable->bytes : SCRIPT_BYTES;
+	int error = blob_read(executable->blob, 0, line, bytes);
+
+	line[bytes] = '\0';
+	return error ? error : line[0] == '#' && line[1] == '!';
+}
+
+/* Opens the program, or the one that its script names, and makes its image. */
+static int load(struct exec *exec)
+{
+	char line[SCRIPT_BYTES + 1];
+	const char *path = exec->path;
+	struct reason reason;
+	int error = executable_open(&exec->executable, path);
+
+	for (unsigned scripts = 0; !error; scripts++) {
+		int script = is_script(&exec->executable, line);
+
+		if (script < 0)
+			return script;
+		if (!script)
+			break;
+		if (scripts == MOST_SCRIPTS)
+			return -ELOOP;
+		error = open_interpreter(exec, line, &path);
+	}
+	if (error)
+		return error;
+	return elf_load(exec->executable.blob, exec->executable.bytes, path_last_part(path),
+			&exec->executable.image, &reason);
+}
+
+/* ---- Strings -------------------------------------------------------------------------------------------------- */
+
+static uint64_t room_for_strings(const struct process *process)
+{
+	uint64_t room = process->limits[RLIMIT_STACK].rlim_cur / 4;
+
+	room = room < ARGUMENTS_MAX_BYTES ? room : ARGUMENTS_MAX_BYTES;
+	return room > ARGUMENTS_SURE_BYTES ? room : ARGUMENTS_SURE_BYTES;
+}
+
+static int get_strings(struct exec *exec, vaddr_t arguments, vaddr_t environment)
+{
+	struct string_store *store = &exec->store;
+	size_t count;
+	int error = string_store_add_vector(store, arguments, &exec->packs[ARGUMENTS], &count);
+
+	/* A program may count on the first of its arguments. */
+	if (!error && count == 0)
+		error = string_store_add_empty(store, &exec->packs[ARGUMENTS]);
+	if (!error)
+		error = string_store_add_vector(store, environment, &exec->packs[ENVIRONMENT], &count);
+	return error ? error : string_store_finish(store, exec->packs, 2);
+}
+
+/* ---- The change -------------------------------------------------------------------------------------------------- */
+
+/* Ends all other tasks of the process. -EINTR: somebody else ends this one. */
+static int end_other_tasks(struct task *task)
+{
+	struct process *process = task->process;
+	int error = 0;
+
+	spin_lock(&process_lock);
+	if (process->execing || process->signals.exiting)
+		error = -EINTR;
+	else
+		process->execing = true;
+	spin_unlock(&process_lock);
+	if (error)
+		return error;
+	if (process->task_count > 1) {
+		signal_kill_others(task);
+		error = WAIT_EVENT(&process->news, process->task_count == 1, SLEEP_KILLABLE, TIME_NEVER);
+	}
+	if (error) {
+		spin_lock(&process_lock);
+		process->execing = false;
+		spin_unlock(&process_lock);
+	}
+	return error;
+}
+
+/* The point of no return. The task is its process's only one. */
+static void replace(struct exec *exec, struct trapframe *frame)
+{
+	struct task *task = exec->task;
+	struct process *process = task->process;
+	struct user_space *old = process->space;
+
+	robust_list_end(task);
+	task_clear_tid(task);
+	spin_lock(&process_lock);
+	task_take_pid_locked(task);
+	process->space = exec->space;
+	process->has_execed = true;
+	process->execing = false;
+	spin_unlock(&process_lock);
+	thread_use_map(exec->space->root);
+	exec->space = NULL;
+	user_space_most_pages(old);
+	user_space_unref(old);
+	process_end_borrowing(process);
+	task_set_name(task, exec->path);
+	file_table_close_on_exec(task->files, process);
+	fpu_init(task->thread.fpu);
+	fpu_load(task->thread.fpu);
+	cpu_set_fs_base(0);
+	cpu_set_gs_base(0);
+	trapframe_init_user(frame, process->space->entry, process->space->stack);
+}
+
+static int make_space(struct exec *exec)
+{
+	const struct program_start start = {
+		.path = exec->path,
+		.script = {.bytes = exec->script ? page_data(exec->script) : NULL,
+			   .size = exec->script_bytes},
+		.arguments = exec->packs[ARGUMENTS],
+		.environment = exec->packs[ENVIRONMENT],
+		.stack_bytes = exec->task->process->limits[RLIMIT_STACK].rlim_cur,
+	};
+	struct reason reason;
+
+	return user_space_create(&exec->executable.image, &start, &exec->space, &reason);
+}
+
+static int run(struct exec *exec, vaddr_t arguments, vaddr_t environment, struct trapframe *frame)
+{
+	int error = get_strings(exec, arguments, environment);
+
+	if (!error)
+		error = load(exec);
+	if (!error)
+		error = make_space(exec);
+	if (!error)
+		error = end_other_tasks(exec->task);
+	if (!error)
+		replace(exec, frame);
+	return error;
+}
+
+static int exec_path(struct exec *exec, vaddr_t path, vaddr_t arguments, vaddr_t environment,
+		     struct trapframe *frame)
+{
+	long length = copy_string_from_user(exec->path, path, PATH_MAX);
+	int error;
+
+	if (length < 0)
+		return (int)length;
+	if (length == 0)
+		return -ENOENT;
+	error = string_store_begin(&exec->store, room_for_strings(exec->task->process));
+	if (error)
+		return error;
+	error = run(exec, arguments, environment, frame);
+	string_store_end(&exec->store);
+	executable_close(&exec->executable);
+	if (exec->script)
+		page_free(exec->script);
+	if (exec->space)
+		user_space_unref(exec->space);
+	return error;
+}
+
+int64_t sys_execve(struct task *task, struct trapframe *frame)
+{
+	struct page *path = page_alloc(PAGE_KERNEL, 0);
+	struct exec exec = {.task = task};
+	int error;
+
+	if (!path)
+		return -ENOMEM;
+	exec.path = page_data(path);
+	error = exec_path(&exec, frame->rdi, frame->rsi, frame->rdx, frame);
+	page_free(path);
+	return error;
+}
+
+/* Paths that begin elsewhere than at the root come with descriptors of directories. */
+int64_t sys_execveat(struct task *task, struct trapframe *frame)
+{
+	struct page *path = page_alloc(PAGE_KERNEL, 0);
+	struct exec exec = {.task = task};
+	int error = -EINVAL;
+
+	if (!path)
+		return -ENOMEM;
+	exec.path = page_data(path);
+	if (!(frame->r8 & ~(uint64_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)))
+		error = exec_path(&exec, frame->rsi, frame->rdx, frame->r10, frame);
+	page_free(path);
+	return error;
+}

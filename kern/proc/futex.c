@@ -1,0 +1,665 @@
+/*
+ * Futexes (futex(2), get_robust_list(2)): waiting for a word of user memory to change.
+ *
+ * A word is known by a key: in memory that is shared between processes by the blob it is in and its place there, else by the user space and the
+ * address. Waiters are in buckets by their key. A waiter looks at the word with its bucket locked, and who changes the word wakes with the bucket locked:
+ * so a wake-up comes after the look, and finds the waiter, or before it, and then the look sees the change.
+ *
+ * A bucket's lock is a spinlock, so that looks under it do not take page faults: where one would, the lock is let go, the page is brought in, and all
+ * begins anew.
+ */
+#include <asm/errno.h>
+#include <linux/futex.h>
+#include <linux/time.h>
+
+#include "process_internal.h"
+
+#define BUCKETS         256u /* a power of two */
+#define WORD_BYTES      4
+#define NS_PER_SECOND   1000000000l
+#define ROBUST_MOST     2048 /* entries of a robust list that are followed (Linux: ROBUST_LIST_LIMIT) */
+#define HASH_MULTIPLIER 0x9e3779b97f4a7c15ul
+
+/* What a word is known by. */
+struct futex_key {
+	const void *object; /* a blob, which is referenced, or a user space, which is not */
+	uint64_t place;     /* in bytes */
+	bool is_blob;
+};
+
+/* Somebody who waits. On its thread's stack. Locks: (b) its bucket's lock, of `bucket` the old one's; (-) set once. */
+struct futex_waiter {
+	TAILQ_ENTRY(futex_waiter) link; /* (b) */
+	struct bucket *_Atomic bucket;  /* (b) to change; NULL: woken */
+	struct futex_key key;           /* (b) */
+	struct thread *thread;          /* (-) */
+	uint32_t mask;                  /* (-) of FUTEX_WAIT_BITSET */
+};
+
+/* Locks: (b) its own lock. */
+struct bucket {
+	struct spinlock lock;
+	TAILQ_HEAD(, futex_waiter) waiters; /* (b) in order of arrival */
+};
+
+static struct bucket buckets[BUCKETS];
+
+void futex_init(void)
+{
+	for (unsigned i = 0; i < BUCKETS; i++) {
+		spin_init(&buckets[i].lock, RANK_FUTEX, "futex bucket (nested)");
+		TAILQ_INIT(&buckets[i].waiters);
+	}
+}
+
+/* ---- Keys ---------------------------------------------------------------------------------------------- */
+
+/* The key of a word. -EINVAL: unaligned; -EFAULT: nobody's memory. It is given back with key_put. */
+static int key_get(struct task *task, vaddr_t address, bool private, struct futex_key *key)
+{
+	struct user_space *space = task->process->space;
+	struct lookup found;
+
+	if (address % WORD_BYTES != 0)
+		return -EINVAL;
+	if (!user_range(address, WORD_BYTES))
+		return -EFAULT;
+	*key = (struct futex_key){.object = space, .place = address};
+	if (private)
+		return 0;
+	if (map_lookup(space->root, address, &found) != 0)
+		return -EFAULT;
+	if (found.how.inherit == INHERIT_SHARE) {
+		*key = (struct futex_key){
+			.object = found.blob,
+			.place = pages_to_bytes(found.offset) + (address & PAGE_MASK),
+			.is_blob = true,
+		};
+		blob_ref(found.blob);
+	}
+	lookup_release(&found);
+	return 0;
+}
+
+static void key_put(const struct futex_key *key)
+{
+	if (key->is_blob)
+		blob_unref((struct blob *)key->object);
+}
+
+static bool key_equal(const struct futex_key *left, const struct futex_key *right)
+{
+	return left->object == right->object && left->place == right->place;
+}
+
+static struct bucket *bucket_of(const struct futex_key *key)
+{
+	uint64_t hash = ((uint64_t)key->object + key->place / WORD_BYTES) * HASH_MULTIPLIER;
+
+	return &buckets[hash >> 32 & (BUCKETS - 1)];
+}
+
+/* ---- Waiting --------------------------------------------------------------------------------------------- */
+
+/* The bucket is locked. */
+static void remove_waiter(struct bucket *bucket, struct futex_waiter *waiter)
+{
+	TAILQ_REMOVE(&bucket->waiters, waiter, link);
+	waiter->bucket = NULL;
+}
+
+/* Takes the waiter out of the bucket it is in by now. Was it still in one, so that nobody has woken it? */
+static bool leave(struct futex_waiter *waiter)
+{
+	struct bucket *bucket;
+
+	while ((bucket = waiter->bucket) != NULL) {
+		spin_lock(&bucket->lock);
+		if (waiter->bucket == bucket) {
+			remove_waiter(bucket, waiter);
+			spin_unlock(&bucket->lock);
+			return true;
+		}
+		spin_unlock(&bucket->lock);
+	}
+	return false;
+}
+
+/*
+ * Enters the waiter if the word is what was expected, and begins to sleep. 0; -EAGAIN if it is not; -EFAULT if the page is not there: to be brought
+ * in.
+ */
+static int enter(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
+{
+	struct bucket *bucket = bucket_of(&waiter->key);
+	uint32_t value;
+	int error = 0;
+
+	spin_lock(&bucket->lock);
+	if (!user_word_read_now(address, &value))
+		error = -EFAULT;
+	else if (value != expected)
+		error = -EAGAIN;
+	if (!error) {
+		waiter->bucket = bucket;
+		TAILQ_INSERT_TAIL(&bucket->waiters, waiter, link);
+		thread_sleep_begin(SLEEP_INTERRUPTIBLE);
+	}
+	spin_unlock(&bucket->lock);
+	return error;
+}
+
+/* Makes the word's page readable. */
+static int bring_in(vaddr_t address)
+{
+	uint32_t value;
+
+	return copy_from_user(&value, address, sizeof(value));
+}
+
+static int enter_bringing_in(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
+{
+	int error;
+
+	while ((error = enter(waiter, address, expected)) == -EFAULT) {
+		error = bring_in(address);
+		if (error)
+			break;
+	}
+	return error;
+}
+
+/* Has nobody woken the waiter? */
+static bool still_waits(const struct futex_waiter *waiter)
+{
+	struct bucket *bucket;
+	bool same;
+
+	while ((bucket = waiter->bucket) != NULL) {
+		spin_lock(&bucket->lock);
+		same = waiter->bucket == bucket;
+		spin_unlock(&bucket->lock);
+		if (same)
+			return true;
+	}
+	return false;
+}
+
+/* Sleeps until the waiter is woken: 0; or -ETIMEDOUT, -EINTR. A thread may be woken by others than who meant the waiter. */
+static int sleep(struct futex_waiter *waiter, uint64_t deadline)
+{
+	int status = thread_sleep(deadline);
+
+	while (status == 0 && still_waits(waiter)) {
+		thread_sleep_begin(SLEEP_INTERRUPTIBLE);
+		if (still_waits(waiter))
+			status = thread_sleep(deadline);
+		else
+			thread_sleep_end();
+	}
+	return leave(waiter) ? status : 0;
+}
+
+/* One call's arguments. */
+struct futex_call {
+	struct task *task;
+	vaddr_t address, other; /* uaddr, uaddr2 */
+	bool private;
+	uint32_t value, value2, value3;
+	uint64_t deadline; /* nanoseconds since boot */
+};
+
+static int64_t futex_wait(const struct futex_call *call, uint32_t mask)
+{
+	struct futex_waiter waiter = {.thread = thread_current(), .mask = mask};
+	int error;
+
+	if (mask == 0)
+		return -EINVAL;
+	error = key_get(call->task, call->address, call->private, &waiter.key);
+	if (error)
+		return error;
+	error = enter_bringing_in(&waiter, call->address, call->value);
+	if (!error)
+		error = sleep(&waiter, call->deadline);
+	/* A requeue has changed the key, and taken its references with it. */
+	key_put(&waiter.key);
+	return error == -EINTR ? -ERESTARTSYS : error;
+}
+
+/* ---- Waking ----------------------------------------------------------------------------------------------- */
+
+/* Wakes a waiter: the last that is done with it is to say so, as it goes when it sees that. Its bucket is locked. */
+static void wake_waiter(struct bucket *bucket, struct futex_waiter *waiter)
+{
+	TAILQ_REMOVE(&bucket->waiters, waiter, link);
+	thread_wake(waiter->thread);
+	waiter->bucket = NULL;
+}
+
+/* Wakes up to `count` waiters for a key whose masks meet `mask`. How many. The bucket is locked. */
+static int wake_locked(struct bucket *bucket, const struct futex_key *key, uint32_t mask, unsigned count)
+{
+	struct futex_waiter *waiter, *next;
+	unsigned woken = 0;
+
+	TAILQ_FOREACH_SAFE(waiter, &bucket->waiters, link, next)
+	{
+		if (woken >= count)
+			break;
+		if (!key_equal(&waiter->key, key) || !(waiter->mask & mask))
+			continue;
+		wake_waiter(bucket, waiter);
+		woken++;
+	}
+	return (int)woken;
+}
+
+static int wake_key(const struct futex_key *key, uint32_t mask, unsigned count)
+{
+	struct bucket *bucket = bucket_of(key);
+	int woken;
+
+	spin_lock(&bucket->lock);
+	woken = wake_locked(bucket, key, mask, count);
+	spin_unlock(&bucket->lock);
+	return woken;
+}
+
+/* As Linux: at least one is woken, whatever the number says. */
+static unsigned wake_count(uint32_t value)
+{
+	return value == 0 || value > INT32_MAX ? 1 : value;
+}
+
+static int64_t futex_wake_call(const struct futex_call *call, uint32_t mask)
+{
+	struct futex_key key;
+	int result;
+
+	if (mask == 0)
+		return -EINVAL;
+	result = key_get(call->task, call->address, call->private, &key);
+	if (result)
+		return result;
+	result = wake_key(&key, mask, wake_count(call->value));
+	key_put(&key);
+	return result;
+}
+
+int futex_wake(struct task *task, vaddr_t address, unsigned count)
+{
+	const struct futex_call call = {.task = task, .address = address, .value = count};
+
+	return (int)futex_wake_call(&call, FUTEX_BITSET_MATCH_ANY);
+}
+
+/* ---- Two words -------------------------------------------------------------------------------------------------- */
+
+/* The buckets of two words, locked in the order of their addresses. */
+static void lock_both(struct bucket *left, struct bucket *right)
+{
+	spin_lock(left < right ? &left->lock : &right->lock);
+	if (left != right)
+		spin_lock(left < right ? &right->lock : &left->lock);
+}
+
+static void unlock_both(struct bucket *left, struct bucket *right)
+{
+	spin_unlock(&left->lock);
+	if (left != right)
+		spin_unlock(&right->lock);
+}
+
+static int keys_get(const struct futex_call *call, struct futex_key *key, struct futex_key *other)
+{
+	int error = key_get(call->task, call->address, call->private, key);
+
+	if (error)
+		return error;
+	error = key_get(call->task, call->other, call->private, other);
+	if (error)
+		key_put(key);
+	return error;
+}
+
+/* Lets up to `count` waiters for `key` wait for `other`. How many. Both buckets are locked. */
+static int requeue_locked(const struct futex_key *key, const struct futex_key *other, unsigned count)
+{
+	struct bucket *from = bucket_of(key), *to = bucket_of(other);
+	struct futex_waiter *waiter, *next;
+	unsigned moved = 0;
+
+	TAILQ_FOREACH_SAFE(waiter, &from->waiters, link, next)
+	{
+		if (moved >= count)
+			break;
+		if (!key_equal(&waiter->key, key))
+			continue;
+		/* Its reference to the old blob becomes the caller's. */
+		if (other->is_blob)
+			blob_ref((struct blob *)other->object);
+		TAILQ_REMOVE(&from->waiters, waiter, link);
+		waiter->key = *other;
+		waiter->bucket = to;
+		TAILQ_INSERT_TAIL(&to->waiters, waiter, link);
+		moved++;
+	}
+	return (int)moved;
+}
+
+/* With both buckets locked: is the first word what was expected? 0, -EAGAIN, or -EFAULT for a page that has to be brought in. */
+static int compare_locked(const struct futex_call *call)
+{
+	uint32_t value;
+
+	if (!user_word_read_now(call->address, &value))
+		return -EFAULT;
+	return value == call->value3 ? 0 : -EAGAIN;
+}
+
+static int64_t requeue_once(const struct futex_call *call, bool compare, const struct futex_key *key,
+			    const struct futex_key *other)
+{
+	struct bucket *from = bucket_of(key), *to = bucket_of(other);
+	int woken = 0, moved = 0, error;
+
+	lock_both(from, to);
+	error = compare ? compare_locked(call) : 0;
+	if (!error) {
+		woken = wake_locked(from, key, FUTEX_BITSET_MATCH_ANY, call->value);
+		if (!key_equal(key, other))
+			moved = requeue_locked(key, other, call->value2);
+	}
+	unlock_both(from, to);
+	for (int i = 0; i < moved; i++)
+		key_put(key);
+	return error ? error : woken + moved;
+}
+
+static int64_t futex_requeue(const struct futex_call *call, bool compare)
+{
+	struct futex_key key, other;
+	int64_t result;
+
+	if ((int32_t)call->value < 0 || (int32_t)call->value2 < 0)
+		return -EINVAL;
+	result = keys_get(call, &key, &other);
+	if (result)
+		return result;
+	while ((result = requeue_once(call, compare, &key, &other)) == -EFAULT) {
+		result = bring_in(call->address);
+		if (result)
+			break;
+	}
+	key_put(&other);
+	key_put(&key);
+	return result;
+}
+
+/* ---- FUTEX_WAKE_OP: value3 says what is done with the second word, and what it is compared with ------------- */
+
+#define OPERAND_BITS 12
+
+static int32_t signed_field(uint32_t from, unsigned shift)
+{
+	return (int32_t)(from << (32 - OPERAND_BITS - shift)) >> (32 - OPERAND_BITS);
+}
+
+/* What the second word becomes. -ENOSYS: no such operation. */
+static int operate(uint32_t encoded, uint32_t word, uint32_t *out)
+{
+	uint32_t operation = encoded >> 28, operand = (uint32_t)signed_field(encoded, OPERAND_BITS);
+
+	if (operation & FUTEX_OP_OPARG_SHIFT)
+		operand = 1u << (operand & 31);
+	switch (operation & ~(uint32_t)FUTEX_OP_OPARG_SHIFT) {
+	case FUTEX_OP_SET:
+		*out = operand;
+		return 0;
+	case FUTEX_OP_ADD:
+		*out = word + operand;
+		return 0;
+	case FUTEX_OP_OR:
+		*out = word | operand;
+		return 0;
+	case FUTEX_OP_ANDN:
+		*out = word & ~operand;
+		return 0;
+	case FUTEX_OP_XOR:
+		*out = word ^ operand;
+		return 0;
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* What the second word was, compared with what value3 says. 1, 0, or -ENOSYS. */
+static int compares(uint32_t encoded, uint32_t word)
+{
+	int32_t was = (int32_t)word, with = signed_field(encoded, 0);
+
+	switch (encoded >> 24 & 0xf) {
+	case FUTEX_OP_CMP_EQ:
+		return was == with;
+	case FUTEX_OP_CMP_NE:
+		return was != with;
+	case FUTEX_OP_CMP_LT:
+		return was < with;
+	case FUTEX_OP_CMP_GE:
+		return was >= with;
+	case FUTEX_OP_CMP_LE:
+		return was <= with;
+	case FUTEX_OP_CMP_GT:
+		return was > with;
+	default:
+		return -ENOSYS;
+	}
+}
+
+/* Does it, in one step. *was is the word before. -EFAULT: its page has to be brought in. No page faults. */
+static int change_word(const struct futex_call *call, uint32_t *was)
+{
+	uint32_t seen, next;
+	int error;
+
+	if (!user_word_read_now(call->other, &seen))
+		return -EFAULT;
+	do {
+		*was = seen;
+		error = operate(call->value3, *was, &next);
+		if (error)
+			return error;
+		if (!user_word_exchange_now(call->other, *was, next, &seen))
+			return -EFAULT;
+	} while (seen != *was);
+	return 0;
+}
+
+static int64_t wake_op_once(const struct futex_call *call, const struct futex_key *key,
+			    const struct futex_key *other)
+{
+	struct bucket *left = bucket_of(key), *right = bucket_of(other);
+	int64_t result;
+	uint32_t was;
+
+	lock_both(left, right);
+	result = change_word(call, &was);
+	if (result == 0)
+		result = compares(call->value3, was);
+	if (result >= 0) {
+		bool both = result == 1;
+
+		result = wake_locked(left, key, FUTEX_BITSET_MATCH_ANY, wake_count(call->value));
+		if (both)
+			result += wake_locked(right, other, FUTEX_BITSET_MATCH_ANY, wake_count(call->value2));
+	}
+	unlock_both(left, right);
+	return result;
+}
+
+static int64_t futex_wake_op(const struct futex_call *call)
+{
+	struct futex_key key, other;
+	int64_t result = keys_get(call, &key, &other);
+	uint32_t was;
+
+	if (result)
+		return result;
+	while ((result = wake_op_once(call, &key, &other)) == -EFAULT) {
+		result = user_word_exchange(call->other, 0, 0, &was);
+		if (result)
+			break;
+	}
+	key_put(&other);
+	key_put(&key);
+	return result;
+}
+
+/* ---- The call ---------------------------------------------------------------------------------------------------- */
+
+/* The deadline of a wait: `from` is a length of time for FUTEX_WAIT, else a time of one of two clocks. */
+static int get_deadline(vaddr_t from, int operation, bool realtime, uint64_t *out)
+{
+	struct timespec time;
+	int64_t when;
+
+	*out = TIME_NEVER;
+	if (!from)
+		return 0;
+	if (copy_from_user(&time, from, sizeof(time)) != 0)
+		return -EFAULT;
+	if (time.tv_sec < 0 || time.tv_nsec < 0 || time.tv_nsec >= NS_PER_SECOND)
+		return -EINVAL;
+	if (time.tv_sec >= INT64_MAX / NS_PER_SECOND / 2)
+		return 0;
+	when = time.tv_sec * NS_PER_SECOND + time.tv_nsec;
+	if (operation == FUTEX_WAIT)
+		when += (int64_t)time_nanoseconds();
+	else if (realtime)
+		when -= time_realtime_offset();
+	*out = when > 0 ? (uint64_t)when : 0;
+	return 0;
+}
+
+static int64_t dispatch(struct futex_call *call, int operation)
+{
+	switch (operation) {
+	case FUTEX_WAIT:
+		return futex_wait(call, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAIT_BITSET:
+		return futex_wait(call, call->value3);
+	case FUTEX_WAKE:
+		return futex_wake_call(call, FUTEX_BITSET_MATCH_ANY);
+	case FUTEX_WAKE_BITSET:
+		return futex_wake_call(call, call->value3);
+	case FUTEX_REQUEUE:
+		return futex_requeue(call, false);
+	case FUTEX_CMP_REQUEUE:
+		return futex_requeue(call, true);
+	case FUTEX_WAKE_OP:
+		return futex_wake_op(call);
+	default:
+		return -ENOSYS;
+	}
+}
+
+int64_t sys_futex(struct task *task, struct trapframe *frame)
+{
+	int flags = (int)frame->rsi, operation = flags & FUTEX_CMD_MASK;
+	bool waits = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
+	bool realtime = flags & FUTEX_CLOCK_REALTIME;
+	struct futex_call call = {
+		.task = task,
+		.address = frame->rdi,
+		.other = frame->r8,
+		.private = flags & FUTEX_PRIVATE_FLAG,
+		.value = (uint32_t)frame->rdx,
+		.value2 = (uint32_t)frame->r10,
+		.value3 = (uint32_t)frame->r9,
+	};
+	int error;
+
+	/* As Linux: the flag is only for operations that know it, FUTEX_WAIT not being one. */
+	if (realtime && operation != FUTEX_WAIT_BITSET)
+		return -ENOSYS;
+	error = waits ? get_deadline(frame->r10, operation, realtime, &call.deadline) : 0;
+	return error ? error : dispatch(&call, operation);
+}
+
+/* ---- Robust lists ------------------------------------------------------------------------------------------------- */
+
+int64_t sys_set_robust_list(struct task *task, struct trapframe *frame)
+{
+	if (frame->rsi != sizeof(struct robust_list_head))
+		return -EINVAL;
+	task->robust_list = frame->rdi;
+	return 0;
+}
+
+int64_t sys_get_robust_list(struct task *task, struct trapframe *frame)
+{
+	const uint64_t bytes = sizeof(struct robust_list_head);
+	struct task *other;
+	vaddr_t list = task->robust_list;
+
+	if (frame->rdi != 0) {
+		other = task_find((int)frame->rdi);
+		if (!other)
+			return -ESRCH;
+		list = other->robust_list;
+		task_unref(other);
+	}
+	if (copy_to_user(frame->rdx, &bytes, sizeof(bytes)) != 0 ||
+	    copy_to_user(frame->rsi, &list, sizeof(list)) != 0)
+		return -EFAULT;
+	return 0;
+}
+
+/* A lock that the task may hold: says that its owner died, and wakes one who waits for it. `pending`: it may have been about to take it. */
+static int let_go(struct task *task, vaddr_t word, bool pending)
+{
+	uint32_t value, was;
+	int error;
+
+	if (word % WORD_BYTES != 0)
+		return -EINVAL;
+	error = copy_from_user(&value, word, sizeof(value));
+	while (!error) {
+		if (pending && value == 0)
+			return futex_wake(task, word, 1);
+		if ((value & FUTEX_TID_MASK) != (uint32_t)task->tid)
+			return 0;
+		error = user_word_exchange(word, value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &was);
+		if (!error && was == value)
+			return value & FUTEX_WAITERS ? futex_wake(task, word, 1) : 0;
+		value = was;
+	}
+	return error;
+}
+
+/* The list is the program's: whatever is in it, it ends somewhere. The lowest bit of a pointer marks a lock of another kind, which there is none of here. */
+void robust_list_end(struct task *task)
+{
+	struct robust_list_head head;
+	vaddr_t at, pending, list = task->robust_list;
+	const vaddr_t kind = 1;
+
+	task->robust_list = 0;
+	if (!list || copy_from_user(&head, list, sizeof(head)) != 0)
+		return;
+	pending = (vaddr_t)head.list_op_pending & ~kind;
+	at = (vaddr_t)head.list.next & ~kind;
+	for (unsigned i = 0; i < ROBUST_MOST && at != list; i++) {
+		vaddr_t next;
+		bool more = copy_from_user(&next, at, sizeof(next)) == 0;
+
+		if (at != pending && let_go(task, at + (uint64_t)head.futex_offset, false) < 0)
+			break;
+		if (!more)
+			break;
+		at = next & ~kind;
+	}
+	if (pending)
+		let_go(task, pending + (uint64_t)head.futex_offset, true);
+}

@@ -1,0 +1,53 @@
+/*
+ * What the files about processes share among themselves: process.c, groups.c, fork.c, execve.c, exit.c, waitpid.c.
+ */
+#ifndef PROC_PROCESS_INTERNAL_H
+#define PROC_PROCESS_INTERNAL_H
+
+#include <kern/fs.h>
+#include <kern/proc.h>
+
+#include "syscall.h"
+
+/* A number is free again, unless a process, task, group or session still has it. The table is locked. */
+void number_put_locked(int number);
+
+/* The only task left of its process takes the process's number, in exec. The table is locked. */
+void task_take_pid_locked(struct task *task);
+
+/* Waits until all processes and tasks, their stacks and structures are gone. */
+void process_wait_all_freed(void);
+
+void groups_init(void);
+
+/* What one task has used. */
+struct usage_counts task_usage(struct task *task);
+
+/* A task's first steps in the kernel (fork.c): entry of its thread. */
+void task_begin(void *argument);
+
+/* The process of the current task does not use its parent's memory any more: wakes a vfork (exit.c). */
+void process_end_borrowing(struct process *process);
+
+/* What a signal tells the parent of a child that has changed (CLD_...; `status` as waitid has it). The table is locked. */
+void tell_parent_locked(struct process *child, int signo, int code, int status);
+
+/* Zeroes what set_tid_address said, if others share the memory, and wakes who waits for that (exit.c). */
+void task_clear_tid(struct task *task);
+
+/* The locks of the task's robust list say that their owner died (futex.c). */
+void robust_list_end(struct task *task);
+
+#define NS_PER_CLOCK_TICK 10000000u /* times(2)'s: 100 a second */
+
+/* Ends all other processes; the current one is the first, and the machine is about to be turned off (exit.c). */
+void end_all_others(struct process *first);
+
+/* Does the system end? Then nothing is made any more, and what ends leaves nothing. The table is locked. */
+bool system_ending_locked(void);
+
+/* Files and paths of a new task: its parent's own (CLONE_FILES, CLONE_FS), or copies. 0 or -ENOMEM. They go with task_drop_files. */
+int task_inherit_files(struct task *task, struct task *parent, bool share_files, bool share_context);
+void task_drop_files(struct task *task);
+
+#endif

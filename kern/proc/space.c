@@ -1,0 +1,90 @@
+/*
+ * User spaces: their lives, and what a fork makes of one. What a program's memory looks like is exec.c's business.
+ */
+#include <asm/errno.h>
+#include <kern/proc.h>
+#include <vm/pmap.h>
+#include <vm/slab.h>
+
+static struct slab_cache space_cache; /* set up by user_spaces_init */
+
+void user_spaces_init(void)
+{
+	slab_cache_init(&space_cache, "user space", sizeof(struct user_space));
+}
+
+struct user_space *user_space_of(struct map *root)
+{
+	struct user_space *space = slab_alloc(&space_cache);
+
+	if (!space) {
+		map_unref(root);
+		return NULL;
+	}
+	*space = (struct user_space){.refs = 1, .root = root};
+	mutex_init(&space->lock, RANK_SPACE, "user space");
+	return space;
+}
+
+void user_space_ref(struct user_space *space)
+{
+	space->refs++;
+}
+
+void user_space_unref(struct user_space *space)
+{
+	if (--space->refs > 0)
+		return;
+	map_unref(space->root);
+	slab_free(&space_cache, space);
+}
+
+/* The layout's figures, with the clone's arenas, which are where the original's are. The original is locked. */
+static void copy_layout(struct user_space *to, const struct user_space *from)
+{
+	to->arena = map_arena_at(to->root, map_start(from->arena));
+	ASSERT(to->arena);
+	for (size_t i = 0; i < ADDED_ARENAS && from->added[i]; i++) {
+		to->added[i] = map_arena_at(to->root, map_start(from->added[i]));
+		ASSERT(to->added[i]);
+	}
+	to->heap_start = from->heap_start;
+	to->heap_end = from->heap_end;
+	to->mmap_low = from->mmap_low;
+	to->mmap_high = from->mmap_high;
+	to->barriers = from->barriers;
+	to->entry = from->entry;
+	to->stack = from->stack;
+	to->arguments = from->arguments;
+	to->environment = from->environment;
+	to->strings_end = from->strings_end;
+}
+
+int user_space_clone(struct user_space *space, const char *name, struct user_space **out)
+{
+	struct user_space *clone = NULL;
+	struct map *root;
+	int error;
+
+	mutex_lock(&space->lock);
+	error = map_clone(space->root, name, &root);
+	if (!error) {
+		clone = user_space_of(root);
+		if (clone)
+			copy_layout(clone, space);
+	}
+	mutex_unlock(&space->lock);
+	*out = clone;
+	return clone ? 0 : -ENOMEM;
+}
+
+uint64_t user_space_most_pages(struct user_space *space)
+{
+	uint64_t now = pmap_stats(map_pmap(space->root)).resident_pages;
+	uint64_t most = space->most_pages;
+
+	if (now <= most)
+		return most;
+	space->most_pages = now;
+	return now;
+}

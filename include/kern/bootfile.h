@@ -33,10 +33,36 @@ int bootfile_find(const char *path, struct bootfile *out);
 /* The contents where the kernel always sees them; nobody writes there. */
 const char *bootfile_data(const struct bootfile *file);
 
+struct lent;
+
 /*
- * Makes a blob of the file's contents, zero after its end: whole aligned pages are lent, others are
- * copied when they are first used. -EINVAL for an empty file, which has no blob; -ENOMEM.
+ * Makes a blob of `size_bytes`, a multiple of the page size and enough for the file's contents, with them at its beginning and zero after them: whole aligned
+ * pages are lent, others are copied when they are first used. *lent, if not NULL, is what lends, for as long as there is the blob. -EINVAL for an
+ * empty file, which has no blob; -ENOMEM.
  */
-int bootfile_blob(const struct bootfile *file, struct blob **out);
+int bootfile_blob(const struct bootfile *file, uint64_t size_bytes, struct blob **out, struct lent **lent);
+
+/* From now on no more than `bytes` are lent; pages beyond must not be in the blob (blob_set_extent). And how much it is. */
+void bootfile_cut(struct lent *lent, uint64_t bytes);
+uint64_t bootfile_lent_bytes(const struct lent *lent);
+
+/* What an archive says of one of its members, besides the contents. */
+struct bootfile_member {
+	struct bootfile
+		file; /* file.bytes is 0 for what is no regular file; a symbolic link's target is its contents */
+	uint32_t mode; /* type and permissions, as st_mode */
+	uint32_t uid, gid;
+	uint32_t mtime; /* seconds since 1970 */
+	uint32_t
+		links; /* more than 1: those with the same `inode` are one file, the last of which has the contents */
+	uint64_t inode; /* with the archive's number: unique */
+	uint32_t rdev_major, rdev_minor;
+};
+
+/*
+ * Visits all that the loader brought: the members of archives in their order, and modules that are one file by themselves (mode 0755). Stops at the first
+ * nonzero, which it returns.
+ */
+int bootfile_walk(int (*visit)(const struct bootfile_member *member, void *context), void *context);
 
 #endif

@@ -31,10 +31,21 @@ struct io {
 	uint64_t used;  /* bytes of the first part that are done */
 	char *kernel;   /* kernel memory that is left */
 	uint64_t left;  /* bytes left in all */
+	uint64_t limit; /* no file may become longer by it: RLIMIT_FSIZE */
 	bool writing;   /* from the program to the file */
 };
 
 void io_init_kernel(struct io *io, void *memory, uint64_t bytes, bool writing);
+
+/* As Linux: a buffer that no program can have is an error however little of it would be used. Not one that only is not mapped. */
+bool io_may_be_buffer(vaddr_t start, uint64_t bytes);
+
+/*
+ * User memory: `parts` stays the caller's. -EFAULT where no program can have such buffers, -EINVAL where their lengths make no sense. Of more than
+ * IO_MAX_BYTES only so many are moved, as Linux does.
+ */
+#define IO_MAX_BYTES 0x7ffff000ul
+int io_init_user(struct io *io, const struct iovec *parts, size_t count, bool writing);
 
 /*
  * Move bytes between kernel memory and the io, and it on. They take page faults: no spinlocks held. How many bytes were moved: fewer than `bytes` (at most
@@ -42,6 +53,13 @@ void io_init_kernel(struct io *io, void *memory, uint64_t bytes, bool writing);
  */
 int64_t io_put(struct io *io, const void *from, uint64_t bytes); /* for reads: to the program */
 int64_t io_get(struct io *io, void *to, uint64_t bytes);         /* for writes: from the program */
+void io_skip(struct io *io, uint64_t bytes); /* as if they had been moved; at most io->left */
+
+/*
+ * Moves up to `bytes` between a blob, from `offset` on, and the io: from page to page without a copy in between. How many, or an error if none:
+ * -EFAULT, -ENOMEM, -EIO, -ENXIO (beyond the blob's extent). No spinlocks held.
+ */
+int64_t io_move_blob(struct io *io, struct blob *blob, uint64_t offset, uint64_t bytes);
 
 /* ---- Open files -------------------------------------------------------------------------------------- */
 
@@ -82,6 +100,9 @@ struct file_ops {
 				   unsigned type, uint64_t next_position),
 		       void *context);
 
+	/* fcntl's commands that are not for all files (F_SETPIPE_SZ). NULL: -EINVAL. */
+	int64_t (*control)(struct file *file, struct task *task, int command, uint64_t argument);
+
 	int (*flush)(struct file *file,
 		     struct process *process); /* a descriptor of it is closed; NULL: nothing to do */
 	void (*release)(struct file *file);    /* the last reference is gone */
@@ -113,6 +134,17 @@ void file_unref(struct file *file);
 int64_t file_read_at(struct file *file, void *to, uint64_t bytes, uint64_t position);
 int64_t file_write_at(struct file *file, const void *from, uint64_t bytes, uint64_t position);
 
+/* Moves bytes where the descriptor's position is, or at *position if that is not NULL. As read(2), write(2), pread(2), pwrite(2). */
+int64_t file_read(struct file *file, struct io *io, uint64_t *position);
+int64_t file_write(struct file *file, struct io *io, uint64_t *position);
+
+/* lseek(2), ioctl(2), fcntl(2) for what is not about descriptors, ftruncate(2), fallocate(2). */
+int64_t file_seek(struct file *file, int64_t offset, int whence);
+int64_t file_ioctl(struct file *file, struct task *task, int descriptor, unsigned request, uint64_t argument);
+int64_t file_control(struct file *file, struct task *task, int command, uint64_t argument);
+int file_truncate(struct file *file, struct task *task, uint64_t bytes);
+int file_allocate(struct file *file, struct task *task, unsigned mode, int64_t from, int64_t bytes);
+
 /* ---- Polling (kern/fs/poll.c) ------------------------------------------------------------------------ */
 
 /* Enters whoever polls into a queue; `table` may be NULL. */
@@ -133,11 +165,32 @@ void file_table_ref(struct file_table *table);
 void file_table_unref(struct file_table *table, struct process *process); /* the last one closes them all */
 void file_table_close_on_exec(struct file_table *table, struct process *process);
 
-/* The open file of a descriptor, with a reference; NULL: -EBADF. */
+/* The open file of a descriptor, with a reference; NULL: -EBADF, which it also is if it was opened with O_PATH; unless _any. */
 struct file *descriptor_get(struct task *task, int descriptor);
+struct file *descriptor_get_any(struct task *task, int descriptor);
 
 /* The lowest free descriptor from `lowest` on becomes `file`'s, which takes over the reference on success. -EMFILE, -ENOMEM. `flags`: O_CLOEXEC. */
 int descriptor_install(struct task *task, struct file *file, int lowest, unsigned flags);
+
+/*
+ * The same in two steps, for who must not fail after opening: a descriptor that is nobody's yet (-EMFILE, -ENOMEM), and then either its file,
+ * whose reference is taken over, or its return.
+ */
+int descriptor_reserve(struct task *task, int lowest);
+void descriptor_fill(struct task *task, int descriptor, struct file *file, unsigned flags);
+void descriptor_cancel(struct task *task, int descriptor);
+
+/* close(2): -EBADF. */
+int descriptor_close(struct task *task, int descriptor);
+/* Makes `descriptor` the file's, whatever it was before: dup3(2). Takes over the reference on success. -EBADF, -EBUSY, -ENOMEM. */
+int descriptor_replace(struct task *task, int descriptor, struct file *file, unsigned flags);
+/* FD_CLOEXEC of an open descriptor; -EBADF. `set`: -1 asks only. */
+int descriptor_flags(struct task *task, int descriptor, int set);
+/* The first descriptor from `from` on that is open, with its file (a reference); -1: none. For listings, and for closing ranges. */
+int descriptor_next(struct file_table *table, int from, struct file **out);
+
+/* The process has its table for itself from now on (unshare(2), CLOSE_RANGE_UNSHARE). -ENOMEM. */
+int files_unshare(struct task *task);
 
 /* ---- Names (kern/fs/path.c) ---------------------------------------------------------------------------- */
 
@@ -160,16 +213,19 @@ int fs_open_exec(struct task *task, int directory, const char *path, unsigned fl
 /* The file's contents as a blob (a reference), and its length in bytes. -EACCES: not a regular file. */
 int file_contents(struct file *file, struct blob **blob, uint64_t *bytes);
 
-/* The absolute path of an open file, for /proc and listings; "name (deleted)", or "pipe:[INO]". Its length; cut at `bytes`. */
+/* The absolute path of an open file, for /proc and listings; "name (deleted)", or "pipe:[INO]". Its length; cut at `bytes`. Takes names_lock. */
 size_t file_path(struct file *file, char *to, size_t bytes);
 
-/* The label of mappings of the file (<vm/vm.h>): a reference. */
+/* A label for a mapping of the file (<vm/vm.h>): a reference. NULL: no memory. */
 struct map_label *file_label(struct file *file);
 
 /* ---- Start ----------------------------------------------------------------------------------------------- */
 
 /* Makes the root file system out of the boot archive, and what is mounted in it. Once, in a thread. */
 void fs_init(void);
+
+/* Frees all of it again, when no process is left: what is not free then has leaked. */
+void fs_end(void);
 
 /* The descriptors 0 to 2 of the first process: the serial ports that the command line says. */
 int fs_open_standard(struct task *task);

@@ -95,6 +95,11 @@ int copy_from_user(void *to, vaddr_t from, size_t bytes);
 int copy_to_user(vaddr_t to, const void *from, size_t bytes);
 /* Copies a string with its terminator. Its length, or -EFAULT, or -ENAMETOOLONG if it does not end within `bytes`. */
 long copy_string_from_user(char *to, vaddr_t from, size_t bytes);
+/*
+ * Copies between user and kernel memory, taking no page fault, so that spinlocks may be held. False: not all of the user's memory is present with
+ * the rights for it, and any of the bytes may have been copied.
+ */
+bool copy_user_present(vaddr_t to, vaddr_t from, size_t bytes);
 
 /*
  * Words of 32 bits in user memory, at aligned addresses. *was is what was there; where that is `expected`, the word becomes

@@ -168,8 +168,6 @@ void user_space_unref(struct user_space *space);
 #define FIRST_PID          1
 #define PID_LIMIT          32768 /* numbers of tasks, processes, groups and sessions are below it */
 
-#define STANDARD_DESCRIPTORS 3
-
 /*
  * One spinlock of rank RANK_PROCESS for the table and the tree of processes: numbers, parents and children, groups and
  * sessions, lists of tasks, and what wait(2) sees. It is held for short: nothing is allocated or freed, and nobody waits.
@@ -267,7 +265,6 @@ struct process {
 	uint64_t start_time;                  /* (-) nanoseconds since boot */
 	struct rlimit64 limits[RLIM_NLIMITS]; /* (p) to change */
 	struct refused_access refused;        /* (t) the one that ended it */
-	bool open[STANDARD_DESCRIPTORS];      /* (t) descriptors that are not closed */
 };
 
 /* The task that runs on this CPU, in a trap or call from ring 3. Read once, at the trap's or call's entry. */
@@ -356,7 +353,7 @@ struct executable {
 };
 
 /* Opens the file at `path`. -ENOENT, -EACCES, -ENOEXEC: it is empty; -ENOMEM. */
-int executable_open(struct executable *executable, const char *path);
+int executable_open(struct executable *executable, struct task *task, const char *path);
 void executable_close(struct executable *executable);
 
 /* Makes the first session and group. -ENOMEM. */
@@ -423,13 +420,5 @@ void monitor_stop(struct process *process, enum monitor_event event, int status)
 
 /* Fills `to` from the CPU's generator, or, where it has none, from its time stamps: not for secrets then. */
 void random_bytes(void *to, size_t bytes);
-
-/*
- * ---- Program input and output (kern/proc/sys_io.c)
- * ------------------------------------------------------
- */
-
-/* Reads from the command line which serial ports carry the descriptors 0 to 2; once. */
-void program_io_init(void);
 
 #endif

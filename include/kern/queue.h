@@ -5,6 +5,8 @@
 #ifndef KERN_QUEUE_H
 #define KERN_QUEUE_H
 
+/* First: after what follows, which brings glibc's <features.h>, it would leave the S_... to glibc's headers. */
+#include <linux/stat.h>
 #include <stddef.h>
 
 #ifndef __unused

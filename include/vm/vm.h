@@ -172,6 +172,13 @@ int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t byte
 int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes);
 
 /*
+ * Lets `move` read or write bytes of a blob where they are: [offset, offset + bytes), within one page. It is called at most once, with a spinlock held: it may not sleep
+ * or fault; and returns how many bytes it moved, which comes in *moved. It may have written any of those that it did not count, which are lost. Errors as blob_read and blob_write; then it was not called.
+ */
+int blob_in_place(struct blob *blob, uint64_t offset, size_t bytes, bool write,
+		  size_t (*move)(void *context, void *data, size_t bytes), void *context, size_t *moved);
+
+/*
  * Copies bytes from one blob to another, or within one. Errors as blob_read and blob_write; -EINVAL also when the ranges
  * overlap in one blob.
  */

@@ -5,6 +5,7 @@
  * Before: boot/boot.asm. After: kern/proc/first.c.
  */
 #include <kern/boot.h>
+#include <kern/bootfile.h>
 #include <kern/cpu.h>
 #include <kern/kern.h>
 #include <kern/sched.h>
@@ -25,6 +26,7 @@ static void main_of_thread(void *argument)
 
 	(void)argument;
 	serial_start_interrupts();
+	bootfile_init();
 	if (tests)
 		power_off(tests_run(tests) ? 1 : 0);
 	process_start_first();

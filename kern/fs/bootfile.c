@@ -36,7 +36,7 @@ _Static_assert(sizeof(struct cpio_header) == 110, "the header as cpio(5) has it"
 /* One member of an archive, as offsets in its module. */
 struct member {
 	const char *name;
-	uint32_t mode;
+	uint32_t inode, mode, uid, gid, links, mtime, major, minor;
 	uint64_t data, bytes;
 	uint64_t next; /* where the next header is */
 };
@@ -52,11 +52,11 @@ struct module_view {
 
 static struct module_view views[BOOT_MAX_MODULES];
 
-/* Set once, before the first file's blob. */
-struct file_pager {
-	struct pager pager;
-	paddr_t start;
-	uint64_t bytes;
+/* Locks: (-) set once; (a) atomic. */
+struct lent {
+	struct pager pager;     /* (-) */
+	paddr_t start;          /* (-) */
+	_Atomic uint64_t bytes; /* (a) what is lent of the file: only ever less */
 };
 
 static struct slab_cache pager_cache;
@@ -91,6 +91,15 @@ static uint64_t cpio_align(uint64_t offset)
 	return (offset + CPIO_ALIGN - 1) & ~(uint64_t)(CPIO_ALIGN - 1);
 }
 
+/* Attributes. False: a field is no number. */
+static bool parse_header(const struct cpio_header *header, struct member *out)
+{
+	return parse_hex(header->inode, &out->inode) && parse_hex(header->mode, &out->mode) &&
+	       parse_hex(header->uid, &out->uid) && parse_hex(header->gid, &out->gid) &&
+	       parse_hex(header->links, &out->links) && parse_hex(header->mtime, &out->mtime) &&
+	       parse_hex(header->special_major, &out->major) && parse_hex(header->special_minor, &out->minor);
+}
+
 /*
  * Reads the member whose header is at `offset` of an archive of `bytes`; `damage` says what is wrong
  * with it.
@@ -108,7 +117,7 @@ static enum walk read_member(const char *archive, uint64_t bytes, uint64_t offse
 	if (memcmp(header->magic, CPIO_MAGIC, CPIO_MAGIC_BYTES) != 0)
 		return WALK_DAMAGED;
 	*damage = "a header field is not a hexadecimal number";
-	if (!parse_hex(header->mode, &out->mode) || !parse_hex(header->name_bytes, &name_bytes) ||
+	if (!parse_header(header, out) || !parse_hex(header->name_bytes, &name_bytes) ||
 	    !parse_hex(header->file_bytes, &file_bytes))
 		return WALK_DAMAGED;
 	*damage = "a name runs past the end";
@@ -163,7 +172,7 @@ static void name_module(size_t module)
 
 void bootfile_init(void)
 {
-	slab_cache_init(&pager_cache, "boot file", sizeof(struct file_pager));
+	slab_cache_init(&pager_cache, "boot file", sizeof(struct lent));
 	for (size_t i = 0; i < bootinfo.module_count; i++) {
 		const struct boot_module *module = &bootinfo.modules[i];
 		uint64_t bytes = module->end > module->start ? module->end - module->start : 0;
@@ -242,15 +251,12 @@ const char *bootfile_data(const struct bootfile *file)
 }
 
 /* Lends the frame that holds the page, or, where other data share the frame, copies the file's part of it. */
-static int file_get_page(const struct file_pager *file, pgoff_t index, struct page **out)
+static int get_page(const struct lent *file, pgoff_t index, struct page **out)
 {
-	uint64_t offset = pages_to_bytes(index);
-	uint64_t bytes;
+	uint64_t offset = pages_to_bytes(index), lent = file->bytes;
+	uint64_t bytes = offset < lent ? lent - offset : 0;
 	struct page *page;
 
-	if (offset >= file->bytes)
-		return -EIO;
-	bytes = file->bytes - offset;
 	if (page_aligned(file->start) && bytes >= PAGE_SIZE) {
 		page = page_from_paddr(file->start + offset);
 		page_ref(page);
@@ -262,18 +268,18 @@ static int file_get_page(const struct file_pager *file, pgoff_t index, struct pa
 		return -ENOMEM;
 	if (bytes > PAGE_SIZE)
 		bytes = PAGE_SIZE;
-	memcpy(page_data(page), env_phys_to_virt(file->start + offset), bytes);
+	if (bytes > 0) /* else it was cut meanwhile */
+		memcpy(page_data(page), env_phys_to_virt(file->start + offset), bytes);
 	memset((char *)page_data(page) + bytes, 0, PAGE_SIZE - bytes);
 	*out = page;
 	return 0;
 }
 
 /* All that is asked for: it is in memory already. */
-static int file_get_pages(struct pager *pager, const struct page_wanted *wanted, unsigned count,
-			  struct page **out)
+static int get_pages(struct pager *pager, const struct page_wanted *wanted, unsigned count, struct page **out)
 {
 	for (unsigned i = 0; i < count; i++) {
-		int error = file_get_page((struct file_pager *)pager, wanted[i].index, &out[i]);
+		int error = get_page((struct lent *)pager, wanted[i].index, &out[i]);
 
 		if (error)
 			return i > 0 ? (int)i : error;
@@ -281,23 +287,40 @@ static int file_get_pages(struct pager *pager, const struct page_wanted *wanted,
 	return (int)count;
 }
 
-static void file_destroy(struct pager *pager)
+static bool has_page(struct pager *pager, pgoff_t index)
+{
+	return pages_to_bytes(index) < ((struct lent *)pager)->bytes;
+}
+
+static void destroy(struct pager *pager)
 {
 	slab_free(&pager_cache, pager);
 }
 
 static const struct pager_ops file_pager_ops = {
 	.name = "boot module",
-	.get_pages = file_get_pages,
-	.destroy = file_destroy,
+	.get_pages = get_pages,
+	.has_page = has_page,
+	.destroy = destroy,
 };
 
-int bootfile_blob(const struct bootfile *file, struct blob **out)
+void bootfile_cut(struct lent *lent, uint64_t bytes)
 {
-	struct file_pager *pager;
+	if (bytes < lent->bytes)
+		lent->bytes = bytes;
+}
+
+uint64_t bootfile_lent_bytes(const struct lent *lent)
+{
+	return lent->bytes;
+}
+
+int bootfile_blob(const struct bootfile *file, uint64_t size_bytes, struct blob **out, struct lent **lent)
+{
+	struct lent *pager;
 	int error;
 
-	if (file->bytes == 0)
+	if (file->bytes == 0 || size_bytes < file->bytes)
 		return -EINVAL;
 	pager = slab_alloc(&pager_cache);
 	if (!pager)
@@ -306,8 +329,66 @@ int bootfile_blob(const struct bootfile *file, struct blob **out)
 	pager->pager.refs = 1;
 	pager->start = file->start;
 	pager->bytes = file->bytes;
-	error = blob_create_paged(page_round_up(file->bytes), &pager->pager, out);
+	error = blob_create_paged(size_bytes, &pager->pager, out);
 	if (error)
 		slab_free(&pager_cache, pager);
+	else if (lent)
+		*lent = pager;
 	return error;
+}
+
+/* ---- All of it --------------------------------------------------------------------------------- */
+
+#define ALONE_MODE (S_IFREG | 0755) /* of a module that is one file */
+
+static int visit_archive(size_t module, int (*visit)(const struct bootfile_member *member, void *context),
+			 void *context)
+{
+	uint64_t offset = 0, start = bootinfo.modules[module].start;
+	uint64_t bytes = bootinfo.modules[module].end - start;
+	struct member member;
+	const char *damage;
+	int status = 0;
+
+	while (status == 0 && offset < views[module].bytes &&
+	       read_member(module_data(module), bytes, offset, &member, &damage) == WALK_MEMBER) {
+		const struct bootfile_member said = {
+			.file = {.path = skip_root(member.name),
+				 .start = start + member.data,
+				 .bytes = member.bytes},
+			.mode = member.mode,
+			.uid = member.uid,
+			.gid = member.gid,
+			.mtime = member.mtime,
+			.links = member.links,
+			.inode = (uint64_t)(module + 1) << 32 | member.inode,
+			.rdev_major = member.major,
+			.rdev_minor = member.minor,
+		};
+
+		status = visit(&said, context);
+		offset = member.next;
+	}
+	return status;
+}
+
+int bootfile_walk(int (*visit)(const struct bootfile_member *member, void *context), void *context)
+{
+	int status = 0;
+
+	for (size_t i = 0; status == 0 && i < bootinfo.module_count; i++) {
+		const struct bootfile_member alone = {
+			.file = {.path = skip_root(views[i].name),
+				 .start = bootinfo.modules[i].start,
+				 .bytes = views[i].bytes},
+			.mode = ALONE_MODE,
+			.links = 1,
+		};
+
+		if (views[i].archive)
+			status = visit_archive(i, visit, context);
+		else if (views[i].name[0] != '\0')
+			status = visit(&alone, context);
+	}
+	return status;
 }

@@ -6,7 +6,7 @@
  * new memory looks like is exec.c's business, where its strings come from strings.c's.
  */
 #include <asm/errno.h>
-#include <kern/bootfile.h>
+#include <kern/fs.h>
 #include <linux/binfmts.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
@@ -32,18 +32,22 @@ enum { ARGUMENTS, ENVIRONMENT };
 
 /* ---- Files ------------------------------------------------------------------------------------------------ */
 
-int executable_open(struct executable *executable, const char *path)
+int executable_open(struct executable *executable, struct task *task, const char *path)
 {
-	struct bootfile file;
-	int error = bootfile_find(path, &file);
+	struct file *file;
+	int error = fs_open_exec(task, AT_FDCWD, path, 0, &file);
 
 	*executable = (struct executable){.blob = NULL};
 	if (error)
 		return error;
-	if (file.bytes == 0)
-		return -ENOEXEC;
-	executable->bytes = file.bytes;
-	return bootfile_blob(&file, &executable->blob);
+	error = file_contents(file, &executable->blob, &executable->bytes);
+	file_unref(file);
+	if (!error && executable->bytes == 0) {
+		blob_unref(executable->blob);
+		executable->blob = NULL;
+		error = -ENOEXEC;
+	}
+	return error;
 }
 
 void executable_close(struct executable *executable)
@@ -134,7 +138,7 @@ static int open_interpreter(struct exec *exec, char line[SCRIPT_BYTES + 1], cons
 	executable_close(&exec->executable);
 	/* It is the first of the strings that come before the arguments. */
 	*path = page_data(exec->script);
-	return executable_open(&exec->executable, *path);
+	return executable_open(&exec->executable, exec->task, *path);
 }
 
 /* Reads the file's beginning. Is it a script? 1, 0, or an error. */
@@ -153,7 +157,7 @@ static int load(struct exec *exec)
 	char line[SCRIPT_BYTES + 1];
 	const char *path = exec->path;
 	struct reason reason;
-	int error = executable_open(&exec->executable, path);
+	int error = executable_open(&exec->executable, exec->task, path);
 
 	for (unsigned scripts = 0; !error; scripts++) {
 		int script = is_script(&exec->executable, line);

@@ -6,9 +6,13 @@
 #include <asm/errno.h>
 #include <kern/boot.h>
 #include <kern/bootfile.h>
+#include <kern/fs.h>
 #include <kern/phoenix_abi.h>
 
 #include "process_internal.h"
+
+#define OPEN_FILES      1024 /* RLIMIT_NOFILE, as Linux has it at first */
+#define OPEN_FILES_MOST 4096
 
 #define ARGUMENTS_FOLLOW "--" /* the word of the command line after which all is the program's */
 
@@ -90,6 +94,7 @@ static void set_limits(struct process *process)
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		process->limits[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
 	process->limits[RLIMIT_STACK].rlim_cur = STACK_BYTES;
+	process->limits[RLIMIT_NOFILE] = (struct rlimit64){OPEN_FILES, OPEN_FILES_MOST};
 }
 
 /* Puts the process and its task into the table, with a group and a session of their own. */
@@ -106,6 +111,16 @@ static int enter(struct process *process, struct task *task)
 	return groups_begin(process);
 }
 
+/* Its directories and descriptors. */
+static int give_files(struct task *task)
+{
+	int error = file_table_create(&task->files);
+
+	if (!error)
+		error = fs_context_create(&task->context);
+	return error ? error : fs_open_standard(task);
+}
+
 /* The process, with all that it needs to run. 0 or -ENOMEM. */
 static int make(struct user_space *space, const char *path, struct task **out)
 {
@@ -116,14 +131,14 @@ static int make(struct user_space *space, const char *path, struct task **out)
 	if (!process)
 		return -ENOMEM;
 	process->space = space;
-	for (int i = 0; i < STANDARD_DESCRIPTORS; i++)
-		process->open[i] = true;
 	set_limits(process);
 	task = task_create(process);
 	process_unref(process);
 	if (!task)
 		return -ENOMEM;
-	error = signal_process_begin(process, NULL, false);
+	error = give_files(task);
+	if (!error)
+		error = signal_process_begin(process, NULL, false);
 	if (!error)
 		error = enter(process, task);
 	if (error)
@@ -156,7 +171,7 @@ static int await_end(struct process *process)
 static int load(const struct program_start *start, struct user_space **space, struct reason *reason)
 {
 	struct executable executable;
-	int error = executable_open(&executable, start->path);
+	int error = executable_open(&executable, NULL, start->path);
 
 	reason->text[0] = '\0';
 	if (!error)
@@ -180,8 +195,10 @@ static int run(const struct program_start *start, int *status, struct reason *re
 	const struct usage before = usage_now();
 	struct user_space *space;
 	struct task *task;
-	int error = load(start, &space, reason);
+	int error;
 
+	fs_init();
+	error = load(start, &space, reason);
 	if (error)
 		return error;
 	error = make(space, start->path, &task);
@@ -191,6 +208,7 @@ static int run(const struct program_start *start, int *status, struct reason *re
 	}
 	thread_run(&task->thread);
 	*status = status_of_wait(await_end(task->process));
+	fs_end();
 	usage_check(&before);
 	return 0;
 }
@@ -207,8 +225,6 @@ void process_start_first(void)
 	user_spaces_init();
 	process_init();
 	futex_init();
-	bootfile_init();
-	program_io_init();
 	monitor_init();
 	if (!path || path[0] == '\0') {
 		env_log("phoenix: no program: give init=PATH on the command line");

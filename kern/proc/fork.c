@@ -126,7 +126,6 @@ static int fill_process(struct process *process, struct task *parent, const stru
 	memcpy(process->limits, of->limits, sizeof(process->limits));
 	memcpy(process->name, parent->name, sizeof(process->name));
 	spin_unlock(&process_lock);
-	memcpy(process->open, of->open, sizeof(process->open));
 	process->exit_signal = request->exit_signal;
 	error = inherit_space(process, of, request);
 	if (error)

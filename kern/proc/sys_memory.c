@@ -6,6 +6,7 @@
  * which costs nothing, so that mremap has room to grow it.
  */
 #include <asm/errno.h>
+#include <kern/fs.h>
 #include <linux/mman.h>
 #include <vm/layout.h>
 
@@ -104,14 +105,22 @@ static int map_anywhere(struct user_space *space, struct request *request, vaddr
 	return arenas_try(space, pages_to_bytes(request->pages), true, map_in_arena, request);
 }
 
-static int check_mmap(const struct process *process, const struct trapframe *frame)
+static bool is_open(struct task *task, int descriptor)
+{
+	struct file *file = descriptor_get(task, descriptor);
+
+	if (file)
+		file_unref(file);
+	return file != NULL;
+}
+
+static int check_mmap(struct task *task, const struct trapframe *frame)
 {
 	uint64_t prot = frame->rdx, flags = frame->r10, type = flags & MAP_TYPE;
-	unsigned descriptor = (unsigned)frame->r8;
 
 	if (!page_aligned(frame->r9))
 		return -EINVAL;
-	if (!(flags & MAP_ANONYMOUS) && (descriptor >= STANDARD_DESCRIPTORS || !process->open[descriptor]))
+	if (!(flags & MAP_ANONYMOUS) && !is_open(task, (int)frame->r8))
 		return -EBADF;
 	if (frame->rsi == 0 || (prot & ~(uint64_t)KNOWN_PROT) || (flags & MAP_HUGETLB))
 		return -EINVAL;
@@ -133,7 +142,7 @@ int64_t sys_mmap(struct task *task, struct trapframe *frame)
 			.inherit = shared ? INHERIT_SHARE : INHERIT_COPY,
 			.name = shared ? "shared" : "anonymous"},
 	};
-	int error = check_mmap(task->process, frame);
+	int error = check_mmap(task, frame);
 
 	if (!error)
 		error = blob_create(BLOB_MAX_BYTES, 0, &request.blob);

@@ -18,10 +18,23 @@ syscall_handler sys_mmap, sys_munmap, sys_mprotect, sys_brk, sys_madvise, sys_mi
 /* sys_mremap.c */
 syscall_handler sys_mremap;
 
-/* sys_io.c */
-syscall_handler sys_read, sys_write, sys_readv, sys_writev, sys_close, sys_lseek, sys_fstat, sys_ioctl,
-	sys_fcntl;
-syscall_handler sys_path_first, sys_path_second, sys_open, sys_openat, sys_newfstatat;
+/* sys_file.c */
+syscall_handler sys_read, sys_write, sys_readv, sys_writev, sys_pread64, sys_pwrite64, sys_preadv,
+	sys_pwritev;
+syscall_handler sys_preadv2, sys_pwritev2, sys_lseek, sys_ioctl, sys_ftruncate, sys_fallocate, sys_fsync;
+syscall_handler sys_syncfs, sys_sync, sys_sync_file_range, sys_fadvise64;
+
+/* sys_descriptor.c */
+syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_close_range, sys_fcntl;
+
+/* sys_path.c */
+syscall_handler sys_open, sys_openat, sys_creat, sys_mkdir, sys_mkdirat, sys_mknod, sys_mknodat, sys_symlink;
+syscall_handler sys_symlinkat, sys_unlink, sys_rmdir, sys_unlinkat, sys_link, sys_linkat, sys_rename;
+syscall_handler sys_renameat, sys_renameat2;
+
+/* sys_stat.c */
+syscall_handler sys_stat, sys_lstat, sys_fstat, sys_newfstatat, sys_statx, sys_access, sys_faccessat;
+syscall_handler sys_faccessat2, sys_readlink, sys_readlinkat;
 
 /* sys_process.c */
 syscall_handler sys_getpid, sys_getppid, sys_gettid, sys_get_user, sys_uname, sys_arch_prctl;

@@ -201,6 +201,41 @@ int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t byte
 	return error;
 }
 
+/* What an absent page would read as. */
+static const char zeroes[PAGE_SIZE];
+
+int blob_in_place(struct blob *blob, uint64_t offset, size_t bytes, bool write,
+		  size_t (*move)(void *context, void *data, size_t bytes), void *context, size_t *moved)
+{
+	bool whole = write && bytes == PAGE_SIZE;
+	struct obtained found;
+	int error = check_bytes(blob, offset, bytes);
+	char *data;
+
+	ASSERT(bytes > 0 && (offset & PAGE_MASK) + bytes <= PAGE_SIZE);
+	if (error)
+		return error;
+	if (!write && is_absent_and_zero(blob, offset >> PAGE_SHIFT)) {
+		*moved = move(context, (char *)zeroes + (offset & PAGE_MASK), bytes);
+		return 0;
+	}
+	error = blob_lock_and_obtain(blob, offset >> PAGE_SHIFT,
+				     whole   ? OBTAIN_UNZEROED
+				     : write ? OBTAIN_WRITE
+					     : OBTAIN_READ,
+				     &found);
+	if (error)
+		return error;
+	ASSERT(found.writable || !write);
+	data = (char *)page_data(found.page) + (offset & PAGE_MASK);
+	*moved = move(context, data, bytes);
+	/* Nobody sees what was in a new page before. */
+	if (whole && *moved < bytes && found.how == FAULT_ZERO_FILL)
+		memset(data + *moved, 0, bytes - *moved);
+	family_unlock(blob->family);
+	return 0;
+}
+
 /*
  * The first byte at or after `offset` that is not in an absent page that would be zero; `end` if
  * there is none before.

@@ -6,6 +6,7 @@ bits 64
 default rel
 
 global user_copy_bytes
+global user_copy_present
 global user_copy_string
 global user_read_word
 global user_exchange_word
@@ -59,6 +60,22 @@ user_copy_bytes:
 	mov	ecx, edx
 	rep movsb
 	copy_window .window, copy_failed, 1
+	smap_site clac
+	ret
+
+; uint64_t user_copy_present(void *to, const void *from, size_t bytes): the same, but any fault ends it.
+align 16
+user_copy_present:
+	mov	rcx, rdx
+	xor	eax, eax
+	shr	rcx, 3
+	and	edx, 7
+	smap_site stac
+.window:
+	rep movsq
+	mov	ecx, edx
+	rep movsb
+	copy_window .window, copy_failed, 0
 	smap_site clac
 	ret
 

@@ -10,6 +10,7 @@
 #include <vm/vm.h>
 
 uint64_t user_copy_bytes(void *to, const void *from, size_t bytes);
+uint64_t user_copy_present(void *to, const void *from, size_t bytes);
 long user_copy_string(char *to, const char *from, size_t bytes);
 long user_read_word(vaddr_t address);
 long user_exchange_word(vaddr_t address, uint32_t expected, uint32_t value);
@@ -35,6 +36,12 @@ int copy_to_user(vaddr_t to, const void *from, size_t bytes)
 	if (!user_range(to, bytes) || user_copy_bytes((void *)to, from, bytes) != 0)
 		return -EFAULT;
 	return 0;
+}
+
+bool copy_user_present(vaddr_t to, vaddr_t from, size_t bytes)
+{
+	return bytes == 0 || ((user_range(to, bytes) || user_range(from, bytes)) &&
+			      user_copy_present((void *)to, (const void *)from, bytes) == 0);
 }
 
 /* Page by page, because only as much as the string needs has to be the user's. */

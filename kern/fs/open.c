@@ -1,0 +1,244 @@
+/*
+ * Opening files by their paths.
+ *
+ * What is there is found, or made, with names_lock held; it is opened afterwards, as that may wait (for the other end of a FIFO).
+ */
+#include <asm/errno.h>
+#include <linux/fcntl.h>
+
+#include "fs_internal.h"
+#include "walk.h"
+
+#define O_TMPFILE_BIT (O_TMPFILE & ~O_DIRECTORY)
+
+/* What stays in file->flags. */
+#define FILE_FLAGS                                                                                  \
+	(O_ACCMODE | O_APPEND | O_NONBLOCK | O_DSYNC | __O_SYNC | FASYNC | O_DIRECT | O_LARGEFILE | \
+	 O_NOATIME | O_PATH | O_DIRECTORY | O_NOFOLLOW)
+
+int (*fifo_open)(struct file *file, struct task *task);
+void (*fifo_destroy)(struct inode *inode);
+
+/* ---- Files of a path only (O_PATH) -------------------------------------------------------------------------- */
+
+static const struct file_ops path_file_ops = {.name = "path"};
+
+/* ---- Finding or making what is opened ------------------------------------------------------------------------ */
+
+/* What opening is to do. */
+struct opening {
+	unsigned flags, mode;
+	bool created; /* out */
+};
+
+static unsigned lookup_flags(unsigned flags)
+{
+	bool exclusive = (flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL);
+
+	return (flags & O_NOFOLLOW || exclusive ? 0 : LOOKUP_FOLLOW) |
+	       (flags & O_DIRECTORY ? LOOKUP_DIRECTORY : 0);
+}
+
+/* Makes the regular file that is missing at the end of the walk. */
+static int make_missing(struct walk *walk, struct opening *how)
+{
+	struct name *name;
+	int error;
+
+	if (walk->slash)
+		return -EISDIR;
+	error = names_make(walk, S_IFREG | (how->mode & S_IALLUGO), 0, NULL, &name);
+	if (error)
+		return error;
+	walk->found = (struct path){name, inode_ref(name->inode)};
+	how->created = true;
+	return 0;
+}
+
+/* A regular file that has no name, in the file system of a directory. */
+static int make_unnamed(struct walk *walk, struct opening *how)
+{
+	struct inode *inode, *directory = walk->found.inode;
+	struct name *name;
+	int error;
+
+	if (directory->fs->type->fixed)
+		return -EOPNOTSUPP;
+	error = rights_check(&walk->rights, directory, MAY_WRITE | MAY_EXECUTE);
+	if (!error)
+		error = names_make_inode(walk, directory, S_IFREG | (how->mode & S_IALLUGO), 0, NULL, &inode);
+	if (error)
+		return error;
+	inode->links = 0;
+	inode->linkable = !(how->flags & O_EXCL);
+	error = name_create(walk->found.name, "#tmpfile", 8, inode_ref(inode), &name);
+	path_release(&walk->found);
+	walk->found = (struct path){error ? NULL : name, inode};
+	how->created = true;
+	return error;
+}
+
+static int check_found(const struct walk *walk, const struct opening *how)
+{
+	uint32_t mode = walk->found.inode->mode;
+	bool writes = (how->flags & O_ACCMODE) != O_RDONLY;
+
+	if ((how->flags & (O_CREAT | O_EXCL)) == (O_CREAT | O_EXCL))
+		return -EEXIST;
+	if (S_ISDIR(mode) && (writes || how->flags & O_CREAT || how->flags & O_TRUNC))
+		return how->flags & O_PATH ? 0 : -EISDIR;
+	if (S_ISLNK(mode) && !(how->flags & O_PATH))
+		return -ELOOP;
+	return 0;
+}
+
+static int find_or_make(struct walk *walk, struct task *task, int directory, const char *path,
+			struct opening *how)
+{
+	int error = walk_begin(walk, task, directory, path);
+
+	if (!error)
+		error = walk_to_parent(walk);
+	if (!error)
+		error = walk_to_child(walk, lookup_flags(how->flags));
+	if (how->flags & O_TMPFILE_BIT)
+		return error ? error : make_unnamed(walk, how);
+	if (error == -ENOENT && walk->missing && how->flags & O_CREAT)
+		return make_missing(walk, how);
+	return error ? error : check_found(walk, how);
+}
+
+/* ---- Opening it --------------------------------------------------------------------------------------------------- */
+
+static unsigned access_of(unsigned flags)
+{
+	static const unsigned access[] = {[O_RDONLY] = MAY_READ,
+					  [O_WRONLY] = MAY_WRITE,
+					  [O_RDWR] = MAY_READ | MAY_WRITE,
+					  [O_ACCMODE] = MAY_READ | MAY_WRITE};
+
+	return access[flags & O_ACCMODE] | (flags & O_TRUNC ? MAY_WRITE : 0);
+}
+
+static const struct file_ops no_ops = {.name = "device"};
+
+static const struct file_ops *ops_for(const struct inode *inode, unsigned flags)
+{
+	if (flags & O_PATH)
+		return &path_file_ops;
+	return inode->file_ops ? inode->file_ops : &no_ops;
+}
+
+/* What opening means for the kind of file. */
+static int open_kind(struct file *file, struct task *task)
+{
+	struct inode *inode = file->inode;
+
+	switch (inode->mode & S_IFMT) {
+	case S_IFCHR:
+	case S_IFBLK:
+		return device_open(file, task);
+	case S_IFIFO:
+		return fifo_open ? fifo_open(file, task) : -ENXIO;
+	case S_IFSOCK:
+		return -ENXIO;
+	default:
+		return inode->ops->open ? inode->ops->open(file, task) : 0;
+	}
+}
+
+/* Takes over the references of `found`. */
+int fs_open_found(struct task *task, struct path *found, unsigned flags, bool created, struct file **out)
+{
+	struct inode *inode = found->inode;
+	struct rights rights = rights_of(task);
+	struct file *file;
+	int error = 0;
+
+	if (!created && !(flags & O_PATH))
+		error = rights_check(&rights, inode, access_of(flags));
+	if (!error && flags & O_NOATIME && rights.uid != 0 && rights.uid != inode->uid)
+		error = -EPERM;
+	if (error) {
+		path_release(found);
+		return error;
+	}
+	file = file_create(ops_for(inode, flags), inode, found->name, flags & FILE_FLAGS, NULL);
+	if (!file)
+		return -ENOMEM;
+	if (!(flags & O_PATH))
+		error = open_kind(file, task);
+	if (error)
+		file->ops = &no_ops; /* what failed to open is not released */
+	if (!error && flags & O_TRUNC && S_ISREG(inode->mode) && inode->blob && !created)
+		error = ramfs_truncate(inode, 0);
+	if (error)
+		file_unref(file);
+	else
+		*out = file;
+	return error;
+}
+
+static int check_flags(unsigned *flags)
+{
+	if (*flags & O_PATH)
+		*flags &= O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC;
+	if (*flags & O_TMPFILE_BIT &&
+	    (!(*flags & O_DIRECTORY) || (*flags & O_ACCMODE) == O_RDONLY || *flags & O_CREAT))
+		return -EINVAL;
+	return 0;
+}
+
+int fs_open(struct task *task, int directory, const char *path, unsigned flags, unsigned mode,
+	    struct file **out)
+{
+	struct opening how = {.flags = flags, .mode = mode};
+	struct path found;
+	struct walk walk;
+	bool makes;
+	int error = check_flags(&how.flags);
+
+	if (error)
+		return error;
+	makes = how.flags & (O_CREAT | O_TMPFILE_BIT);
+	if (makes)
+		rw_write_lock(&names_lock);
+	else
+		rw_read_lock(&names_lock);
+	error = find_or_make(&walk, task, directory, path, &how);
+	found = walk.found;
+	walk.found = (struct path){NULL, NULL};
+	walk_end(&walk);
+	if (makes)
+		rw_write_unlock(&names_lock);
+	else
+		rw_read_unlock(&names_lock);
+	if (error) {
+		path_release(&found);
+		return error;
+	}
+	return fs_open_found(task, &found, how.flags, how.created, out);
+}
+
+int fs_open_exec(struct task *task, int directory, const char *path, unsigned flags, struct file **out)
+{
+	unsigned look = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
+			(flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
+	struct path found;
+	int error = path_lookup(task, directory, path, look, &found);
+
+	if (error)
+		return error;
+	if (S_ISLNK(found.inode->mode))
+		error = -ELOOP;
+	else if (!S_ISREG(found.inode->mode))
+		error = -EACCES;
+	else
+		error = inode_permission(task, found.inode, MAY_EXECUTE);
+	if (error) {
+		path_release(&found);
+		return error;
+	}
+	*out = file_create(ops_for(found.inode, O_RDONLY), found.inode, found.name, O_RDONLY, NULL);
+	return *out ? 0 : -ENOMEM;
+}

@@ -1,0 +1,21 @@
+/*
+ * RAM file systems: what ramfs.c, ramfs_data.c, ramfs_options.c and archive.c share.
+ */
+#ifndef FS_RAMFS_H
+#define FS_RAMFS_H
+
+#include "fs_internal.h"
+
+#define RAMFS_RESERVE_SHARE 4 /* a quarter of RAM is never files' */
+
+/* An inode of a RAM file system: mode with its type; `target` of a symbolic link. Regular files have no contents yet. -ENOMEM, -ENOSPC, -ENAMETOOLONG. */
+int ramfs_inode(struct filesystem *fs, uint32_t mode, uint32_t rdev, const char *target, struct inode **out);
+
+extern const struct file_ops ramfs_file_ops;
+extern const struct inode_ops ramfs_inode_ops;
+
+/* Gives a new regular file its contents: none, or what a boot file lends (NULL: nothing). -ENOMEM. */
+struct bootfile;
+int ramfs_contents(struct inode *inode, const struct bootfile *lent);
+
+#endif

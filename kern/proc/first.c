@@ -182,8 +182,9 @@ static int load(const struct program_start *start, struct user_space **space, st
 	executable_close(&executable);
 	if (error && reason->text[0] == '\0')
 		env_format(reason->text, REASON_BYTES, "%s",
-			   error == -ENOENT    ? "no such boot file"
+			   error == -ENOENT    ? "no such file"
 			   : error == -ENOEXEC ? "an empty file"
+			   : error == -EACCES  ? "it is no file that may be executed"
 			   : error == -EIO     ? "it cannot be read"
 					       : "no memory");
 	return error;

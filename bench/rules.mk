@@ -10,7 +10,7 @@ HOST_BENCH_CFLAGS := -std=gnu11 -O2 -g -pthread -fno-omit-frame-pointer -fno-str
 # Nobody watches the allocator here: the watching would be counted. (tests/host/rules.mk, which is read later, has the list.)
 HOST_BENCH_LDFLAGS = -pthread $(foreach name,$(HOST_WATCHED),-Wl,--defsym=__real_$(name)=$(name))
 # The kernel's own memcpy and memset: how many instructions the C library's take depends on the CPU.
-HOST_BENCH_SOURCES := $(sort $(wildcard kern/vm/*.c)) kern/arch/x86_64/pmap.c kern/core/test.c kern/core/string.c \
+HOST_BENCH_SOURCES := $(sort $(wildcard kern/vm/*.c)) $(sort $(wildcard kern/arch/x86_64/pmap*.c)) kern/core/test.c kern/core/string.c \
 	tests/suites/suites.c tests/suites/suite_scale.c tests/suites/vm_suite.c \
 	$(addprefix tests/host/,env.c machine.c mmu.c main.c) bench/count_host.c
 HOST_BENCH_OBJECTS := $(HOST_BENCH_SOURCES:%=$(BUILD)/host-bench/%.o)

@@ -103,6 +103,15 @@ void page_init(const struct phys_range *ram, size_t ram_count, const struct phys
 struct page *page_alloc(enum page_state state, unsigned flags);
 
 /*
+ * Allocates up to `count` pages, each as page_alloc would return it, for less than one by one. Returns how many: only what is
+ * at hand, perhaps none, so that page_alloc may still have one then.
+ */
+unsigned page_alloc_many(enum page_state state, unsigned flags, unsigned count, struct page **out);
+
+/* Is so much memory free that pages may be allocated that nobody has asked for yet? A guess. */
+bool page_is_plentiful(void);
+
+/*
  * Allocates `count` consecutive pages, any count from 1, the first at a multiple of `align_pages`
  * (a power of two), all below physical address `limit` (exclusive). NULL when there is no such run.
  * Each page as page_alloc would return it.

@@ -55,6 +55,22 @@ void pmap_activate(struct pmap *pmap);
  */
 int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot, enum vm_cache cache);
 
+/* Pages for neighbouring addresses. */
+#define PMAP_WINDOW 64
+struct pmap_window {
+	vaddr_t start;
+	unsigned count;                  /* 1 to PMAP_WINDOW */
+	uint64_t writable;               /* a bit for each page: VM_WRITE, too, if it is in `prot` */
+	struct page *pages[PMAP_WINDOW]; /* NULL: the place stays as it is */
+};
+
+/*
+ * pmap_enter() for all pages of a window, with one lock and one search. `prot` has VM_READ. The accessed and dirty bits are not set, as it
+ * is not known that the pages will be used; where a page is translated already, no right is taken away. -ENOMEM: some are entered.
+ */
+int pmap_enter_window(struct pmap *pmap, const struct pmap_window *window, vm_prot_t prot,
+		      enum vm_cache cache);
+
 /* Forgets every translation in [start, end). Cost: tables present, not pages spanned. */
 void pmap_remove(struct pmap *pmap, vaddr_t start, vaddr_t end);
 

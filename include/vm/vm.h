@@ -428,9 +428,10 @@ int map_wire_on_fault(struct map *map, vaddr_t start, uint64_t size_bytes);
 int map_unwire(struct map *map, vaddr_t start, uint64_t size_bytes);
 
 enum map_advice {
-	ADVISE_NORMAL, /* of the first three, the last said is kept in the entry */
+	ADVISE_NORMAL, /* of the first four, the last said is kept in the entry */
 	ADVISE_RANDOM, /* a pager is asked for the page that faulted, and no other: so it is without advice, too */
 	ADVISE_SEQUENTIAL, /* a pager is asked for pages that follow, too */
+	ADVISE_CLUSTER, /* a write that finds an absent page of anonymous memory fills those around it, too, while memory is plentiful */
 	ADVISE_WILLNEED, /* now: what pagers have of the range is brought in, as far as it goes: no error of theirs is returned */
 	ADVISE_PAGE_OUT, /* now: blob_page_out of all but device and contiguous blobs, whose errors it returns */
 	MAP_ADVICES
@@ -464,6 +465,12 @@ struct resize_request {
  * anonymous. -EACCES: the target's ceiling; -EEXIST as said of placements; -EIO and -ENXIO if it is wired.
  */
 int map_resize(struct map *map, struct map *target, const struct resize_request *want, vaddr_t *out);
+
+/*
+ * Makes what vm_fault() would of each page of the range, for less: resident, and entered. -ENOMEM: a part is not mapped, or a page cannot be had;
+ * -EACCES: an entry does not allow `access`; -EIO: a pager failed; -ENXIO: a page is beyond its blob's extent. What comes before stays done.
+ */
+int map_populate(struct map *root, vaddr_t start, uint64_t size_bytes, vm_prot_t access);
 
 /* What is mapped at an address, with references to the blob and the label, which lookup_release() gives back. */
 struct lookup {

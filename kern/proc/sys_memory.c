@@ -30,20 +30,6 @@ static vm_prot_t rights_of(uint64_t prot)
 	return rights;
 }
 
-/* Faults in every page of a range. 0, or the first error. */
-static int populate(struct map *root, vaddr_t start, uint64_t bytes, vm_prot_t access)
-{
-	struct fault_result result;
-
-	for (uint64_t at = 0; at < bytes; at += PAGE_SIZE) {
-		int error = vm_fault(root, start + at, access, &result);
-
-		if (error)
-			return error;
-	}
-	return 0;
-}
-
 /* ---- mmap ------------------------------------------------------------------------------------ */
 
 /* What is to be mapped, on its way to a place. */
@@ -159,8 +145,8 @@ int64_t sys_mmap(struct task *task, struct trapframe *frame)
 		return error;
 	/* As Linux: that populating fails does not make the call fail. */
 	if ((flags & (MAP_POPULATE | MAP_LOCKED)) && request.how.prot)
-		populate(task->process->space->root, request.at, bytes,
-			 request.how.prot & (VM_READ | VM_WRITE));
+		(void)map_populate(task->process->space->root, request.at, bytes,
+				   request.how.prot & (VM_READ | VM_WRITE));
 	return (int64_t)request.at;
 }
 
@@ -262,7 +248,15 @@ int64_t sys_brk(struct task *task, struct trapframe *frame)
 
 /* ---- madvise -------------------------------------------------------------------------------------- */
 
-enum advice { ADVICE_HINT, ADVICE_FORGET, ADVICE_READ, ADVICE_WRITE, ADVICE_UNKNOWN };
+enum advice {
+	ADVICE_HINT,
+	ADVICE_FORGET,
+	ADVICE_READ,
+	ADVICE_WRITE,
+	ADVICE_CLUSTER,
+	ADVICE_NORMAL,
+	ADVICE_UNKNOWN
+};
 
 static enum advice classify_advice(uint64_t advice)
 {
@@ -274,12 +268,14 @@ static enum advice classify_advice(uint64_t advice)
 		return ADVICE_READ;
 	case MADV_POPULATE_WRITE:
 		return ADVICE_WRITE;
+	case MADV_HUGEPAGE:
+		return ADVICE_CLUSTER;
+	case MADV_NOHUGEPAGE:
+		return ADVICE_NORMAL;
 	case MADV_NORMAL:
 	case MADV_RANDOM:
 	case MADV_SEQUENTIAL:
 	case MADV_WILLNEED:
-	case MADV_HUGEPAGE:
-	case MADV_NOHUGEPAGE:
 	case MADV_MERGEABLE:
 	case MADV_UNMERGEABLE:
 	case MADV_DONTDUMP:
@@ -339,8 +335,12 @@ int64_t sys_madvise(struct task *task, struct trapframe *frame)
 	case ADVICE_WRITE:
 		if (map_check(root, start, bytes) != 0)
 			return -ENOMEM;
-		error = populate(root, start, bytes, advice == ADVICE_READ ? VM_READ : VM_WRITE);
+		error = map_populate(root, start, bytes, advice == ADVICE_READ ? VM_READ : VM_WRITE);
 		return error == -EACCES ? -EINVAL : error; /* the manual page has it so */
+	case ADVICE_CLUSTER:
+		return map_advise(root, start, bytes, ADVISE_CLUSTER);
+	case ADVICE_NORMAL:
+		return map_advise(root, start, bytes, ADVISE_NORMAL);
 	case ADVICE_HINT:
 	case ADVICE_UNKNOWN:
 		break;

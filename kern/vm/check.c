@@ -522,7 +522,7 @@ static void check_entry(const struct map *map, const struct map_entry *entry)
 	ENTRY_RULE(entry, "rights beyond the map's ceiling", !(entry->max_prot & ~map->ceiling));
 	ENTRY_RULE(entry, "rights beyond the entry's limit", !(entry->prot & ~entry->max_prot));
 	ENTRY_RULE(entry, "inheritance", entry->inherit <= INHERIT_NONE);
-	ENTRY_RULE(entry, "advice", entry->advice <= ADVISE_SEQUENTIAL);
+	ENTRY_RULE(entry, "advice", entry->advice <= ADVISE_CLUSTER);
 	ENTRY_RULE(entry, "what a fork does",
 		   !(entry->fork & ~(FORK_OMIT | FORK_WIPE)) &&
 			   (entry->kind == ENTRY_BLOB || entry->fork == 0));

@@ -1,5 +1,5 @@
 /*
- * The contents of blobs, without mapping them: read, write, zero, copy, commit.
+ * The contents of blobs, without mapping them: read, write, zero, copy. Commit is in populate.c.
  *
  * Everything goes page by page through blob_lock_and_obtain(), which makes the page resident as a
  * fault would. What is to be written never meets another's contents: copy on write happens here as
@@ -314,20 +314,4 @@ int blob_copy(struct blob *to, uint64_t to_offset, struct blob *from, uint64_t f
 		bytes -= piece;
 	}
 	return error;
-}
-
-int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages)
-{
-	if (blob_check_window(blob, offset, pages) || (blob->fixed && !blob->contiguous))
-		return -EINVAL;
-	for (pgoff_t i = 0; i < pages; i++) {
-		struct obtained found;
-		int error = blob_lock_and_obtain(blob, offset + i, obtain_new(blob), &found);
-
-		if (error)
-			return error;
-		DEBUG_ASSERT(found.writable || blob->fixed);
-		family_unlock(blob->family);
-	}
-	return 0;
 }

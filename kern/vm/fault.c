@@ -3,7 +3,7 @@
  *
  * vm_fault() finds the map entry, obtains the page of its blob, and enters it into the page tables.
  * Read it first; then map_find() in map.c, obtain() and the cases here, page_alloc() in page.c and
- * pmap_enter() in kern/arch. Trap handlers call it, and decide what a refusal means; nothing here
+ * pmap_enter() in kern/arch. What is done to several pages at once is in populate.c. Trap handlers call it, and decide what a refusal means; nothing here
  * ends a program.
  *
  *   case         the page is                            and the access   what happens
@@ -301,6 +301,19 @@ static inline vm_prot_t rights_of(const struct map_entry *entry, bool writable)
 	return likely(entry->map->user) ? rights | VM_USER : rights;
 }
 
+/*
+ * Enters a page that was there already: those around it may be, too, and then they need no faults of their own.
+ * Where access is said to be random that is not worth while.
+ */
+static __attribute__((noinline)) int enter_resident(struct map_entry *entry, vaddr_t va, pgoff_t offset,
+						    struct page *page, bool writable)
+{
+	if (!entry->blob->fixed && entry->advice != ADVISE_RANDOM && entry_pages(entry) > 1 &&
+	    enter_around(entry, offset) == 0)
+		return 0;
+	return pmap_enter(entry->map->pmap, va, page, rights_of(entry, writable), entry->blob->cache);
+}
+
 int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_result *result)
 {
 	for (;;) {
@@ -323,6 +336,13 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 		blob = entry->blob;
 		offset = entry->offset + ((address - entry->start) >> PAGE_SHIFT);
 
+		if (unlikely(entry->advice == ADVISE_CLUSTER) && (access & VM_WRITE) &&
+		    fill_cluster(entry, offset)) {
+			map_read_unlock(root);
+			fault_counts[FAULT_ZERO_FILL]++;
+			result->outcome = FAULT_ZERO_FILL;
+			return 0;
+		}
 		spin_lock(&blob->family->lock);
 		step = obtain(blob, offset, access & VM_WRITE ? OBTAIN_WRITE : OBTAIN_READ, entry, &found);
 		/*
@@ -336,8 +356,12 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 			 * Cannot fail where there is a translation, such as to the page of zeroes, that
 			 * this replaces.
 			 */
-			error = pmap_enter(entry->map->pmap, page_round_down(address), found.page,
-					   rights_of(entry, found.writable), blob->cache);
+			if (found.how == FAULT_RESIDENT || found.how == FAULT_UPGRADE)
+				error = enter_resident(entry, page_round_down(address), offset, found.page,
+						       found.writable);
+			else
+				error = pmap_enter(entry->map->pmap, page_round_down(address), found.page,
+						   rights_of(entry, found.writable), blob->cache);
 			entry->faults[found.how]++;
 			family_unlock(blob->family);
 			fault_counts[found.how]++;

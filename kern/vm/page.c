@@ -28,6 +28,9 @@
 #define RESERVE_SHARE 128u
 #define RESERVE_MAX   64u
 
+/* Memory is plentiful while this share of all RAM is free. */
+#define PLENTY_SHARE 8u
+
 /* The zeroed pool: likewise. */
 #define POOL_SHARE 16u
 #define POOL_MAX   4096u
@@ -270,6 +273,14 @@ static inline struct page *cache_pop(struct page_cache *cache, enum page_state s
 	return cache->pages[--cache->count];
 }
 
+/* Clears a page that was just allocated, and returns it. */
+static __attribute__((noinline)) struct page *page_clear(struct page *page)
+{
+	pmap_zero_page(page);
+	atomic_fetch_add_explicit(&pages.zero_misses, 1, memory_order_relaxed);
+	return page;
+}
+
 /* What page_alloc does when its CPU's cache is empty or locked. */
 static __attribute__((noinline)) struct page *page_alloc_slowly(enum page_state state, unsigned flags)
 {
@@ -292,51 +303,98 @@ static __attribute__((noinline)) struct page *page_alloc_slowly(enum page_state 
 	/* unlocked: the page is in no list any more, and so this thread's alone. */
 	page_unpoison(page);
 	page_prepare(page, state);
-	return page;
+	return flags & PAGE_ALLOC_ZERO ? page_clear(page) : page;
 }
 
-/* A page that needs no clearing; NULL: somebody else was faster. */
-static __attribute__((noinline)) struct page *page_alloc_from_pool(enum page_state state)
+/* A page that needs no clearing, or if somebody else was faster, one that does. */
+static __attribute__((noinline)) struct page *page_alloc_from_pool(enum page_state state, unsigned flags)
 {
 	struct page *page = pool_take(state);
 
-	if (page != NULL) {
-		page_prepare(page, state);
-		atomic_fetch_add_explicit(&pages.zero_hits, 1, memory_order_relaxed);
-	}
+	if (page == NULL)
+		return page_alloc_slowly(state, flags);
+	page_prepare(page, state);
+	atomic_fetch_add_explicit(&pages.zero_hits, 1, memory_order_relaxed);
 	return page;
 }
 
-/* The usual case calls nothing but to clear the page, not even to wait for the lock. */
+/* The usual case calls nothing but, at its end, to clear the page: so it saves no registers. */
 struct page *page_alloc(enum page_state state, unsigned flags)
 {
 	struct page_cache *cache = cache_mine();
-	struct page *page = NULL;
+	struct page *page;
 
 	DEBUG_ASSERT(state_is_allocated(state));
-	if ((flags & PAGE_ALLOC_ZERO) && counter_get(&pages.pool_pages) != 0) {
-		page = page_alloc_from_pool(state);
-		if (page != NULL)
-			return page;
-	}
-	if (likely(spin_trylock(&cache->lock))) {
-		if (likely(cache->count != 0))
-			page = cache_pop(cache, state);
+	if (unlikely((flags & PAGE_ALLOC_ZERO) && counter_get(&pages.pool_pages) != 0))
+		return page_alloc_from_pool(state, flags);
+	if (unlikely(!spin_trylock(&cache->lock)))
+		return page_alloc_slowly(state, flags);
+	if (unlikely(cache->count == 0)) {
 		spin_unlock(&cache->lock);
+		return page_alloc_slowly(state, flags);
 	}
-	if (likely(page != NULL)) {
-		page_unpoison(page);
-		page_prepare(page, state);
-	} else {
-		page = page_alloc_slowly(state, flags);
-		if (page == NULL)
-			return NULL;
+	page = cache_pop(cache, state);
+	spin_unlock(&cache->lock);
+	page_unpoison(page);
+	page_prepare(page, state);
+	return flags & PAGE_ALLOC_ZERO ? page_clear(page) : page;
+}
+
+/* Takes up to `count` pages of the pool. */
+static unsigned pool_take_many(enum page_state state, unsigned count, struct page **out)
+{
+	unsigned taken = 0;
+
+	if (counter_get(&pages.pool_pages) == 0)
+		return 0;
+	while (taken < count && (out[taken] = pool_take(state)) != NULL)
+		page_prepare(out[taken++], state);
+	atomic_fetch_add_explicit(&pages.zero_hits, taken, memory_order_relaxed);
+	return taken;
+}
+
+/* Takes up to `count` pages of the CPU's cache, and where that has none left, of the buddy allocator. */
+static unsigned cache_take_many(enum page_state state, unsigned count, struct page **out)
+{
+	struct page_cache *cache = cache_mine();
+	unsigned taken = 0;
+
+	spin_lock(&cache->lock);
+	if (cache->count < count) {
+		spin_lock(&buddy.lock);
+		taken = buddy_take_pages(out, count - cache->count, pages.reserve, PAGE_CACHED);
+		spin_unlock(&buddy.lock);
 	}
-	if (flags & PAGE_ALLOC_ZERO) {
-		pmap_zero_page(page);
-		atomic_fetch_add_explicit(&pages.zero_misses, 1, memory_order_relaxed);
+	while (taken < count && cache->count > 0)
+		out[taken++] = cache->pages[--cache->count];
+	cache->by_state[state] += taken;
+	spin_unlock(&cache->lock);
+	return taken;
+}
+
+unsigned page_alloc_many(enum page_state state, unsigned flags, unsigned count, struct page **out)
+{
+	unsigned cleared = flags & PAGE_ALLOC_ZERO ? pool_take_many(state, count, out) : 0;
+	unsigned taken = cleared;
+
+	DEBUG_ASSERT(state_is_allocated(state));
+	if (taken < count)
+		taken += cache_take_many(state, count - taken, out + taken);
+	/* unlocked: the pages are in no list any more, and so this thread's alone. */
+	for (unsigned i = cleared; i < taken; i++) {
+		page_unpoison(out[i]);
+		page_prepare(out[i], state);
+		if (flags & PAGE_ALLOC_ZERO)
+			pmap_zero_page(out[i]);
 	}
-	return page;
+	if (flags & PAGE_ALLOC_ZERO)
+		atomic_fetch_add_explicit(&pages.zero_misses, taken - cleared, memory_order_relaxed);
+	return taken;
+}
+
+bool page_is_plentiful(void)
+{
+	return counter_get(&buddy.free_pages) >= pages.ram_pages / PLENTY_SHARE;
 }
 
 /* Adds a page to the cache, and says whether some of its pages should now go to the buddy allocator. */

@@ -382,7 +382,7 @@ static int advise_part(struct map_entry *entry, vaddr_t start, vaddr_t end, void
 	struct advising *advising = context;
 
 	MAP_ASSERT_WRITING(entry->map);
-	DEBUG_ASSERT(advising->advice <= ADVISE_SEQUENTIAL);
+	DEBUG_ASSERT(advising->advice <= ADVISE_CLUSTER);
 	if (entry->advice != advising->advice) {
 		entry = entry_clip(entry, start, end, &advising->reserve);
 		entry->advice = advising->advice;
@@ -431,7 +431,7 @@ static int page_out_part(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 
 int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_advice advice)
 {
-	bool for_later = advice <= ADVISE_SEQUENTIAL;
+	bool for_later = advice <= ADVISE_CLUSTER;
 	vaddr_t end = start + size_bytes;
 	int error = range_check(start, size_bytes);
 

@@ -301,6 +301,18 @@ struct obtained {
 enum obtain obtain_page(struct blob *blob, pgoff_t offset, enum obtain_for purpose,
 			const struct map_entry *entry, struct obtained *out);
 
+/* ---- Several pages at once (populate.c) --------------------------------------------------- */
+
+/* Enters the resident pages in the entry around the one at `offset`, which is. 0; or -ENOMEM, -ENOENT: perhaps not that one. Family locked. */
+struct map_entry;
+int enter_around(struct map_entry *entry, pgoff_t offset);
+
+/*
+ * A write fault at `offset` of an entry that is advised ADVISE_CLUSTER: fills and enters the absent pages around it. False: it was not one
+ * that this is for, or there is too little memory. The map is locked to read.
+ */
+bool fill_cluster(struct map_entry *entry, pgoff_t offset);
+
 /* ---- Contents (content.c), pagers (pagein.c, pageout.c), wiring (wire.c) ----------------------------------- */
 
 /* Obtains a page, asking pagers where needed. 0: the family is locked, and the page stays till it is unlocked; -ENOMEM, -EIO, -ENXIO. */

@@ -9,7 +9,7 @@ FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
 # Where the fuzzer looks at branches and comparisons, to find inputs that go new ways; and what else is linked. Allocators and
 # checkers compare much that tells it nothing: looking at that takes most of the time.
 FUZZ_NOT_EXPLORED := $(patsubst %,kern/vm/%.c,page slab check)
-FUZZ_EXPLORED := $(filter-out $(FUZZ_NOT_EXPLORED),$(sort $(wildcard kern/vm/*.c))) kern/arch/x86_64/pmap.c kern/proc/elf.c
+FUZZ_EXPLORED := $(filter-out $(FUZZ_NOT_EXPLORED),$(sort $(wildcard kern/vm/*.c))) $(sort $(wildcard kern/arch/x86_64/pmap*.c)) kern/proc/elf.c
 FUZZ_OTHERS := tests/fuzz/fuzz.c $(FUZZ_NOT_EXPLORED) $(patsubst %,tests/host/%.c,env machine mmu probe program) \
 	$(sort $(wildcard tests/suites/vm_suite.c tests/suites/store.c tests/suites/model*.c))
 FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(FUZZ_EXPLORED) $(FUZZ_OTHERS))

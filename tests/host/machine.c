@@ -210,6 +210,18 @@ struct page *__wrap_page_alloc(enum page_state state, unsigned flags)
 	return fails_now() ? NULL : __real_page_alloc(state, flags);
 }
 
+unsigned __real_page_alloc_many(enum page_state state, unsigned flags, unsigned count, struct page **out);
+
+/* Each page counts. One that fails ends it, as if there were no more at hand. */
+unsigned __wrap_page_alloc_many(enum page_state state, unsigned flags, unsigned count, struct page **out)
+{
+	unsigned most = 0;
+
+	while (most < count && !fails_now())
+		most++;
+	return __real_page_alloc_many(state, flags, most, out);
+}
+
 struct page *__wrap_page_alloc_run(enum page_state state, size_t count, size_t align_pages, paddr_t limit,
 				   unsigned flags)
 {

@@ -9,17 +9,17 @@ HOST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HOST_SANITIZE_THREADS := -fsanitize=thread
 
 # Calls of these from other files go through machine.c.
-HOST_WATCHED := page_alloc page_alloc_run page_free page_free_run page_unref slab_alloc
+HOST_WATCHED := page_alloc page_alloc_many page_alloc_run page_free page_free_run page_unref slab_alloc
 HOST_LDFLAGS := $(HOST_WATCHED:%=-Wl,--wrap=%)
 
 # What of the suites needs the real machine, or parts of the kernel that are not the VM; or is a benchmark.
 HOST_NOT_SUITES := $(patsubst %,tests/suites/%.c,probe count suite_scale \
-	suite_cpu suite_usercopy suite_time suite_elf suite_process suite_panic suite_stack_overflow)
+	suite_cpu suite_usercopy suite_serial suite_time suite_elf suite_process suite_panic suite_stack_overflow)
 HOST_SUITES := $(filter-out $(HOST_NOT_SUITES),$(sort $(wildcard tests/suites/*.c)))
 HOST_CORE ?= $(sort $(wildcard kern/vm/*.c))
 # Those with main(): of the suites, and of streams of operations against the model.
 HOST_MAINS := tests/host/main.c tests/host/stream.c
-HOST_SOURCES := $(HOST_CORE) kern/arch/x86_64/pmap.c kern/core/test.c $(HOST_SUITES) \
+HOST_SOURCES := $(HOST_CORE) $(sort $(wildcard kern/arch/x86_64/pmap*.c)) kern/core/test.c $(HOST_SUITES) \
 	$(filter-out $(HOST_MAINS),$(sort $(wildcard tests/host/*.c)))
 HOST_OBJECTS := $(HOST_SOURCES:%=$(BUILD)/host/%.o)
 HOST_THREAD_OBJECTS := $(HOST_SOURCES:%=$(BUILD)/host-threads/%.o)

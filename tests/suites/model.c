@@ -82,8 +82,7 @@ void model_call(void)
 	}
 }
 
-/* Ends what model_call() began. */
-static void stop_failing(void)
+void model_end_call(void)
 {
 	bool pager_failed, store_failed;
 
@@ -103,7 +102,7 @@ bool model_result_or(int error, int predicted, int other)
 {
 	int excuse;
 
-	stop_failing();
+	model_end_call();
 	excuse = m.fired ? (m.op->fail < IO_FROM ? -ENOMEM : -EIO) : predicted;
 	SAY("#   = %d%s", error, m.fired ? ", with a failure on the way" : "");
 	model_digest((uint64_t)error);
@@ -217,7 +216,7 @@ bool stream_step(const struct stream_op *op)
 	become(op->cpu % (stream_cpus ? stream_cpus() : 1));
 	operations[op->kind % stream_kind_count]();
 	/* An operation that found nothing to do has made no call. */
-	stop_failing();
+	model_end_call();
 	model_collect();
 	if (m.fired)
 		model_adopt_all();

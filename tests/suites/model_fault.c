@@ -100,6 +100,20 @@ static bool is_doubtful(const struct program_access *access)
 	return access->error == -EACCES && access->wanted == VM_READ && access->cell->prot != 0;
 }
 
+/* Is more brought in at a fault than the page? What it is, is free to the VM: the model looks. */
+static bool brings_others(const struct model_cell *cell)
+{
+	return cell->kind == CELL_BLOB &&
+	       (cell->advice == ADVISE_SEQUENTIAL || cell->advice == ADVISE_CLUSTER);
+}
+
+/* Private zeroes that are only read are shown, and stay absent. */
+static bool shows_zeroes(const struct model_cell *cell, bool write)
+{
+	return !write && cell->inherit != INHERIT_SHARE && blob_is_zero(&m.blob[cell->blob], cell->offset) &&
+	       !kind_has_pager(m.blob[cell->blob].kind);
+}
+
 /* What the access did to pages. */
 static void model_access(const struct program_access *access)
 {
@@ -112,9 +126,7 @@ static void model_access(const struct program_access *access)
 		AGREE(!access->faulted || access->outcome == FAULT_RESIDENT);
 		return;
 	}
-	/* Private zeroes that are only read are shown, and stay absent. */
-	if (!write && access->cell->inherit != INHERIT_SHARE && page->state == MPAGE_UNUSED &&
-	    !kind_has_pager(blob->kind)) {
+	if (shows_zeroes(access->cell, write)) {
 		AGREE(!access->faulted || access->outcome == FAULT_ZERO_PAGE);
 		model_touch(blob, i, i + 1);
 		return;
@@ -125,7 +137,7 @@ static void model_access(const struct program_access *access)
 		return;
 	}
 	AGREE_EQ(access->outcome, model_obtain(blob, i, write));
-	if (access->cell->advice == ADVISE_SEQUENTIAL)
+	if (brings_others(access->cell))
 		model_adopt(blob);
 }
 
@@ -135,7 +147,7 @@ static bool run(struct program_access *access, uint64_t *word)
 
 	SAY("# access %x: r%u, 0x%llx by CPU %u", access->wanted, root_number(access->root),
 	    (unsigned long long)access->va, m.cpu);
-	if (access->cell->kind == CELL_BLOB && access->cell->advice == ADVISE_SEQUENTIAL)
+	if (brings_others(access->cell))
 		model_note_slots();
 	model_enter(access->root);
 	model_call();
@@ -216,7 +228,6 @@ void do_fault(void)
 	struct program_access access = pick_access(kinds[m.op->how % sizeof(kinds)]);
 	const struct place *place = &places[m.op->at[1] % (sizeof(places) / sizeof(places[0]))];
 	struct fault_result result;
-	bool sequential;
 
 	if (!access.root)
 		return;
@@ -227,8 +238,7 @@ void do_fault(void)
 		AGREE_EQ(result.outcome, place->outcome);
 		return;
 	}
-	sequential = access.cell->kind == CELL_BLOB && access.cell->advice == ADVISE_SEQUENTIAL;
-	if (sequential)
+	if (brings_others(access.cell))
 		model_note_slots();
 	model_call();
 	if (!model_result(vm_fault(access.root->map, access.va, access.wanted, &result), access.error)) {
@@ -269,4 +279,49 @@ void do_prefetch(void)
 	    m.cpu);
 	model_enter(access.root);
 	stream_prefetch(access.va);
+}
+
+/* ---- Populating ------------------------------------------------------------------------------------------------ */
+
+/* What populating has done to the cells of a range up to the first that it refuses; that is the result. */
+static int populated(const struct argument *range, vm_prot_t wanted)
+{
+	bool write = wanted & VM_WRITE;
+
+	for (unsigned c = range->span.first; c < range->span.end; c++) {
+		const struct model_cell *cell = &range->root->cell[c];
+		struct model_blob *blob = &m.blob[cell->blob];
+
+		if (cell->kind != CELL_BLOB || !is_within(cell->region, range->region))
+			return -ENOMEM;
+		if (wanted & ~cell->prot)
+			return -EACCES;
+		if (!shows_zeroes(cell, write))
+			model_obtain(blob, cell->offset, write);
+		if (brings_others(cell))
+			model_adopt(blob);
+	}
+	return 0;
+}
+
+void do_map_populate(void)
+{
+	static const vm_prot_t kinds[] = {VM_READ, VM_WRITE, RW, VM_EXEC};
+	struct argument range = pick_argument(pick_mapped);
+	vm_prot_t wanted = kinds[m.op->how % (sizeof(kinds) / sizeof(kinds[0]))];
+	int error, predicted;
+
+	if (!range.root)
+		return;
+	SAY("# map_populate %x: r%u, map at depth %u, 0x%llx, 0x%llx bytes", wanted, root_number(range.root),
+	    m.region[range.region].depth, (unsigned long long)range.start, (unsigned long long)range.bytes);
+	model_note_slots();
+	model_call();
+	error = map_populate(range.map, range.start, range.bytes, wanted);
+	model_end_call();
+	if (m.fired)
+		predicted = error;
+	else
+		predicted = range.error ? range.error : populated(&range, wanted);
+	model_result(error, predicted);
 }

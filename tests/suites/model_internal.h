@@ -192,6 +192,9 @@ extern bool model_tracing;
 /* Before the call that an operation is about: from here on something may fail. */
 void model_call(void);
 
+/* Ends what model_call() began, where m.fired has to be known before the result is predicted. */
+void model_end_call(void);
+
 /*
  * After it: true if it succeeded, as predicted. If an allocation or I/O was made to fail, that error is as good; then the
  * model adopts what was done before, as far as contents stay.
@@ -421,7 +424,8 @@ vm_prot_t pick_prot(unsigned choice);
 	OP(fetch, 8)                  \
 	OP(fault, 10)                 \
 	OP(explain, 10)               \
-	OP(prefetch, 6)
+	OP(prefetch, 6)               \
+	OP(map_populate, 12)
 
 #define DECLARE_OPERATION(name, weight) void do_##name(void);
 OPERATIONS(DECLARE_OPERATION)

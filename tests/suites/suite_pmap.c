@@ -231,6 +231,51 @@ static void test_contents(void)
 
 /* ---- Ranges ----------------------------------------------------------------------------------- */
 
+static void test_window(void)
+{
+	static struct pmap_window window;
+	vaddr_t start = BASE + BLOCK_2M - 2 * PAGE_SIZE;
+
+	test_case("a window: what it names is entered, across tables, and the rest stays as it is");
+	enter(start + PAGE_SIZE, 3, RU);
+	enter(start + 3 * PAGE_SIZE, 0, RU);
+	window = (struct pmap_window){.start = start,
+				      .count = 5,
+				      .writable = 0x15,
+				      .pages = {pages[0], pages[1], pages[2], NULL, pages[3]}};
+	CHECK_EQ(pmap_enter_window(pmap, &window, RWU, CACHE_WRITE_BACK), 0);
+	CHECK(!pmap_query(pmap, start).accessed && !pmap_query(pmap, start).dirty);
+	CHECK(has(start, 0, RWU) && has(start + PAGE_SIZE, 1, RU) && has(start + 2 * PAGE_SIZE, 2, RWU));
+	CHECK(has(start + 3 * PAGE_SIZE, 0, RU) && has(start + 4 * PAGE_SIZE, 3, RWU));
+	sizes(5, EMPTY_TABLES + 4);
+
+	test_case("a window gives back what was withdrawn, to no more pages than it names");
+	pmap_protect(pmap, BASE, BASE + 2 * BLOCK_2M, RU | VM_EXEC);
+	CHECK(has(start, 0, RU) && has(start + 4 * PAGE_SIZE, 3, RU));
+	window.count = 3;
+	window.writable = 0x1;
+	CHECK_EQ(pmap_enter_window(pmap, &window, RWU, CACHE_WRITE_BACK), 0);
+	CHECK(has(start, 0, RWU) && has(start + PAGE_SIZE, 1, RU) && has(start + 2 * PAGE_SIZE, 2, RU));
+	CHECK(has(start + 4 * PAGE_SIZE, 3, RU));
+	sizes(5, EMPTY_TABLES + 4);
+
+	test_case("a window takes no right away, and makes no table for what it does not name");
+	window.writable = 0x7;
+	CHECK_EQ(pmap_enter_window(pmap, &window, RU, CACHE_WRITE_BACK), 0);
+	CHECK(has(start, 0, RWU) && has(start + PAGE_SIZE, 1, RU));
+	window = (struct pmap_window){.start = BASE + BLOCK_1G, .count = PMAP_WINDOW};
+	CHECK_EQ(pmap_enter_window(pmap, &window, RWU, CACHE_WRITE_BACK), 0);
+	sizes(5, EMPTY_TABLES + 4);
+
+	test_case("the next translation of a range");
+	CHECK_EQ(pmap_next(pmap, BASE, BASE + BLOCK_1G), start);
+	CHECK_EQ(pmap_next(pmap, start + PAGE_SIZE, BASE + BLOCK_1G), start + PAGE_SIZE);
+	CHECK_EQ(pmap_next(pmap, start + 5 * PAGE_SIZE, BASE + BLOCK_1G), BASE + BLOCK_1G);
+	CHECK_EQ(pmap_next(pmap, BASE, BASE), BASE);
+	pmap_remove(pmap, BASE, BASE + BLOCK_1G);
+	sizes(0, EMPTY_TABLES);
+}
+
 static void test_boundaries(void)
 {
 	static const uint64_t spans[] = {BLOCK_2M, BLOCK_1G, BLOCK_512G};
@@ -629,6 +674,7 @@ void suite_pmap(void)
 	test_protect();
 	test_harvest();
 	test_contents();
+	test_window();
 	test_boundaries();
 	test_many_pages();
 	test_withdrawal();

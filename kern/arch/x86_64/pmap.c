@@ -1,8 +1,8 @@
 /*
  * pmap: an address space's hardware page tables, behind the contract of include/vm/pmap.h.
  *
- * Real 4-level tables: enter, remove, protect, query, harvest, and the invalidations they owe. Why
- * a page is mapped is map.c's and fault.c's business; the kernel's own tables are made by memory_init.c; an
+ * Real 4-level tables: enter, remove, protect, and the invalidations they owe. Why
+ * a page is mapped is map.c's and fault.c's business; looking without changing is pmap_look.c's; the kernel's own tables are made by memory_init.c; an
  * entry's bits are in pte.h. Reading order: pmap_enter, then withdrawal below, then pmap_remove.
  *
  * Sharing. A process owns its PML4, the PDPT of the lowest 512 GiB, and in that the directory of
@@ -41,11 +41,7 @@
 #define PAGES_PML4   pte_index(LAYOUT_PAGES_START, 4)
 #define SHARED_PML4S (pte_index(LAYOUT_PHYSICAL_END - 1, 4) + 1)
 
-/* Where a pmap may have translations of its own. */
-struct region {
-	vaddr_t start;
-	uint64_t bytes;
-};
+/* Where each may have translations of its own. */
 static const struct region user_regions[PMAP_REGIONS] = {
 	{LAYOUT_ARENAS_START, LAYOUT_ARENAS_END - LAYOUT_ARENAS_START},
 	{LAYOUT_PRIVATE_START, LAYOUT_PRIVATE_END - LAYOUT_PRIVATE_START},
@@ -80,55 +76,12 @@ static const pte_t cache_bits[] = {
 
 /* ---- Entries ---------------------------------------------------------------------------------- */
 
-/*
- * Page walks of other CPUs read entries, and set bits in present ones, at any moment; so whatever changes
- * a present entry is one locked instruction, which also orders it before the reading of pmap->active.
- */
-static inline pte_t pte_load(const pte_t *slot)
-{
-	return __atomic_load_n(slot, __ATOMIC_RELAXED);
-}
-
-static inline void pte_fill(pte_t *slot, pte_t pte)
-{
-	__atomic_store_n(slot, pte, __ATOMIC_RELEASE);
-}
-
-static inline pte_t pte_exchange(pte_t *slot, pte_t pte)
-{
-	return __atomic_exchange_n(slot, pte, __ATOMIC_SEQ_CST);
-}
-
-static inline pte_t pte_clear(pte_t *slot, pte_t bits)
-{
-	return __atomic_fetch_and(slot, ~bits, __ATOMIC_SEQ_CST);
-}
-
-static inline void pte_set(pte_t *slot, pte_t bits)
-{
-	__atomic_fetch_or(slot, bits, __ATOMIC_SEQ_CST);
-}
-
-static inline pte_t *table_entries(paddr_t table)
-{
-	return env_phys_to_virt(table);
-}
-
 static inline bool is_kernel(const struct pmap *pmap)
 {
 	return pmap == &kernel_pmap;
 }
 
-/* May the pmap translate the page at `va`? */
-static inline bool owns_page(const struct pmap *pmap, vaddr_t va)
-{
-	const struct region *r = pmap->regions;
-
-	return likely(va - r[0].start < r[0].bytes) || va - r[1].start < r[1].bytes;
-}
-
-/* Is [start, end) in one region of the pmap's? */
-static bool owns_range(const struct pmap *pmap, vaddr_t start, vaddr_t end)
+bool pmap_owns_range(const struct pmap *pmap, vaddr_t start, vaddr_t end)
 {
 	for (unsigned i = 0; i < PMAP_REGIONS; i++) {
 		vaddr_t low = pmap->regions[i].start, high = low + pmap->regions[i].bytes;
@@ -139,15 +92,14 @@ static bool owns_range(const struct pmap *pmap, vaddr_t start, vaddr_t end)
 	return false;
 }
 
-/* The end of the block of `level` that contains `va`, or `end` if that is nearer. */
-static inline vaddr_t block_end(vaddr_t va, vaddr_t end, unsigned level)
-{
-	vaddr_t next = (va | (pte_span(level) - 1)) + 1;
-
-	return next < end ? next : end;
-}
-
 /* ---- Invalidation ----------------------------------------------------------------------------- */
+
+/* Not an initializer: the array need not be cleared. */
+static inline void flush_init(struct flush *flush)
+{
+	flush->full = false;
+	flush->count = 0;
+}
 
 static void flush_add(struct flush *flush, vaddr_t va)
 {
@@ -410,24 +362,20 @@ static __attribute__((noinline)) paddr_t make_way(struct pmap *pmap, vaddr_t va,
 }
 
 /*
- * Replaces a present leaf. Other CPUs are told only if something is taken away; the first use of a
+ * Replaces a present leaf. CPUs have to be told only if something is taken away, which is noted in `flush`; the first use of a
  * right that is added faults at most once where the old translation is cached, and the fault drops it
  * (SDM 3, 4.10.4.1 and 4.10.4.3).
  */
-static __attribute__((noinline)) void replace_leaf(struct pmap *pmap, vaddr_t va, pte_t *slot, pte_t leaf)
+static void replace_leaf(vaddr_t va, pte_t *slot, pte_t leaf, struct flush *flush)
 {
 	const pte_t identity = PTE_FRAME | PTE_PWT | PTE_PCD;
-	struct flush flush = {0};
 	pte_t old = pte_load(slot);
 
-	PMAP_ASSERT_LOCKED(pmap);
 	if (((old ^ leaf) & PTE_FRAME) == 0)
-		leaf |= old & PTE_DIRTY;
+		leaf |= old & (PTE_DIRTY | PTE_ACCESSED);
 	old = pte_exchange(slot, leaf);
-	if (((old ^ leaf) & identity) || (old & ~leaf & (PTE_WRITE | PTE_USER)) || (leaf & ~old & PTE_NX)) {
-		flush_add(&flush, va);
-		flush_run(pmap, &flush);
-	}
+	if (((old ^ leaf) & identity) || (old & ~leaf & (PTE_WRITE | PTE_USER)) || (leaf & ~old & PTE_NX))
+		flush_add(flush, va);
 }
 
 /* The page table of `va` if every entry on the way there has the bits `need`; 0 if one has not. */
@@ -472,24 +420,36 @@ static inline void remember_way(struct pmap *pmap, vaddr_t va, paddr_t table, pt
 		pmap->way = (struct way){block_of(va), table_entries(table), page_from_paddr(table)};
 }
 
-/* The rest of pmap_enter(), step by step, where something has to be made or replaced. Unlocks the pmap. */
-static __attribute__((noinline)) int enter_with_care(struct pmap *pmap, vaddr_t va, pte_t leaf)
+/* The page table of `va`, with W set on the way to it if the leaf has W; 0: no memory. */
+static paddr_t find_or_make_way(struct pmap *pmap, vaddr_t va, pte_t leaf)
 {
 	paddr_t table = find_way(pmap, va, leaf & (PTE_PRESENT | PTE_WRITE));
-	pte_t *slot;
 
 	if (!table)
 		table = make_way(pmap, va, leaf & PTE_WRITE);
+	if (table)
+		remember_way(pmap, va, table, leaf);
+	return table;
+}
+
+/* The rest of pmap_enter(), step by step, where something has to be made or replaced. Unlocks the pmap. */
+static __attribute__((noinline)) int enter_with_care(struct pmap *pmap, vaddr_t va, pte_t leaf)
+{
+	paddr_t table = find_or_make_way(pmap, va, leaf);
+	struct flush flush;
+	pte_t *slot;
+
 	if (!table) {
 		spin_unlock(&pmap->lock);
 		return -ENOMEM;
 	}
-	remember_way(pmap, va, table, leaf);
+	flush_init(&flush);
 	slot = table_entries(table) + pte_index(va, 1);
 	if (pte_load(slot) & PTE_PRESENT)
-		replace_leaf(pmap, va, slot, leaf);
+		replace_leaf(va, slot, leaf, &flush);
 	else
 		fill_place(pmap, page_from_paddr(table), slot, leaf);
+	flush_run(pmap, &flush);
 	spin_unlock(&pmap->lock);
 	return 0;
 }
@@ -543,6 +503,75 @@ int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot,
 	fill_place(pmap, pmap->way.page, slot, leaf);
 	spin_unlock(&pmap->lock);
 	return 0;
+}
+
+/*
+ * Enters the pages of a window from `first` to before `end`, which have the same page table. The first page is there, so
+ * that no table stays empty. 0 or -ENOMEM.
+ */
+static int enter_in_table(struct pmap *pmap, const struct pmap_window *window, unsigned first, unsigned end,
+			  const pte_t leaves[2], struct flush *flush)
+{
+	vaddr_t va = window->start + first * PAGE_SIZE;
+	paddr_t table = find_or_make_way(pmap, va, leaves[window->writable >> first != 0]);
+	pte_t *slot = table_entries(table) + pte_index(va, 1);
+	unsigned filled = 0;
+
+	PMAP_ASSERT_LOCKED(pmap);
+	DEBUG_ASSERT(window->pages[first] && end <= window->count);
+	if (!table)
+		return -ENOMEM;
+	for (unsigned i = first; i < end; i++, slot++) {
+		struct page *page = window->pages[i];
+		pte_t leaf, old;
+
+		if (!page)
+			continue;
+		leaf = page_paddr(page) | leaves[window->writable >> i & 1];
+		old = pte_load(slot);
+		if (!(old & PTE_PRESENT)) {
+			pte_fill(slot, leaf);
+			filled++;
+		} else if ((leaf & ~old) || ((old ^ leaf) & (PTE_FRAME | PTE_NX))) {
+			replace_leaf(window->start + i * PAGE_SIZE, slot, leaf, flush);
+		}
+	}
+	page_from_paddr(table)->in_use += filled;
+	pmap->resident += filled;
+	return 0;
+}
+
+/* Where there is no memory for one page table, what has another is entered all the same: it may replace something. */
+int pmap_enter_window(struct pmap *pmap, const struct pmap_window *window, vm_prot_t prot,
+		      enum vm_cache cache)
+{
+	pte_t bits = cache_bits[cache] | pmap->leaf_bits;
+	/* The CPU sets both bits itself when the page is used: these may never be. */
+	pte_t leaves[2] = {(prot_bits[prot & ~VM_WRITE] & ~PTE_ACCESSED) | bits,
+			   (prot_bits[prot] & ~(PTE_ACCESSED | PTE_DIRTY)) | bits};
+	vaddr_t last = window->start + window->count * PAGE_SIZE;
+	struct flush flush;
+	unsigned i = 0;
+	int error = 0;
+
+	ASSERT(prot & VM_READ);
+	ASSERT(window->count > 0 && window->count <= PMAP_WINDOW);
+	ASSERT(pmap_owns_range(pmap, window->start, last));
+	flush_init(&flush);
+	spin_lock(&pmap->lock);
+	while (i < window->count) {
+		vaddr_t va = window->start + i * PAGE_SIZE;
+		unsigned end = i + (unsigned)((block_end(va, last, 2) - va) >> PAGE_SHIFT);
+
+		while (i < end && !window->pages[i])
+			i++;
+		if (i < end && enter_in_table(pmap, window, i, end, leaves, &flush))
+			error = -ENOMEM;
+		i = end;
+	}
+	flush_run(pmap, &flush);
+	spin_unlock(&pmap->lock);
+	return error;
 }
 
 /* ---- Remove ----------------------------------------------------------------------------------- */
@@ -606,9 +635,8 @@ void pmap_remove(struct pmap *pmap, vaddr_t start, vaddr_t end)
 {
 	struct removal gone;
 
-	ASSERT(owns_range(pmap, start, end));
-	gone.flush.full = false;
-	gone.flush.count = 0;
+	ASSERT(pmap_owns_range(pmap, start, end));
+	flush_init(&gone.flush);
 	gone.tables = NULL;
 	spin_lock(&pmap->lock);
 	remove_range(pmap, page_from_paddr(pmap->top_paddr), PTE_LEVELS, start, end, &gone);
@@ -745,134 +773,15 @@ void pmap_protect(struct pmap *pmap, vaddr_t start, vaddr_t end, vm_prot_t prot)
 		pmap_remove(pmap, start, end);
 		return;
 	}
-	ASSERT(owns_range(pmap, start, end));
+	ASSERT(pmap_owns_range(pmap, start, end));
 	if (!(prot & VM_WRITE))
 		clear |= PTE_WRITE;
-	flush.full = false;
-	flush.count = 0;
+	flush_init(&flush);
 	spin_lock(&pmap->lock);
 	protect_range(pmap, page_from_paddr(pmap->top_paddr), PTE_LEVELS, start, end, clear, set, &flush);
 	flush_run(pmap, &flush);
 	forget_way(pmap);
 	spin_unlock(&pmap->lock);
-}
-
-/* ---- Look ------------------------------------------------------------------------------------- */
-
-/* The leaf that translates `va`, its level, and the rights of the way there; NULL: none. Pmap locked. */
-static pte_t *find_leaf(struct pmap *pmap, vaddr_t va, unsigned *level, vm_prot_t *prot)
-{
-	paddr_t table = pmap->top_paddr;
-
-	PMAP_ASSERT_LOCKED(pmap);
-	*prot = VM_ALL | VM_USER;
-	for (*level = PTE_LEVELS;; (*level)--) {
-		pte_t *slot = &table_entries(table)[pte_index(va, *level)], pte = pte_load(slot);
-
-		if (!(pte & PTE_PRESENT))
-			return NULL;
-		if (!(pte & PTE_WRITE))
-			*prot &= ~VM_WRITE;
-		if (!(pte & PTE_USER))
-			*prot &= ~VM_USER;
-		if (pte & PTE_NX)
-			*prot &= ~VM_EXEC;
-		if (pte_is_leaf(pte, *level))
-			return slot;
-		table = pte_frame(pte);
-	}
-}
-
-struct pmap_query pmap_query(struct pmap *pmap, vaddr_t va)
-{
-	struct pmap_query found = {0};
-	unsigned level;
-	vm_prot_t prot;
-	pte_t *slot;
-
-	spin_lock(&pmap->lock);
-	slot = find_leaf(pmap, va, &level, &prot);
-	if (slot) {
-		pte_t pte = pte_load(slot);
-		uint64_t inside = va & (pte_span(level) - 1);
-
-		/* In a large page the lowest frame bit is the PAT's: cut the frame to the page's size. */
-		found.page = page_from_paddr((pte_frame(pte) & ~(pte_span(level) - 1)) + inside);
-		found.prot = prot;
-		found.accessed = (pte & PTE_ACCESSED) != 0;
-		found.dirty = (pte & PTE_DIRTY) != 0;
-	}
-	spin_unlock(&pmap->lock);
-	return found;
-}
-
-/* The first translated address of [start, end), which a table at `level` covers; `end`: none. Pmap locked. */
-static vaddr_t next_below(const struct pmap *pmap, paddr_t table, unsigned level, vaddr_t start, vaddr_t end)
-{
-	vaddr_t next;
-
-	PMAP_ASSERT_LOCKED(pmap);
-	for (vaddr_t va = start; va < end; va = next) {
-		pte_t pte = pte_load(&table_entries(table)[pte_index(va, level)]);
-		vaddr_t found;
-
-		next = block_end(va, end, level);
-		if (!(pte & PTE_PRESENT))
-			continue;
-		if (pte_is_leaf(pte, level))
-			return va;
-		found = next_below(pmap, pte_frame(pte), level - 1, va, next);
-		if (found < next)
-			return found;
-	}
-	return end;
-}
-
-vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end)
-{
-	vaddr_t found;
-
-	ASSERT(owns_range(pmap, start, end));
-	spin_lock(&pmap->lock);
-	found = next_below(pmap, pmap->top_paddr, PTE_LEVELS, start, end);
-	spin_unlock(&pmap->lock);
-	return found;
-}
-
-/*
- * A CPU that has the translation cached does not set the bit again until it forgets it (SDM 3,
- * 4.8). This CPU is made to forget; the others are not worth an interrupt, as the bit is only a hint.
- */
-bool pmap_harvest(struct pmap *pmap, vaddr_t va, bool *accessed, bool *dirty)
-{
-	unsigned level;
-	vm_prot_t prot;
-	pte_t *slot;
-
-	ASSERT(owns_page(pmap, va));
-	spin_lock(&pmap->lock);
-	slot = find_leaf(pmap, va, &level, &prot);
-	if (slot) {
-		pte_t pte = pte_clear(slot, PTE_ACCESSED);
-
-		*accessed = (pte & PTE_ACCESSED) != 0;
-		*dirty = (pte & PTE_DIRTY) != 0;
-		if (*accessed && (pmap->active & (uint64_t)1 << env_cpu()))
-			invlpg(va);
-	}
-	spin_unlock(&pmap->lock);
-	return slot != NULL;
-}
-
-struct pmap_stats pmap_stats(struct pmap *pmap)
-{
-	struct pmap_stats stats;
-
-	spin_lock(&pmap->lock);
-	stats.resident_pages = pmap->resident;
-	stats.table_pages = pmap->tables;
-	spin_unlock(&pmap->lock);
-	return stats;
 }
 
 /* ---- Contents --------------------------------------------------------------------------------- */

@@ -25,6 +25,12 @@ struct way {
 };
 #define NO_BLOCK UINT64_MAX
 
+/* Where a pmap may have translations of its own. */
+struct region {
+	vaddr_t start;
+	uint64_t bytes;
+};
+
 /*
  * Locks: (l) the pmap's lock; (a) atomic; (-) set before anyone else sees the structure.
  */
@@ -43,6 +49,63 @@ struct pmap {
 
 /* (l) */
 #define PMAP_ASSERT_LOCKED(pmap) DEBUG_ASSERT(spin_held(&(pmap)->lock))
+
+/* ---- Entries ---------------------------------------------------------------------------------- */
+
+/*
+ * Page walks of other CPUs read entries, and set bits in present ones, at any moment; so whatever changes
+ * a present entry is one locked instruction, which also orders it before the reading of pmap->active.
+ */
+static inline pte_t pte_load(const pte_t *slot)
+{
+	return __atomic_load_n(slot, __ATOMIC_RELAXED);
+}
+
+static inline void pte_fill(pte_t *slot, pte_t pte)
+{
+	__atomic_store_n(slot, pte, __ATOMIC_RELEASE);
+}
+
+static inline pte_t pte_exchange(pte_t *slot, pte_t pte)
+{
+	return __atomic_exchange_n(slot, pte, __ATOMIC_SEQ_CST);
+}
+
+static inline pte_t pte_clear(pte_t *slot, pte_t bits)
+{
+	return __atomic_fetch_and(slot, ~bits, __ATOMIC_SEQ_CST);
+}
+
+static inline void pte_set(pte_t *slot, pte_t bits)
+{
+	__atomic_fetch_or(slot, bits, __ATOMIC_SEQ_CST);
+}
+
+static inline pte_t *table_entries(paddr_t table)
+{
+	return env_phys_to_virt(table);
+}
+
+/* May the pmap translate the page at `va`? */
+static inline bool owns_page(const struct pmap *pmap, vaddr_t va)
+{
+	const struct region *r = pmap->regions;
+
+	return likely(va - r[0].start < r[0].bytes) || va - r[1].start < r[1].bytes;
+}
+
+/* Is [start, end) in one region of the pmap's? */
+bool pmap_owns_range(const struct pmap *pmap, vaddr_t start, vaddr_t end);
+
+/* The end of the block of `level` that contains `va`, or `end` if that is nearer. */
+static inline vaddr_t block_end(vaddr_t va, vaddr_t end, unsigned level)
+{
+	vaddr_t next = (va | (pte_span(level) - 1)) + 1;
+
+	return next < end ? next : end;
+}
+
+/* ---- Boot tables, and other CPUs ---------------------------------------------------------------- */
 
 /*
  * The kernel's top-level table. What it and those below must have by the time of pmap_init():

@@ -339,6 +339,61 @@ static void clones(void)
 	}
 }
 
+/* ---- A fork of many mappings -------------------------------------------------------------------------- */
+
+#define FORK_BAR 150ul
+
+/* Private mappings, each of a blob of its own with a page that the program has written to. */
+static bool map_private_ones(uint64_t n)
+{
+	for (uint64_t i = 0; i < n; i++) {
+		vaddr_t address = map_start(arena) + pages_to_bytes(i * STRIDE_PAGES);
+		struct blob *blob = make_blob(SHOWN_PAGES);
+
+		if (!blob)
+			return false;
+		{
+			const struct mapping how = {.prot = RW, .name = "private"};
+			struct placement place = fixed_at(address);
+			vaddr_t at;
+			int error = map_blob(arena, &place, blob, 0, 1, &how, &at);
+
+			blob_unref(blob);
+			if (!CHECK_EQ(error, 0))
+				return false;
+		}
+		touch_all(address, 1);
+	}
+	return true;
+}
+
+/* What a fork of so many mappings costs for each. */
+static uint64_t measure_fork(uint64_t n)
+{
+	uint64_t cost = 0;
+
+	if (open_arena(ARENA_BYTES) && map_private_ones(n)) {
+		/* Once in vain: the slab caches have what they need, and what was writable is so again. */
+		fork_once();
+		for (uint64_t i = 0; i < n; i++)
+			touch_all(map_start(arena) + pages_to_bytes(i * STRIDE_PAGES), 1);
+		cost = fork_once() / n;
+	}
+	space_close(root);
+	return cost;
+}
+
+static void forks(void)
+{
+	const char *what = "map_clone: each private mapping";
+	uint64_t few;
+
+	test_case("a fork of 1000 private mappings costs so much for each as one of 100");
+	few = measure_fork(HUNDRED);
+	report(what, HUNDRED, few, INSTRUCTIONS);
+	report_ratio(what, THOUSAND, measure_fork(THOUSAND), INSTRUCTIONS, few, FORK_BAR);
+}
+
 /* ---- Generations ---------------------------------------------------------------------------------------- */
 
 #define GENERATIONS      10000u
@@ -422,5 +477,6 @@ void suite_scale(void)
 	many_entries();
 	sparse();
 	clones();
+	forks();
 	generations();
 }

@@ -568,7 +568,9 @@ static void copy_piece(struct model_blob *to, uint64_t to_at, struct model_blob 
 		memset(page_bytes(to->page[target]) + (to_at & PAGE_MASK), 0, piece);
 		return;
 	}
-	model_obtain(from, source, false);
+	/* Within one page it is obtained once, to be written. */
+	if (to != from || target != source)
+		model_obtain(from, source, false);
 	model_obtain(to, target, true);
 	memmove(page_bytes(to->page[target]) + (to_at & PAGE_MASK),
 		page_bytes(from->page[source]) + (from_at & PAGE_MASK), piece);

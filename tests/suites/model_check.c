@@ -244,6 +244,7 @@ void model_check_merged(const struct model_root *root, struct span span)
 		if (!AGREE(lower->blob != entry->blob || lower->prot != entry->prot ||
 			   lower->max_prot != entry->max_prot || lower->inherit != entry->inherit ||
 			   lower->name != entry->name || lower->wired != entry->wired ||
+			   lower->on_fault != entry->on_fault || lower->fork != entry->fork ||
 			   lower->advice != entry->advice ||
 			   lower->offset + entry_pages(lower) != entry->offset))
 			break;
@@ -352,6 +353,8 @@ static int visit_entry(const struct entry_info *info, void *context)
 	AGREE_EQ(info->usage.resident, usage.resident);
 	AGREE_EQ(info->usage.paged_out, usage.paged_out);
 	AGREE_EQ(info->wired, cell->wired);
+	AGREE_EQ(info->on_fault, cell->on_fault);
+	AGREE_EQ(info->fork, cell->omitted ? FORK_OMIT : 0);
 	AGREE_EQ(info->advice, cell->advice);
 	return m.wrong;
 }

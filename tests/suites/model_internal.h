@@ -110,7 +110,8 @@ struct model_cell {
 	uint8_t kind;
 	uint8_t region; /* the innermost map */
 	uint8_t prot, max_prot, inherit, advice, name;
-	bool wired;
+	bool wired, on_fault;
+	bool omitted; /* from clones of the root: FORK_OMIT */
 	uint16_t blob, offset;
 };
 
@@ -391,6 +392,7 @@ vm_prot_t pick_prot(unsigned choice);
 	OP(blob_copy, 16)             \
 	OP(blob_commit, 8)            \
 	OP(blob_decommit, 10)         \
+	OP(blob_set_extent, 6)        \
 	OP(blob_wire, 6)              \
 	OP(blob_unwire, 6)            \
 	OP(blob_sync, 10)             \
@@ -411,8 +413,10 @@ vm_prot_t pick_prot(unsigned choice);
 	OP(map_unmap, 24)             \
 	OP(map_protect, 36)           \
 	OP(map_wire, 10)              \
+	OP(map_wire_on_fault, 6)      \
 	OP(map_unwire, 8)             \
 	OP(map_advise, 20)            \
+	OP(map_set_fork, 6)           \
 	OP(map_decommit, 12)          \
 	OP(map_resize, 30)            \
 	OP(map_lookup, 6)             \

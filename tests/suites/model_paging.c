@@ -7,7 +7,7 @@
 
 #include <asm/errno.h>
 
-/* ---- Commit and wiring -------------------------------------------------------------------------------- */
+/* ---- Commit and decommit ------------------------------------------------------------------------------ */
 
 /*
  * New pages of a blob that is not zeroed contain whatever they did: who has asked for them writes to them before
@@ -80,6 +80,70 @@ void do_blob_decommit(void)
 	for (unsigned i = window.first; i < window.end; i++)
 		model_forget(blob, i);
 }
+
+/* ---- Extents ---------------------------------------------------------------------------------------------- */
+
+/* Has blob_wire() wired anything of the family at or behind a tree index? */
+static bool family_is_held(uint32_t family, pgoff_t extent)
+{
+	for (unsigned w = 0; w < MODEL_WIRINGS; w++) {
+		const struct model_wiring *wiring = &m.wiring[w];
+		const struct model_blob *blob = &m.blob[wiring->blob];
+
+		if (wiring->wiring && blob->family == family &&
+		    blob->index + wiring->first + wiring->pages > extent)
+			return true;
+	}
+	return false;
+}
+
+/* What is behind the extent is gone, for the whole family; and then the extent is as large as its blobs again. */
+static void model_cut(uint32_t family, pgoff_t extent)
+{
+	const struct model_blob *longest = NULL;
+
+	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
+		struct model_blob *blob = &m.blob[b];
+
+		if (!blob->blob || blob->family != family)
+			continue;
+		if (extent >= blob->index && extent <= blob->index + blob->pages)
+			AGREE_EQ(blob_extent(blob->blob), blob->low + (extent - blob->index));
+		for (unsigned i = 0; i < blob->pages; i++) {
+			if (blob->index + i >= extent)
+				model_forget(blob, i);
+		}
+		if (!longest || blob->index + blob->pages > longest->index + longest->pages)
+			longest = blob;
+	}
+	AGREE_EQ(blob_set_extent(longest->blob, longest->low + longest->pages), 0);
+}
+
+void do_blob_set_extent(void)
+{
+	struct model_blob *blob = pick_blob(m.op->who[0]);
+	unsigned first;
+	int error = 0;
+
+	if (!blob)
+		return;
+	first = m.op->at[0] % (blob->pages + 1);
+	if (kind_is_fixed(blob->kind))
+		error = -EINVAL;
+	else if (family_is_held(blob->family, blob->index + first))
+		error = -EBUSY;
+	if (model_odd(1)) {
+		first = blob->pages + 1 + m.op->at[1] % 8;
+		error = -EINVAL;
+	}
+	SAY("# blob_set_extent(b%u, %#llx), and back", blob_number(blob),
+	    (unsigned long long)(blob->low + first));
+	model_call();
+	if (model_result(blob_set_extent(blob->blob, blob->low + first), error))
+		model_cut(blob->family, blob->index + first);
+}
+
+/* ---- Wiring ------------------------------------------------------------------------------------------------ */
 
 void do_blob_wire(void)
 {

@@ -136,6 +136,15 @@ static void check_wired(const struct argument *range)
 	}
 }
 
+static void cells_wire(const struct argument *range, bool wired, bool on_fault)
+{
+	for (unsigned c = range->span.first; c < range->span.end; c++) {
+		range->root->cell[c].wired = wired;
+		range->root->cell[c].on_fault = on_fault;
+	}
+	model_check_merged(range->root, range->span);
+}
+
 void do_map_wire(void)
 {
 	struct argument range = pick_argument(pick_mapped);
@@ -152,9 +161,22 @@ void do_map_wire(void)
 	/* Several blobs of a family may have got pages: who shares which is not worth predicting. */
 	model_adopt_all();
 	check_wired(&range);
-	for (unsigned c = range.span.first; c < range.span.end; c++)
-		range.root->cell[c].wired = true;
-	model_check_merged(range.root, range.span);
+	cells_wire(&range, true, false);
+}
+
+/* No page is touched: those that are there are wired from now on, and others when they come. */
+void do_map_wire_on_fault(void)
+{
+	struct argument range = pick_argument(pick_mapped);
+	int error;
+
+	if (!range.root)
+		return;
+	error = predict_blobs(&range);
+	say_range("map_wire_on_fault", &range);
+	model_call();
+	if (model_result(map_wire_on_fault(range.map, range.start, range.bytes), error))
+		cells_wire(&range, true, true);
 }
 
 void do_map_unwire(void)
@@ -169,8 +191,33 @@ void do_map_unwire(void)
 	model_call();
 	if (!model_result(map_unwire(range.map, range.start, range.bytes), error))
 		return;
+	cells_wire(&range, false, false);
+}
+
+/* ---- What a fork does ------------------------------------------------------------------------------------------ */
+
+void do_map_set_fork(void)
+{
+	struct argument range = pick_argument(pick_mapped);
+	unsigned odd = model_odd(2);
+	bool omit = model_more(64) % 2;
+	unsigned set = omit ? FORK_OMIT : 0, clear = omit ? 0 : FORK_OMIT;
+	int error;
+
+	if (!range.root)
+		return;
+	error = predict_blobs(&range);
+	if (odd) {
+		*(odd == 1 ? &set : &clear) |= FORK_WIPE << 1;
+		error = -EINVAL;
+	}
+	say_range("map_set_fork", &range);
+	SAY("#     set %u, clear %u", set, clear);
+	model_call();
+	if (!model_result(map_set_fork(range.map, range.start, range.bytes, set, clear), error))
+		return;
 	for (unsigned c = range.span.first; c < range.span.end; c++)
-		range.root->cell[c].wired = false;
+		range.root->cell[c].omitted = omit;
 	model_check_merged(range.root, range.span);
 }
 

@@ -174,7 +174,7 @@ void do_map_create_arena(void)
 
 static bool is_copied(const struct model_cell *cell)
 {
-	return cell->kind == CELL_BLOB && cell->inherit == INHERIT_COPY &&
+	return cell->kind == CELL_BLOB && cell->inherit == INHERIT_COPY && !cell->omitted &&
 	       !kind_is_fixed(m.blob[cell->blob].kind);
 }
 
@@ -183,7 +183,8 @@ static bool is_left_out(const struct model_cell *cell)
 {
 	if (cell->kind != CELL_BLOB)
 		return false;
-	return cell->inherit == INHERIT_NONE || (cell->inherit == INHERIT_COPY && !is_copied(cell));
+	return cell->inherit == INHERIT_NONE || cell->omitted ||
+	       (cell->inherit == INHERIT_COPY && !is_copied(cell));
 }
 
 /* Is there room for what the clone of a root may need at most? */
@@ -280,7 +281,7 @@ static void clone_cells(const struct model_root *from, struct model_root *to,
 		struct model_cell cell = from->cell[c];
 
 		cell.region = same[cell.region];
-		cell.wired = false;
+		cell.wired = cell.on_fault = false;
 		if (is_left_out(&cell))
 			cell = (struct model_cell){.kind = CELL_FREE, .region = cell.region};
 		if (is_copied(&cell))

@@ -242,6 +242,26 @@ static void needs_no_memory(void)
 	file_close();
 }
 
+static void shared_nodes(void)
+{
+	struct footprint before = footprint_now();
+	struct blob *clone;
+
+	test_case("a node that is shared goes when a smaller extent leaves nothing in it");
+	file_open(1);
+	CHECK_EQ(blob_set_extent(file, 100), 0);
+	put_word(file, TREE_FANOUT + 9, 1);
+	CHECK_EQ(blob_clone(file, 0, FILE_PAGES, &clone), 0);
+	put_word(clone, 0, 2);
+	CHECK_EQ(blob_set_extent(file, TREE_FANOUT + 5), 0);
+	blob_verify(file);
+	CHECK_EQ(blob_resident(clone, 0, FILE_PAGES), 1);
+	CHECK_EQ(blob_resident(file, 0, FILE_PAGES), 1);
+	blob_unref(clone);
+	file_close();
+	check_footprint(&before);
+}
+
 static unsigned wirings_of(pgoff_t offset)
 {
 	struct page *page = NULL;
@@ -395,6 +415,7 @@ void suite_extent(void)
 	grows_and_shrinks();
 	clones();
 	needs_no_memory();
+	shared_nodes();
 	wired();
 	paged_out();
 	with_pager();

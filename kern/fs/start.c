@@ -91,6 +91,11 @@ static int make_name(struct filling *filling, const struct bootfile_member *memb
 			DEVICE_NUMBER(member->rdev_major, member->rdev_minor));
 }
 
+static void set_times(struct inode *inode, const struct bootfile_member *member)
+{
+	inode->accessed = inode->modified = inode->changed = (int64_t)member->mtime * NS_PER_SECOND;
+}
+
 /* Its attributes, and its contents, which a file with several names has with the last of them. */
 static int fill_inode(struct inode *inode, const struct bootfile_member *member)
 {
@@ -106,7 +111,7 @@ static int fill_inode(struct inode *inode, const struct bootfile_member *member)
 	inode->mode = (inode->mode & S_IFMT) | (member->mode & S_IALLUGO);
 	inode->uid = member->uid;
 	inode->gid = member->gid;
-	inode->accessed = inode->modified = inode->changed = (int64_t)member->mtime * NS_PER_SECOND;
+	set_times(inode, member);
 	return error;
 }
 
@@ -140,6 +145,21 @@ static int visit_member(const struct bootfile_member *member, void *context)
 	return 0;
 }
 
+/* A directory's times changed as files were made in it. */
+static int visit_directory_again(const struct bootfile_member *member, void *context)
+{
+	struct filling *filling = context;
+	struct path found;
+
+	if (!S_ISDIR(member->mode) ||
+	    env_format(filling->path, PATH_MAX, "/%s", member->file.path) >= PATH_MAX ||
+	    path_lookup(NULL, AT_FDCWD, filling->path, 0, &found) != 0)
+		return 0;
+	set_times(found.inode, member);
+	path_release(&found);
+	return 0;
+}
+
 /* What cannot be made is left out; a line says so. */
 static void fill_from_archive(void)
 {
@@ -152,6 +172,7 @@ static void fill_from_archive(void)
 	filling->linked = 0;
 	filling->refused = 0;
 	bootfile_walk(visit_member, filling);
+	bootfile_walk(visit_directory_again, filling);
 	if (filling->refused > 0)
 		env_log("phoenix: %u files of the boot archive are left out: error %d", filling->refused,
 			-filling->error);

@@ -16,8 +16,16 @@ for my $place ('bin/told', 'opt/told', 'opt/locked') {
 }
 chmod 0644, "$tree/opt/locked";
 symlink 'told', "$tree/bin/link";
+symlink '/opt/told', "$tree/absolute";
+symlink 'nowhere', "$tree/dangling";
 write_file('tree/etc/text', "text\n");
 chmod 0755, "$tree/etc/text";
+link "$tree/etc/text", "$tree/opt/text";
+write_file('tree/etc/large', 'x' x 9999);
+chmod 0640, "$tree/etc/large";
+utime 1, 1234567890, "$tree/etc/large";
+mkdir "$tree/empty";
+chmod 01755, "$tree/empty";
 $ENV{TERM} = 'test-terminal';
 
 # A run of the program that prints its arguments and environment: its status and argv[0].
@@ -32,6 +40,8 @@ sub told
 is_deeply([told(['--root', $tree], '/opt/told', 'status', 3)], [3, '/opt/told'], 'an absolute path of the tree');
 is_deeply([told(['--root', $tree], 'opt/told', 'status', 3)], [3, '/opt/told'], 'a path from its root on');
 is_deeply([told(['--root', $tree, '--'], 'told', 'status', 3)], [3, '/bin/told'], 'a name in PATH, after --');
+is_deeply([told(['--root', $tree], '/bin/link', 'status', 3)], [3, '/bin/link'], 'a symbolic link');
+is_deeply([told(['--root', $tree], '/absolute', 'status', 3)], [3, '/absolute'], 'which is followed within the tree');
 is_deeply([told(['--root', $tree], program('arguments'), 'status', 3)], [3, '/bin/arguments'], 'a file of this machine');
 is_deeply([told(["--root=$tree", '--deb', 'busybox-static'], '/opt/told', 'status', 3)], [3, '/opt/told'],
 	'--deb ends at a word with a slash');
@@ -46,6 +56,27 @@ is($ran->{out}, "two words *\n", 'a program of a Debian package');
 is($ran->{status}, 0, 'its status');
 $ran = run(['--deb', 'busybox-static', '--'], 'busybox', 'false');
 is($ran->{status}, 1, 'its status, whatever it is');
+
+# What the files of a tree are, here and there.
+{
+	my @names = qw(opt opt/told opt/locked bin/link absolute dangling etc/text opt/text etc/large empty);
+	my $format = '%n %f %h %u %g %Y %N %s';
+	my $here = qx(cd '$tree' && busybox stat -c '$format' @names);
+	# A directory's links and size are the file system's own.
+	my $sizeless = sub { $_[0] =~ s/^(\S+ 4\w{3}) \d+ (.*) \d+$/$1 $2/gmr };
+	$ran = run(['--root', $tree, '--deb', 'busybox-static', '--'], 'busybox', 'stat', '-c', $format, @names);
+	is($sizeless->($ran->{out}), $sizeless->($here), 'kinds, permissions, links, owners, times, sizes are those of the tree');
+	my @contents = ('etc/text', 'opt/text', 'etc/large', 'opt/told', 'bin/link');
+	$ran = run(['--root', $tree, '--deb', 'busybox-static', '--'], 'busybox', 'md5sum', @contents);
+	is($ran->{out}, scalar qx(cd '$tree' && busybox md5sum @contents), 'and the contents');
+	my $file = write_file('given', "given\n");
+	symlink $file, scratch() . '/link-to-given';
+	$ran = run(['--deb', 'busybox-static', '--file', "$file:/tmp/a b", '--file', scratch() . '/link-to-given', '--'],
+		'busybox', 'cat', '/tmp/a b', '/link-to-given');
+	is($ran->{out}, "given\n" x 2, '--file: a file, and what a link points to');
+	is(run(['--deb', 'busybox-static', '--'], 'busybox', 'stat', '-c', '%A', '/tmp', '/root', '/dev/shm')->{out},
+		"drwxrwxrwt\ndrwx------\ndrwxrwxrwt\n", 'there always are /tmp, /root and /dev/shm');
+}
 
 # Options, words, status, what is said.
 for (['a directory that is not there', 125, qr{--root: /no/such: No such file}, ['--root', '/no/such'], '/bin/told'],

@@ -95,13 +95,28 @@ vaddr_t thread_first_rsp(vaddr_t top);
 #define FPU_AREA_BYTES 832
 #define FPU_AREA_ALIGN 64
 
+/* What XSAVE saves: bits of XCR0 (SDM vol 1, 13.1). */
+#define FPU_X87    1u
+#define FPU_SSE    2u
+#define FPU_AVX    4u
+#define FPU_LEGACY (FPU_X87 | FPU_SSE)
+
+/* Which exceptions of x87 (or else SSE) have happened and are not masked: bits FPU_... as in the status word and MXCSR. */
+uint32_t fpu_exceptions(bool x87);
+#define FPU_INVALID   0x01u
+#define FPU_DENORMAL  0x02u
+#define FPU_ZERO      0x04u
+#define FPU_OVERFLOW  0x08u
+#define FPU_UNDERFLOW 0x10u
+#define FPU_INEXACT   0x20u
+
 void fpu_start(void);            /* on each CPU */
 void fpu_init(void *area);       /* a program's initial state */
+void fpu_reset(void);            /* the same, to the CPU */
 void fpu_save(void *area);       /* from the CPU */
 void fpu_load(const void *area); /* to the CPU */
 void fpu_make_valid(void *area); /* makes whatever is in it something that fpu_load can load */
-uint64_t
-fpu_components(void); /* XSAVE's components that are saved (the bits of XCR0); 0: the legacy 512 bytes only */
+uint64_t fpu_components(void);   /* XSAVE's components that are saved; 0: the legacy 512 bytes only */
 
 /* ---- The local APIC (kern/arch/x86_64/apic.c) ---------------------------------------------------- */
 

@@ -39,6 +39,8 @@ static inline bool signal_is_restart(int64_t result)
 #define SIGNAL_MAX        64 /* signals are numbered 1 to 64 */
 #define SIGNAL_SET_BYTES  8  /* what calls must give as the size of their set */
 #define SIGNAL_BIT(signo) ((uint64_t)1 << ((signo)-1))
+#define SIGNALS_QUEUED \
+	4096 /* how many may wait for a process with what is known of them, if nobody sets RLIMIT_SIGPENDING */
 /* What cannot be blocked, caught or ignored. */
 #define SIGNALS_SURE (SIGNAL_BIT(SIGKILL) | SIGNAL_BIT(SIGSTOP))
 
@@ -68,6 +70,11 @@ struct restart_block {
 	uint64_t argument[4];
 };
 
+/* What the CPU said of a fault: handlers see it in their context. */
+struct fault_registers {
+	uint64_t vector, error, address;
+};
+
 /*
  * Locks: (g) its process's signals.lock; (o) the same to write, and only the task itself writes: it may read without; (t) only the task itself.
  */
@@ -84,6 +91,7 @@ struct task_signals {
 	uint64_t stack_bytes;           /* (t) */
 	uint32_t stack_flags;           /* (t) SS_DISABLE, SS_AUTODISARM */
 	struct restart_block restart;   /* (t) */
+	struct fault_registers fault;   /* (t) of its last fault */
 };
 
 enum stop_state {
@@ -109,6 +117,7 @@ struct process_signals {
 	struct wait_queue arrivals;      /* (-) woken when a signal has come: signalfd */
 	enum stop_state stop;            /* (g) */
 	int stop_signal;                 /* (g) which one stops it, or stopped it last */
+	bool stop_taken;                 /* (g) a task is about to stop it: SIGCONT takes this back */
 	bool stop_unreported;            /* (g) it has been stopped, and wait(2) has not told yet */
 	bool continue_unreported;        /* (g) the same, of being continued */
 	bool notify_continued;           /* (g) the parent has to be told */
@@ -212,6 +221,29 @@ void signal_mask_begin(struct task *task, uint64_t mask);
 int signal_mask_begin_from_user(struct task *task, vaddr_t set, uint64_t set_bytes);
 void signal_mask_end(struct task *task, int64_t result);
 
+/* ---- A handler's frame (kern/arch/x86_64/sigframe.c) -------------------------------------------------------- */
+
+/* What goes into the frame beside the registers, and what of it comes back. */
+struct signal_frame {
+	const struct signal_action *action;
+	const siginfo_t *info;
+	const struct fault_registers *fault;
+	uint64_t mask; /* what is blocked again when the handler returns */
+	stack_t stack; /* the alternative stack, as sigaltstack(2) shows it */
+};
+
+/*
+ * Makes room on the program's stack, or on the alternative one where the action asks for that, writes the registers there, also the FPU's, and
+ * makes `frame` enter the handler. -EFAULT: it cannot be written, and `frame` is as it was.
+ */
+int sigframe_push(struct trapframe *frame, const struct signal_frame *what);
+
+/* rt_sigreturn: the registers are again what the frame says; `mask` and `stack` are filled in. -EFAULT: that is no frame, or makes no sense. */
+int sigframe_pop(struct trapframe *frame, uint64_t *mask, stack_t *stack);
+
+/* Is the stack pointer in the alternative stack? */
+bool sigframe_on_stack(const stack_t *stack, vaddr_t rsp);
+
 /* ---- Faults (signal_fault.c) --------------------------------------------------------------------------------- */
 
 /*
@@ -219,9 +251,6 @@ void signal_mask_end(struct task *task, int64_t result);
  * ring 3. False: there is none, or the signal is blocked or ignored, or the frame cannot be written: the program has to end (task_fault in <kern/kern.h>).
  */
 bool signal_fault(struct trapframe *frame, const siginfo_t *info);
-
-/* Sends the current task a signal that it cannot block or ignore: then it is its default action. */
-void signal_force(struct task *task, const siginfo_t *info);
 
 /* ---- Ending and stopping (signal_stop.c) ----------------------------------------------------------------------- */
 

@@ -16,6 +16,8 @@ struct trapframe {
 };
 
 #define TRAP_SYSCALL 256
+#define TRAP_REPLACED \
+	257 /* a system call, all of whose registers have been replaced: it has to go back by IRETQ */
 
 /* The selector's low bits are the ring; 1 and 2 are not used. */
 static inline bool trap_from_user(const struct trapframe *frame)

@@ -25,7 +25,8 @@ struct exec {
 	struct executable executable;
 	struct page *script; /* script_bytes of strings that come before the arguments; NULL: none */
 	size_t script_bytes;
-	struct user_space *space; /* the new program's */
+	struct user_space *space;         /* the new program's */
+	struct signal_handlers *handlers; /* the same */
 };
 
 enum { ARGUMENTS, ENVIRONMENT };
@@ -248,6 +249,8 @@ static void replace(struct exec *exec, struct trapframe *frame)
 	user_space_most_pages(old);
 	user_space_unref(old);
 	process_end_borrowing(process);
+	signal_exec(task, exec->handlers);
+	exec->handlers = NULL;
 	task_set_name(task, exec->path);
 	file_table_close_on_exec(task->files, process);
 	fpu_init(task->thread.fpu);
@@ -269,6 +272,9 @@ static int make_space(struct exec *exec)
 	};
 	struct reason reason;
 
+	exec->handlers = signal_handlers_create();
+	if (!exec->handlers)
+		return -ENOMEM;
 	return user_space_create(&exec->executable.image, &start, &exec->space, &reason);
 }
 
@@ -307,6 +313,8 @@ static int exec_path(struct exec *exec, vaddr_t path, vaddr_t arguments, vaddr_t
 		page_free(exec->script);
 	if (exec->space)
 		user_space_unref(exec->space);
+	if (exec->handlers)
+		signal_handlers_unref(exec->handlers);
 	return error;
 }
 

@@ -232,37 +232,6 @@ void task_clear_tid(struct task *task)
 		futex_wake(task, at, 1);
 }
 
-/* ---- Mistakes ---------------------------------------------------------------------------------------------------------- */
-
-static const char *signal_name(int signo)
-{
-	static const char *const names[] = {
-		[SIGILL] = "SIGILL", [SIGTRAP] = "SIGTRAP", [SIGABRT] = "SIGABRT", [SIGBUS] = "SIGBUS",
-		[SIGFPE] = "SIGFPE", [SIGKILL] = "SIGKILL", [SIGSEGV] = "SIGSEGV", [SIGSYS] = "SIGSYS",
-	};
-
-	if (signo < 0 || (size_t)signo >= sizeof(names) / sizeof(names[0]) || !names[signo])
-		return "a signal";
-	return names[signo];
-}
-
-void task_fault(const struct trapframe *frame, int signo, const char *why,
-		const struct refused_access *refused)
-{
-	struct task *task = task_current();
-	struct process *process = task->process;
-
-	env_log("phoenix: %s[%d] killed by %s: %s (rip 0x%llx)", process->name, process->pid,
-		signal_name(signo), why, (unsigned long long)frame->rip);
-	if (refused) {
-		process->refused = *refused;
-		stats_print_access(process, "  why: ", refused->address, refused->access);
-	}
-	monitor_stop(process, MONITOR_CRASH, STATUS_SIGNAL + signo);
-	signal_exit_group(process, WAIT_SIGNALED(signo));
-	task_exit(task);
-}
-
 int status_of_wait(int wait_status)
 {
 	if (WAIT_SIGNALED(wait_status))

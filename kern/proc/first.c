@@ -95,6 +95,7 @@ static void set_limits(struct process *process)
 		process->limits[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
 	process->limits[RLIMIT_STACK].rlim_cur = STACK_BYTES;
 	process->limits[RLIMIT_NOFILE] = (struct rlimit64){OPEN_FILES, OPEN_FILES_MOST};
+	process->limits[RLIMIT_SIGPENDING] = (struct rlimit64){SIGNALS_QUEUED, SIGNALS_QUEUED};
 }
 
 /* Puts the process and its task into the table, with a group and a session of their own. */
@@ -225,6 +226,7 @@ void process_start_first(void)
 	elf_init();
 	user_spaces_init();
 	process_init();
+	signals_init();
 	futex_init();
 	monitor_init();
 	if (!path || path[0] == '\0') {

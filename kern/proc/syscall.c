@@ -112,12 +112,37 @@ static syscall_handler *const linux_calls[LINUX_CALLS] = {
 	[__NR_getrandom] = sys_getrandom,
 	[__NR_sysinfo] = sys_sysinfo,
 
+	[__NR_rt_sigaction] = sys_rt_sigaction,
+	[__NR_rt_sigprocmask] = sys_rt_sigprocmask,
+	[__NR_rt_sigpending] = sys_rt_sigpending,
+	[__NR_rt_sigsuspend] = sys_rt_sigsuspend,
+	[__NR_rt_sigtimedwait] = sys_rt_sigtimedwait,
+	[__NR_rt_sigreturn] = sys_rt_sigreturn,
+	[__NR_sigaltstack] = sys_sigaltstack,
+	[__NR_pause] = sys_pause,
+	[__NR_restart_syscall] = sys_restart_syscall,
+	[__NR_kill] = sys_kill,
+	[__NR_tkill] = sys_tkill,
+	[__NR_tgkill] = sys_tgkill,
+	[__NR_rt_sigqueueinfo] = sys_rt_sigqueueinfo,
+	[__NR_rt_tgsigqueueinfo] = sys_rt_tgsigqueueinfo,
+
 	[__NR_clock_gettime] = sys_clock_gettime,
 	[__NR_clock_getres] = sys_clock_getres,
+	[__NR_clock_settime] = sys_clock_settime,
 	[__NR_gettimeofday] = sys_gettimeofday,
+	[__NR_settimeofday] = sys_settimeofday,
 	[__NR_time] = sys_time,
 	[__NR_nanosleep] = sys_nanosleep,
 	[__NR_clock_nanosleep] = sys_clock_nanosleep,
+	[__NR_getitimer] = sys_getitimer,
+	[__NR_setitimer] = sys_setitimer,
+	[__NR_alarm] = sys_alarm,
+	[__NR_timer_create] = sys_timer_create,
+	[__NR_timer_settime] = sys_timer_settime,
+	[__NR_timer_gettime] = sys_timer_gettime,
+	[__NR_timer_getoverrun] = sys_timer_getoverrun,
+	[__NR_timer_delete] = sys_timer_delete,
 };
 
 /* Says it on the console, the first time for each number that Linux might have. */
@@ -137,6 +162,7 @@ void syscall_handle(struct trapframe *frame)
 	struct task *task = task_current();
 	uint64_t number = frame->error;
 	syscall_handler *handler = NULL;
+	int64_t result;
 
 	if (number < LINUX_CALLS)
 		handler = linux_calls[number];
@@ -144,5 +170,9 @@ void syscall_handle(struct trapframe *frame)
 		handler = sys_map_list;
 	else if (number == PHOENIX_SYS_VM_STATS)
 		handler = sys_vm_stats;
-	frame->rax = (uint64_t)(handler ? handler(task, frame) : unknown_call(task->process, number));
+	result = handler ? handler(task, frame) : unknown_call(task->process, number);
+	frame->rax = (uint64_t)result;
+	/* user_return() turns it into what the program sees. */
+	if (unlikely(signal_is_restart(result)))
+		thread_interrupt(&task->thread, INTERRUPT_SIGNAL);
 }

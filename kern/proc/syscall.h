@@ -51,9 +51,21 @@ syscall_handler sys_setsid, sys_getsid, sys_setpgid, sys_getpgid, sys_getpgrp;
 /* futex.c */
 syscall_handler sys_futex, sys_set_robust_list, sys_get_robust_list;
 
+/* sys_signal.c */
+syscall_handler sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigpending, sys_pause, sys_rt_sigsuspend;
+syscall_handler sys_rt_sigtimedwait, sys_sigaltstack, sys_rt_sigreturn, sys_restart_syscall;
+
+/* sys_kill.c */
+syscall_handler sys_kill, sys_tkill, sys_tgkill, sys_rt_sigqueueinfo, sys_rt_tgsigqueueinfo;
+
 /* sys_time.c */
-syscall_handler sys_clock_gettime, sys_clock_getres, sys_gettimeofday, sys_time, sys_nanosleep,
-	sys_clock_nanosleep;
+syscall_handler sys_clock_gettime, sys_clock_getres, sys_clock_settime, sys_gettimeofday, sys_settimeofday;
+syscall_handler sys_time, sys_nanosleep, sys_clock_nanosleep;
+
+/* itimer.c, timers.c */
+syscall_handler sys_getitimer, sys_setitimer, sys_alarm;
+syscall_handler sys_timer_create, sys_timer_settime, sys_timer_gettime, sys_timer_getoverrun;
+syscall_handler sys_timer_delete;
 
 /* sys_phoenix.c */
 syscall_handler sys_map_list, sys_vm_stats;

@@ -9,17 +9,15 @@
 #define CPUID_LEAF_FEATURES 1u
 #define CPUID_1_ECX_XSAVE   (1u << 26)
 #define CPUID_1_ECX_AVX     (1u << 28)
-#define XCR0_X87            1u
-#define XCR0_SSE            2u
-#define XCR0_AVX            4u
+#define MXCSR_MASK_SHIFT    7      /* where the masks of the exceptions are (SDM vol 1, 10.2.3) */
 #define FPU_CONTROL         0x037f /* as after FNINIT: all exceptions masked, 64-bit precision */
 #define MXCSR_INITIAL       0x1f80
 #define MXCSR_KNOWN         0xffffu /* where the area says 0: all but the reserved bits (SDM vol 1, 11.6.6) */
 
 /* The area's layout (SDM vol 1, 13.4). */
 struct fpu_area {
-	uint16_t control;
-	uint8_t legacy1[22];
+	uint16_t control, status;
+	uint8_t legacy1[20];
 	uint32_t mxcsr, mxcsr_mask;
 	uint8_t legacy2[480];
 	uint64_t state;     /* components that are not in their initial state */
@@ -31,18 +29,23 @@ _Static_assert(sizeof(struct fpu_area) == FPU_AREA_BYTES, "the legacy area, the 
 
 /* Set once, by fpu_start. */
 static uint32_t components; /* 0: this CPU has no XSAVE */
+static struct fpu_area initial __attribute__((aligned(FPU_AREA_ALIGN)));
 
 void fpu_start(void)
 {
-	static struct fpu_area area __attribute__((aligned(FPU_AREA_ALIGN)));
 	struct cpuid features = cpuid(CPUID_LEAF_FEATURES, 0);
 
 	if (features.ecx & CPUID_1_ECX_XSAVE) {
-		components = XCR0_X87 | XCR0_SSE | (features.ecx & CPUID_1_ECX_AVX ? XCR0_AVX : 0);
+		components = FPU_LEGACY | (features.ecx & CPUID_1_ECX_AVX ? FPU_AVX : 0);
 		__asm__ volatile("xsetbv" : : "c"(0), "a"(components), "d"(0));
 	}
-	fpu_init(&area);
-	fpu_load(&area);
+	fpu_init(&initial);
+	fpu_reset();
+}
+
+void fpu_reset(void)
+{
+	fpu_load(&initial);
 }
 
 uint64_t fpu_components(void)
@@ -90,4 +93,16 @@ void fpu_make_valid(void *area)
 	fpu->state &= components;
 	fpu->compacted = 0;
 	memset(fpu->reserved, 0, sizeof fpu->reserved);
+}
+
+uint32_t fpu_exceptions(bool x87)
+{
+	const uint32_t all =
+		FPU_INVALID | FPU_DENORMAL | FPU_ZERO | FPU_OVERFLOW | FPU_UNDERFLOW | FPU_INEXACT;
+	struct fpu_area now __attribute__((aligned(FPU_AREA_ALIGN)));
+
+	__asm__ volatile("fxsave64 %0" : "=m"(now));
+	if (x87)
+		return now.status & ~(uint32_t)now.control & all;
+	return now.mxcsr & ~(now.mxcsr >> MXCSR_MASK_SHIFT) & all;
 }

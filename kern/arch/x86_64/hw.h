@@ -34,6 +34,19 @@ static inline uint64_t read_cr2(void)
 	return value;
 }
 
+/* What the debug exception was about (SDM 3, 17.2.3). */
+static inline uint64_t read_dr6(void)
+{
+	uint64_t value;
+	__asm__ volatile("mov %%dr6, %0" : "=r"(value));
+	return value;
+}
+
+static inline void write_dr6(uint64_t value)
+{
+	__asm__ volatile("mov %0, %%dr6" : : "r"(value));
+}
+
 static inline uint64_t read_cr3(void)
 {
 	uint64_t value;

@@ -2,10 +2,10 @@
  * What becomes of exceptions and interrupts, and nothing else does: the page fault goes to the VM, a
  * fault in a user copy to its fix-up; a program's mistake ends the program, the kernel's own ends the system.
  *
- * Comes from vectors.asm; goes on in kern/vm/fault.c (vm_fault), kern/proc (process_fault) and
+ * Comes from vectors.asm; goes on in kern/vm/fault.c (vm_fault), kern/proc/signal_fault.c and
  * kern/core/panic.c.
  */
-#include <asm/signal.h>
+#include <asm/debugreg.h>
 #include <asm/errno.h>
 #include <decode.h>
 #include <hw.h>
@@ -13,10 +13,12 @@
 #include <kern/cpu.h>
 #include <kern/kern.h>
 #include <kern/sched.h>
+#include <kern/signal.h>
 #include <vm/layout.h>
 #include <vm/vm.h>
 
-#define WHY_BYTES 160
+#define WHY_BYTES   160
+#define DR6_INITIAL 0xffff0ff0ul /* SDM vol 3, table 9-1 */
 
 /* ---- Page faults --------------------------------------------------------------------------------- */
 
@@ -71,6 +73,8 @@ static void explain(char why[WHY_BYTES], vaddr_t address, vm_prot_t access, int 
 		env_format(rest, room, "out of memory");
 	else if (status == -EIO)
 		env_format(rest, room, "the contents of \"%s\" cannot be read", result->region);
+	else if (status == -ENXIO)
+		env_format(rest, room, "\"%s\" ends before", result->region);
 	else if (result->outcome == FAULT_PROTECTION)
 		env_format(rest, room, "\"%s\" allows %c%c%c", result->region, allowed & VM_READ ? 'r' : '-',
 			   allowed & VM_WRITE ? 'w' : '-', allowed & VM_EXEC ? 'x' : '-');
@@ -80,20 +84,37 @@ static void explain(char why[WHY_BYTES], vaddr_t address, vm_prot_t access, int 
 		env_format(rest, room, "no map entry");
 }
 
-/* Ends the program that could not have its access. */
-_Noreturn static __attribute__((noinline)) void refuse(const struct trapframe *frame, vaddr_t address,
-						       int status, const struct fault_result *result)
+/* What sigaction(2) says of an access that vm_fault refused with `status`. */
+static siginfo_t refusal_signal(vaddr_t address, int status, const struct fault_result *result)
+{
+	siginfo_t info = {.si_signo = SIGSEGV};
+
+	if (status == -EIO || status == -ENXIO) {
+		info.si_signo = SIGBUS;
+		info.si_code = BUS_ADRERR;
+	} else {
+		info.si_code = result->outcome == FAULT_PROTECTION && !forbidden_region(address)
+				       ? SEGV_ACCERR
+				       : SEGV_MAPERR;
+	}
+	info.si_addr = (void *)address;
+	return info;
+}
+
+/* The program cannot have its access: it handles that, or ends. */
+static __attribute__((noinline)) void refuse(struct trapframe *frame, vaddr_t address, int status,
+					     const struct fault_result *result)
 {
 	struct refused_access refused = {.address = address, .access = fault_access(frame->error)};
+	siginfo_t info = refusal_signal(address, status, result);
 	char why[WHY_BYTES];
-	int signal = SIGSEGV;
 
 	if (status == -ENOMEM)
-		signal = SIGKILL;
-	else if (status == -EIO)
-		signal = SIGBUS;
+		info.si_signo = SIGKILL;
+	else if (signal_fault(frame, &info))
+		return;
 	explain(why, address, refused.access, status, result);
-	task_fault(frame, signal, why, &refused);
+	task_fault(frame, info.si_signo, why, &refused);
 }
 
 /*
@@ -176,16 +197,20 @@ static __attribute__((noinline)) void kernel_page_fault(struct trapframe *frame,
 /*
  * A fault in ring 3 that is not one of an ordinary access. An instruction may access memory with the rights of ring
  * 0 (SDM vol 3, 4.6.1, "implicit supervisor-mode access"; QEMU's TCG makes the stack accesses of IRET and far RET such
- * ones). Where the page is the user's, SMAP forbids that however often it is tried: the program has to end.
+ * ones). Where the page is the user's, SMAP forbids that however often it is tried: the program has made a mistake. False: it is not that, the VM
+ * may be asked.
  */
-static __attribute__((noinline)) void odd_user_fault(const struct trapframe *frame, vaddr_t address)
+static __attribute__((noinline)) bool odd_user_fault(struct trapframe *frame, vaddr_t address)
 {
+	siginfo_t info = {.si_signo = SIGSEGV, .si_code = SEGV_ACCERR, .si_addr = (void *)address};
 	char why[WHY_BYTES];
 
 	if (frame->error & PF_RESERVED)
 		fatal_page_fault(frame, address);
 	if (!(frame->error & PF_PRESENT))
-		return;
+		return false;
+	if (signal_fault(frame, &info))
+		return true;
 	env_format(why, sizeof why, "%s 0x%llx refused: the CPU made it with the rights of ring 0",
 		   access_name(fault_access(frame->error)), (unsigned long long)address);
 	task_fault(frame, SIGSEGV, why, NULL);
@@ -206,8 +231,9 @@ void trap_page_fault(struct trapframe *frame)
 		return;
 	}
 	interrupts_enable();
-	if (__builtin_expect((frame->error & (PF_RESERVED | PF_USER)) != PF_USER, 0))
-		odd_user_fault(frame, address);
+	if (__builtin_expect((frame->error & (PF_RESERVED | PF_USER)) != PF_USER, 0) &&
+	    odd_user_fault(frame, address))
+		return;
 	/* A program needs a page: the VM makes it possible, or the program ends. */
 	status = vm_fault(this_cpu()->map, address, fault_access(frame->error), &result);
 	if (__builtin_expect(status != 0, 0))
@@ -218,29 +244,71 @@ void trap_page_fault(struct trapframe *frame)
 
 struct exception {
 	const char *name;
-	int signal; /* for a program that causes it; 0: only broken hardware or a broken kernel does */
+	int signal;   /* for a program that causes it; 0: only broken hardware or a broken kernel does */
+	int code;     /* its si_code */
+	bool address; /* si_addr is the instruction's; else it is 0 */
 };
 
 static const struct exception exceptions[VECTOR_FIRST_INTERRUPT] = {
-	[VECTOR_DIVIDE] = {"division by zero or overflow", SIGFPE},
-	[VECTOR_DEBUG] = {"debug exception", SIGTRAP},
-	[VECTOR_NMI] = {"non-maskable interrupt", 0},
-	[VECTOR_BREAKPOINT] = {"breakpoint", SIGTRAP},
-	[VECTOR_OVERFLOW] = {"overflow", SIGSEGV},
-	[VECTOR_BOUND] = {"bound range exceeded", SIGSEGV},
-	[VECTOR_INVALID_OPCODE] = {"illegal instruction", SIGILL},
-	[VECTOR_NO_FPU] = {"FPU not available", 0},
-	[VECTOR_DOUBLE_FAULT] = {"double fault", 0},
-	[VECTOR_INVALID_TSS] = {"invalid task state segment", SIGSEGV},
-	[VECTOR_NOT_PRESENT] = {"segment not present", SIGBUS},
-	[VECTOR_STACK_SEGMENT] = {"stack fault: non-canonical address", SIGSEGV},
-	[VECTOR_PROTECTION] = {"general protection: privileged instruction or non-canonical address",
-			       SIGSEGV},
-	[VECTOR_X87] = {"floating-point exception", SIGFPE},
-	[VECTOR_ALIGNMENT] = {"unaligned access", SIGBUS},
-	[VECTOR_MACHINE_CHECK] = {"machine check", 0},
-	[VECTOR_SIMD] = {"SIMD floating-point exception", SIGFPE},
+	[VECTOR_DIVIDE] = {"division by zero or overflow", SIGFPE, FPE_INTDIV, true},
+	[VECTOR_DEBUG] = {"debug exception", SIGTRAP, TRAP_BRKPT, true},
+	[VECTOR_NMI] = {"non-maskable interrupt", 0, 0, false},
+	[VECTOR_BREAKPOINT] = {"breakpoint", SIGTRAP, SI_KERNEL, false},
+	[VECTOR_OVERFLOW] = {"overflow", SIGSEGV, SI_KERNEL, false},
+	[VECTOR_BOUND] = {"bound range exceeded", SIGSEGV, SI_KERNEL, false},
+	[VECTOR_INVALID_OPCODE] = {"illegal instruction", SIGILL, ILL_ILLOPN, true},
+	[VECTOR_NO_FPU] = {"FPU not available", 0, 0, false},
+	[VECTOR_DOUBLE_FAULT] = {"double fault", 0, 0, false},
+	[VECTOR_INVALID_TSS] = {"invalid task state segment", SIGSEGV, SI_KERNEL, false},
+	[VECTOR_NOT_PRESENT] = {"segment not present", SIGBUS, SI_KERNEL, false},
+	[VECTOR_STACK_SEGMENT] = {"stack fault: non-canonical address", SIGBUS, SI_KERNEL, false},
+	[VECTOR_PROTECTION] = {"general protection: privileged instruction or non-canonical address", SIGSEGV,
+			       SI_KERNEL, false},
+	[VECTOR_X87] = {"floating-point exception", SIGFPE, FPE_FLTUNK, true},
+	[VECTOR_ALIGNMENT] = {"unaligned access", SIGBUS, BUS_ADRALN, false},
+	[VECTOR_MACHINE_CHECK] = {"machine check", 0, 0, false},
+	[VECTOR_SIMD] = {"SIMD floating-point exception", SIGFPE, FPE_FLTUNK, true},
 };
+
+/* The si_code of a floating-point exception: of several the gravest. 0: there is none any more. */
+static int float_code(bool x87)
+{
+	uint32_t happened = fpu_exceptions(x87);
+
+	if (happened & FPU_INVALID)
+		return FPE_FLTINV;
+	if (happened & FPU_ZERO)
+		return FPE_FLTDIV;
+	if (happened & FPU_OVERFLOW)
+		return FPE_FLTOVF;
+	if (happened & (FPU_UNDERFLOW | FPU_DENORMAL))
+		return FPE_FLTUND;
+	return happened & FPU_INEXACT ? FPE_FLTRES : 0;
+}
+
+/* What the debug exception was about; the bits there are nobody's but ours to clear (SDM vol 3, 17.2.3). */
+static int debug_code(void)
+{
+	uint64_t status = read_dr6();
+
+	write_dr6(DR6_INITIAL);
+	return status & DR_STEP ? TRAP_TRACE : TRAP_BRKPT;
+}
+
+/* The signal of a program's exception. Interrupts are off. */
+static siginfo_t exception_signal(const struct trapframe *frame)
+{
+	const struct exception *what = &exceptions[frame->vector];
+	siginfo_t info = {.si_signo = what->signal, .si_code = what->code};
+
+	if (what->address)
+		info.si_addr = (void *)frame->rip;
+	if (frame->vector == VECTOR_DEBUG)
+		info.si_code = debug_code();
+	else if (frame->vector == VECTOR_X87 || frame->vector == VECTOR_SIMD)
+		info.si_code = float_code(frame->vector == VECTOR_X87);
+	return info;
+}
 
 /* Says in `why` what a program's instruction wanted that the CPU refused before there was an address. */
 static void explain_protection(char why[WHY_BYTES], const struct trapframe *frame)
@@ -259,29 +327,39 @@ static void explain_protection(char why[WHY_BYTES], const struct trapframe *fram
 			   address);
 }
 
+/* A program's mistake: it handles that, or ends. */
+static void user_exception(struct trapframe *frame)
+{
+	const char *name = exceptions[frame->vector].name;
+	siginfo_t info = exception_signal(frame);
+	char why[WHY_BYTES];
+
+	interrupts_enable();
+	if (info.si_code == 0 || signal_fault(frame, &info))
+		return;
+	if (frame->vector == VECTOR_PROTECTION || frame->vector == VECTOR_STACK_SEGMENT) {
+		explain_protection(why, frame);
+		name = why;
+	}
+	task_fault(frame, info.si_signo, name, NULL);
+}
+
 static void exception(struct trapframe *frame)
 {
 	const struct exception *what = &exceptions[frame->vector];
-	const char *name = what->name ? what->name : "unknown exception";
 	uint64_t cr2 = read_cr2();
 
 	if (frame->vector == VECTOR_DOUBLE_FAULT && is_stack_overflow(frame, cr2))
 		panic_trap(frame, "kernel stack overflow: 0x%llx cannot be written (double fault)",
 			   (unsigned long long)cr2);
 	if (trap_from_user(frame) && what->signal) {
-		char why[WHY_BYTES];
-
-		interrupts_enable();
-		if (frame->vector == VECTOR_PROTECTION || frame->vector == VECTOR_STACK_SEGMENT) {
-			explain_protection(why, frame);
-			name = why;
-		}
-		task_fault(frame, what->signal, name, NULL);
+		user_exception(frame);
+		return;
 	}
 	if (frame->vector == VECTOR_PROTECTION && foreseen_fault(frame, 0))
 		return;
-	panic_trap(frame, "%s in %s mode, error code 0x%llx", name, trap_from_user(frame) ? "user" : "kernel",
-		   (unsigned long long)frame->error);
+	panic_trap(frame, "%s in %s mode, error code 0x%llx", what->name ? what->name : "unknown exception",
+		   trap_from_user(frame) ? "user" : "kernel", (unsigned long long)frame->error);
 }
 
 /* ---- Interrupts ---------------------------------------------------------------------------------- */

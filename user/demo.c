@@ -159,7 +159,7 @@ static void twice(void)
 
 static void print_map(void)
 {
-	long length = syscall(PHOENIX_SYS_MAP_LIST, list, LIST_BYTES);
+	long length = syscall(PHOENIX_SYS_MAP_LIST, 0, list, LIST_BYTES);
 
 	if (length < 0)
 		fail("map_list");

@@ -124,6 +124,12 @@ struct refused_access {
 _Noreturn void task_fault(const struct trapframe *frame, int signo, const char *why,
 			  const struct refused_access *refused);
 
+/*
+ * Lets the stack of the current task's program grow to an address where nothing is mapped (kern/proc/sys_mmap.c). False: there is no stack above it, or its
+ * limit or what lies below forbids it. No locks held.
+ */
+bool task_grow_stack(vaddr_t address);
+
 /* Called by vectors.asm with interrupts on: does the system call and sets frame->rax. */
 void syscall_handle(struct trapframe *frame);
 

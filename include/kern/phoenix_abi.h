@@ -31,11 +31,12 @@
  */
 #define PHOENIX_SYS_MAP_LIST 0x5000
 #define PHOENIX_SYS_VM_STATS 0x5001
+#define PHOENIX_SYS_EXPLAIN  0x5002
 
 /*
- * long map_list(char *buffer, size_t bytes)
+ * long map_list(int pid, char *buffer, size_t bytes)
  *
- * Writes the calling process's map tree as text: a line for each entry, in address order, a submap
+ * Writes a process's map tree (0: the caller's) as text: a line for each entry, in address order, a submap
  * before what is in it. Each line is
  *
  *   START-END PROT KIND RESIDENT NAME
@@ -44,8 +45,20 @@
  * "reserved", "blob", "entity" or "submap", padded to 8 characters; RESIDENT the pages of a blob entry that
  * are in memory, in decimal, padded to 7 ("-" for other kinds); NAME after two spaces for each level of depth.
  * Returns the length of the whole text, which is cut at `bytes` where it is longer (no NUL is added):
- * a second call with a larger buffer then has it all. -EFAULT: bad buffer.
+ * a second call with a larger buffer then has it all. -EFAULT: bad buffer; -ESRCH: no such process, or it has no memory any
+ * more; -EPERM: another user's; -ENOMEM.
  */
+
+/*
+ * long explain(int pid, unsigned long address, unsigned access, char *buffer, size_t bytes)
+ *
+ * Writes one line, without a newline but with a NUL, that says what an access (PHOENIX_READ, _WRITE or _EXEC) of the process (0: the
+ * caller) at the address meets: the maps, the entry and its rights, the page's state, its translation, what the access would do. Longer lines are cut.
+ * 0: the access would succeed; 1: it would not. -EFAULT: bad buffer; -EINVAL: no such access, or no room; -ESRCH, -EPERM as map_list.
+ */
+#define PHOENIX_READ  1
+#define PHOENIX_WRITE 2
+#define PHOENIX_EXEC  4
 
 /* Index of phoenix_vm_stats.faults; the same order as enum fault_case. */
 #define PHOENIX_FAULT_ZERO_FILL  0

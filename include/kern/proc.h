@@ -99,10 +99,9 @@ void elf_init(void);
  * Where things are in an arena, from its start: the heap, then mappings, a guard, and the stack at its
  * end.
  */
-#define HEAP_MAX_BYTES    ((uint64_t)16 << 30)
-#define STACK_BYTES       ((uint64_t)8 << 20)
-#define STACK_GUARD_BYTES ((uint64_t)64 << 10)
-#define ADDED_ARENAS      32
+#define HEAP_MAX_BYTES ((uint64_t)16 << 30)
+#define STACK_BYTES    ((uint64_t)8 << 20) /* RLIMIT_STACK of the first process */
+#define ADDED_ARENAS   32
 
 /*
  * Strings of argv and envp, and the pointers to them, may take a quarter of the stack, but always the first of these, and never more than the

@@ -16,12 +16,16 @@
 /* Where position-independent programs go: the lowest address from here on that their alignment allows. */
 #define IMAGE_LOWEST 0x400000ul
 
-#define STACK_ALIGN    16  /* System V ABI, AMD64 supplement, 3.4.1: at the program's first instruction */
-#define CLOCK_TICKS    100 /* times(2)'s ticks a second */
-#define RANDOM_BYTES   16  /* what AT_RANDOM points to */
-#define AUXV_ENTRIES   20
-#define POINTERS_CHUNK 64
-#define PLATFORM       "x86_64"
+#define STACK_MAX_BYTES ((uint64_t)8 << 30) /* whatever RLIMIT_STACK says */
+#define STACK_LEAST_ROOM \
+	((uint64_t)128 << 20) /* kept free for a stack whose limit is lower: it may be raised */
+#define STACK_MORE_BYTES ((uint64_t)128 << 10) /* there from the start, below the arguments */
+#define STACK_ALIGN      16  /* System V ABI, AMD64 supplement, 3.4.1: at the program's first instruction */
+#define CLOCK_TICKS      100 /* times(2)'s ticks a second */
+#define RANDOM_BYTES     16  /* what AT_RANDOM points to */
+#define AUXV_ENTRIES     20
+#define POINTERS_CHUNK   64
+#define PLATFORM         "x86_64"
 
 /* ---- The initial stack ----------------------------------------------------------------------- */
 
@@ -199,33 +203,42 @@ static void fill_stack(struct stack *stack, const struct program_start *start,
 
 #define FAIL(reason, error, ...) (env_format((reason)->text, REASON_BYTES, __VA_ARGS__), (error))
 
-/* Maps the stack at the arena's end, with the guard below it. */
-static int map_stack(struct user_space *space, struct blob *blob)
+/*
+ * Maps what of the stack is in use, and a little more, at the arena's end. The rest of its blob, which is as large as a stack can
+ * become, is shown when the program gets there (task_grow_stack).
+ */
+static int map_stack(struct user_space *space, const struct stack *stack)
 {
-	const struct mapping how = {.prot = VM_READ | VM_WRITE, .inherit = INHERIT_COPY, .name = "stack"};
-	struct placement place = {.address = map_end(space->arena) - STACK_BYTES, .flags = PLACE_FIXED};
+	const struct mapping how = {
+		.prot = VM_READ | VM_WRITE, .inherit = INHERIT_COPY, .name = "stack", .grows_down = true};
+	uint64_t first = page_round_down(stack->lowest) - STACK_MORE_BYTES;
+	const struct placement place = {.address = stack->base + first, .flags = PLACE_FIXED};
 	vaddr_t at;
-	int error;
 
-	error = map_blob(space->arena, &place, blob, 0, bytes_to_pages(STACK_BYTES), &how, &at);
-	if (error)
-		return error;
-	place.address -= STACK_GUARD_BYTES;
-	return map_reserve(space->arena, &place, STACK_GUARD_BYTES, "stack guard", &at);
+	return map_blob(space->arena, &place, stack->blob, bytes_to_pages(first),
+			bytes_to_pages(STACK_MAX_BYTES - first), &how, &at);
+}
+
+/* Mappings stay out of the stack's way, as far as it may ever grow: the limit at the start says how far. */
+static uint64_t stack_room(uint64_t limit)
+{
+	if (limit < STACK_LEAST_ROOM)
+		return STACK_LEAST_ROOM;
+	return limit < STACK_MAX_BYTES ? page_round_up(limit) : STACK_MAX_BYTES;
 }
 
 static int make_stack(struct user_space *space, const struct program_start *start,
 		      const struct program_image *image, int64_t bias)
 {
-	struct stack stack = {.base = map_end(space->arena) - STACK_BYTES, .lowest = STACK_BYTES};
+	struct stack stack = {.base = map_end(space->arena) - STACK_MAX_BYTES, .lowest = STACK_MAX_BYTES};
 	struct strings_there there = {.path = 0};
 	int error;
 
-	error = blob_create(STACK_BYTES, 0, &stack.blob);
+	error = blob_create(STACK_MAX_BYTES, 0, &stack.blob);
 	if (error)
 		return error;
 	fill_stack(&stack, start, image, bias, &there);
-	error = stack.error ? stack.error : map_stack(space, stack.blob);
+	error = stack.error ? stack.error : map_stack(space, &stack);
 	blob_unref(stack.blob);
 	space->stack = stack.base + stack.lowest;
 	space->arguments = there.script;
@@ -253,7 +266,7 @@ static int populate(struct user_space *space, const struct program_image *image,
 		return FAIL(reason, error, "no memory for its arena");
 	space->heap_start = space->heap_end = map_start(space->arena);
 	space->mmap_low = space->heap_start + HEAP_MAX_BYTES;
-	space->mmap_high = map_end(space->arena) - STACK_BYTES - STACK_GUARD_BYTES;
+	space->mmap_high = map_end(space->arena) - stack_room(start->stack_bytes) - MAP_GROW_GUARD;
 	space->entry = image->entry + (at - image->start);
 	error = make_stack(space, start, image, (int64_t)(at - image->start));
 	if (error)

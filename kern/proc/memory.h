@@ -20,7 +20,7 @@
 #define KNOWN_PROT (PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM)
 
 /* As Linux on x86: what may be written or executed may be read. */
-vm_prot_t rights_of(uint64_t prot);
+vm_prot_t protection_of(uint64_t prot);
 
 /* ---- Placing ---------------------------------------------------------------------------------------- */
 
@@ -57,6 +57,9 @@ int check_space(struct process *process, pgoff_t pages, pgoff_t data);
 /* May it lock memory at all? 0, or -EPERM. And `pages` more? -`error` if not. */
 int check_may_lock(struct task *task);
 int check_locked(struct task *task, pgoff_t pages, int error);
+
+/* The space of a process (0: the caller's) that the caller may look into, with a reference. 0, -ESRCH, -EPERM. No lock is needed for it. */
+int space_of_process(struct task *task, int pid, struct user_space **out);
 
 /* ---- Ranges ------------------------------------------------------------------------------------------- */
 

@@ -1,14 +1,14 @@
 /*
  * The system call mremap: grows, shrinks and moves mappings. What else programs ask of memory is in
- * sys_memory.c.
+ * sys_mmap.c.
  */
 #include <asm/errno.h>
 #include <linux/mman.h>
 #include <vm/layout.h>
 
-#include "syscall.h"
+#include "memory.h"
 
-#define KNOWN_FLAGS (MREMAP_MAYMOVE | MREMAP_FIXED) /* MREMAP_DONTUNMAP is not here */
+#define KNOWN_FLAGS (MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP)
 
 /* A mapping that is to be of another size, or at another place. */
 struct remap {
@@ -147,19 +147,84 @@ static int64_t duplicate(struct user_space *space, struct remap *remap)
 	return error ? error : (int64_t)remap->at;
 }
 
+/*
+ * May the mapping become what is asked for? Its growth counts against the limits; -EFAULT where it is not all one mapping. 0, and
+ * the flags of what is there in *shared.
+ */
+static int check_growth(struct task *task, const struct remap *remap)
+{
+	const struct resize_request *want = &remap->want;
+	uint64_t grown = want->new_bytes > want->old_bytes ? want->new_bytes - want->old_bytes : 0;
+	pgoff_t more = bytes_to_pages(grown);
+	struct lookup old;
+	int error = map_lookup(remap->root, want->start, &old);
+
+	if (error)
+		return error;
+	if (want->old_bytes > old.end - want->start)
+		error = -EFAULT;
+	if (!error && more > 0 && old.wired)
+		error = check_locked(task, more, -EAGAIN);
+	if (!error && more > 0)
+		error = check_space(task->process, more,
+				    old.how.inherit == INHERIT_COPY && (old.how.prot & VM_WRITE) ? more : 0);
+	lookup_release(&old);
+	return error;
+}
+
+/* Cuts the end off; what else is mapped in the range does not matter, as on Linux. */
+static int shrink(struct remap *remap)
+{
+	const struct resize_request *want = &remap->want;
+	struct lookup old;
+	int error = map_lookup(remap->root, want->start, &old);
+
+	if (error)
+		return error;
+	lookup_release(&old);
+	remap->at = want->start;
+	if (want->old_bytes > want->new_bytes)
+		error = map_unmap(remap->root, want->start + want->new_bytes,
+				  want->old_bytes - want->new_bytes);
+	return error;
+}
+
+/* The flags and lengths make sense: does it. */
+static int do_remap(struct task *task, struct remap *remap, uint64_t flags, vaddr_t address)
+{
+	struct user_space *space = task->process->space;
+	bool moves = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
+	int error;
+
+	if (!moves && remap->want.old_bytes >= remap->want.new_bytes)
+		return shrink(remap);
+	error = check_growth(task, remap);
+	if (error)
+		return error;
+	if (flags & MREMAP_FIXED)
+		return remap_fixed(remap, address);
+	error = remap_anywhere(space, remap);
+	/* The blob ends: there is nothing that the mapping could be grown by. */
+	return error == -EINVAL && !moves ? -ENOMEM : error;
+}
+
 int64_t sys_mremap(struct task *task, struct trapframe *frame)
 {
+	struct user_space *space = task->process->space;
+	uint64_t flags = frame->r10, moving = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
 	struct remap remap = {
-		.root = task->process->space->root,
+		.root = space->root,
 		.want = {.start = frame->rdi,
 			 .old_bytes = whole_pages(frame->rsi),
 			 .new_bytes = whole_pages(frame->rdx),
-			 .may_move = frame->r10 & MREMAP_MAYMOVE},
+			 .may_move = flags & MREMAP_MAYMOVE,
+			 .leave_zeroes = flags & MREMAP_DONTUNMAP},
 	};
-	uint64_t flags = frame->r10;
-	int error;
+	int64_t result;
 
-	if ((flags & ~(uint64_t)KNOWN_FLAGS) || (flags & (MREMAP_MAYMOVE | MREMAP_FIXED)) == MREMAP_FIXED)
+	if ((flags & ~(uint64_t)KNOWN_FLAGS) || (moving && !(flags & MREMAP_MAYMOVE)))
+		return -EINVAL;
+	if ((flags & MREMAP_DONTUNMAP) && remap.want.old_bytes != remap.want.new_bytes)
 		return -EINVAL;
 	if (!page_aligned(remap.want.start) || remap.want.new_bytes == 0 ||
 	    (remap.want.old_bytes == 0 && frame->rsi != 0))
@@ -168,14 +233,11 @@ int64_t sys_mremap(struct task *task, struct trapframe *frame)
 		return -EFAULT;
 	if (remap.want.new_bytes > BLOB_MAX_BYTES)
 		return -ENOMEM;
+	mutex_lock(&space->lock);
 	if (remap.want.old_bytes == 0)
-		return flags & MREMAP_FIXED ? -EINVAL : duplicate(task->process->space, &remap);
-	if (flags & MREMAP_FIXED)
-		error = remap_fixed(&remap, frame->r8);
+		result = moving ? -EINVAL : duplicate(space, &remap);
 	else
-		error = remap_anywhere(task->process->space, &remap);
-	/* The blob ends: there is nothing that the mapping could be grown by. */
-	if (error == -EINVAL && !(flags & MREMAP_FIXED))
-		return -ENOMEM;
-	return error ? error : (int64_t)remap.at;
+		result = do_remap(task, &remap, flags, frame->r8);
+	mutex_unlock(&space->lock);
+	return result < 0 || remap.want.old_bytes == 0 ? result : (int64_t)remap.at;
 }

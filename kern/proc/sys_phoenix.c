@@ -6,13 +6,15 @@
 #include <kern/phoenix_abi.h>
 #include <vm/pmap.h>
 
-#include "syscall.h"
+#include "memory.h"
 
 #define LINE_BYTES 128
 
 _Static_assert(PHOENIX_FAULT_CASES == FAULT_CASES && PHOENIX_FAULT_COPY == FAULT_COPY &&
 		       PHOENIX_FAULT_RESERVED == FAULT_RESERVED,
 	       "one order of fault cases");
+_Static_assert(PHOENIX_READ == VM_READ && PHOENIX_WRITE == VM_WRITE && PHOENIX_EXEC == VM_EXEC,
+	       "one set of rights");
 
 /* A listing in the making; with no buffer, only its length. */
 struct listing {
@@ -39,14 +41,14 @@ static int list_entry(const struct entry_info *entry, void *context)
 }
 
 /* The text is made in kernel memory: the map is locked meanwhile, and copying to the program may fault. */
-int64_t sys_map_list(struct task *task, struct trapframe *frame)
+static int64_t list_map(struct map *root, vaddr_t to, size_t room)
 {
 	struct listing listing = {.buffer = NULL};
 	size_t bytes;
-	int error = 0;
+	int error;
 
-	map_walk(task->process->space->root, list_entry, &listing);
-	bytes = frame->rsi < listing.length ? frame->rsi : listing.length;
+	map_walk(root, list_entry, &listing);
+	bytes = room < listing.length ? room : listing.length;
 	if (bytes == 0)
 		return (int64_t)listing.length;
 	listing.buffer = kernel_alloc(bytes, "map listing");
@@ -54,12 +56,42 @@ int64_t sys_map_list(struct task *task, struct trapframe *frame)
 		return -ENOMEM;
 	listing.room = bytes;
 	listing.length = 0;
-	map_walk(task->process->space->root, list_entry, &listing);
+	map_walk(root, list_entry, &listing);
 	if (listing.length < bytes)
 		bytes = listing.length;
-	error = copy_to_user(frame->rdi, listing.buffer, bytes);
+	error = copy_to_user(to, listing.buffer, bytes);
 	kernel_free(listing.buffer);
 	return error ? error : (int64_t)listing.length;
+}
+
+int64_t sys_map_list(struct task *task, struct trapframe *frame)
+{
+	struct user_space *space;
+	int64_t result = space_of_process(task, (int)frame->rdi, &space);
+
+	if (result)
+		return result;
+	result = list_map(space->root, frame->rsi, frame->rdx);
+	user_space_unref(space);
+	return result;
+}
+
+int64_t sys_explain(struct task *task, struct trapframe *frame)
+{
+	size_t bytes = frame->r8 < EXPLAIN_BYTES ? frame->r8 : EXPLAIN_BYTES;
+	unsigned access = (unsigned)frame->rdx;
+	struct user_space *space;
+	char text[EXPLAIN_BYTES];
+	int64_t result;
+
+	if (bytes == 0 || (access != VM_READ && access != VM_WRITE && access != VM_EXEC))
+		return -EINVAL;
+	result = space_of_process(task, (int)frame->rdi, &space);
+	if (result)
+		return result;
+	result = vm_explain(space->root, frame->rsi, (vm_prot_t)access, text, bytes) != 0;
+	user_space_unref(space);
+	return copy_to_user(frame->r10, text, strlen(text) + 1) ? -EFAULT : result;
 }
 
 int64_t sys_vm_stats(struct task *task, struct trapframe *frame)

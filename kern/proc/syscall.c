@@ -76,6 +76,16 @@ static syscall_handler *const linux_calls[LINUX_CALLS] = {
 	[__NR_madvise] = sys_madvise,
 	[__NR_mincore] = sys_mincore,
 	[__NR_mremap] = sys_mremap,
+	[__NR_remap_file_pages] = sys_remap_file_pages,
+	[__NR_msync] = sys_msync,
+	[__NR_membarrier] = sys_membarrier,
+	[__NR_mlock] = sys_mlock,
+	[__NR_mlock2] = sys_mlock2,
+	[__NR_munlock] = sys_munlock,
+	[__NR_mlockall] = sys_mlockall,
+	[__NR_munlockall] = sys_munlockall,
+	[__NR_process_vm_readv] = sys_process_vm_readv,
+	[__NR_process_vm_writev] = sys_process_vm_writev,
 
 	[__NR_getpid] = sys_getpid,
 	[__NR_getppid] = sys_getppid,
@@ -170,6 +180,8 @@ void syscall_handle(struct trapframe *frame)
 		handler = sys_map_list;
 	else if (number == PHOENIX_SYS_VM_STATS)
 		handler = sys_vm_stats;
+	else if (number == PHOENIX_SYS_EXPLAIN)
+		handler = sys_explain;
 	result = handler ? handler(task, frame) : unknown_call(task->process, number);
 	frame->rax = (uint64_t)result;
 	/* user_return() turns it into what the program sees. */

@@ -12,8 +12,17 @@
 
 typedef int64_t syscall_handler(struct task *task, struct trapframe *frame);
 
-/* sys_memory.c */
-syscall_handler sys_mmap, sys_munmap, sys_mprotect, sys_brk, sys_madvise, sys_mincore;
+/* sys_mmap.c */
+syscall_handler sys_mmap, sys_munmap, sys_mprotect, sys_brk, sys_remap_file_pages;
+
+/* sys_madvise.c */
+syscall_handler sys_madvise, sys_mincore, sys_msync, sys_membarrier;
+
+/* sys_mlock.c */
+syscall_handler sys_mlock, sys_mlock2, sys_munlock, sys_mlockall, sys_munlockall;
+
+/* sys_vm_rw.c */
+syscall_handler sys_process_vm_readv, sys_process_vm_writev;
 
 /* sys_mremap.c */
 syscall_handler sys_mremap;
@@ -68,7 +77,7 @@ syscall_handler sys_timer_create, sys_timer_settime, sys_timer_gettime, sys_time
 syscall_handler sys_timer_delete;
 
 /* sys_phoenix.c */
-syscall_handler sys_map_list, sys_vm_stats;
+syscall_handler sys_map_list, sys_vm_stats, sys_explain;
 
 /* ---- For the calls on memory --------------------------------------------------------------------- */
 

@@ -117,6 +117,20 @@ static __attribute__((noinline)) void refuse(struct trapframe *frame, vaddr_t ad
 	task_fault(frame, info.si_signo, why, &refused);
 }
 
+/* Where nothing is mapped a stack may grow to; then the access is tried again. */
+static bool grow_stack(vaddr_t address, const struct fault_result *result)
+{
+	return result->outcome == FAULT_NO_ENTRY && task_grow_stack(address);
+}
+
+/* A fault that the kernel took for the sake of a program: as vm_fault, and stacks grow. */
+static int user_fault(struct map *map, vaddr_t address, vm_prot_t access, struct fault_result *result)
+{
+	int status = vm_fault(map, address, access, result);
+
+	return status != 0 && grow_stack(address, result) ? vm_fault(map, address, access, result) : status;
+}
+
 /*
  * A place in copy.asm where faults are foreseen. The numbers are 32 bits wide because the kernel is in the low
  * 2 GB; the layout is copy.asm's copy_window.
@@ -144,7 +158,7 @@ static bool foreseen_fault(struct trapframe *frame, vaddr_t address)
 
 			if (!user_range(address, 1))
 				return false; /* the kernel's side of the copy */
-			if (map && vm_fault(map, address, fault_access(frame->error), &result) == 0)
+			if (map && user_fault(map, address, fault_access(frame->error), &result) == 0)
 				return true;
 		}
 		frame->rax = frame->error;
@@ -236,7 +250,7 @@ void trap_page_fault(struct trapframe *frame)
 		return;
 	/* A program needs a page: the VM makes it possible, or the program ends. */
 	status = vm_fault(this_cpu()->map, address, fault_access(frame->error), &result);
-	if (__builtin_expect(status != 0, 0))
+	if (__builtin_expect(status != 0, 0) && !grow_stack(address, &result))
 		refuse(frame, address, status, &result);
 }
 

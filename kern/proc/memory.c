@@ -1,0 +1,183 @@
+/*
+ * What the system calls on memory have in common: where a new mapping goes, how much a process may have, and
+ * going through the mappings of a range. The calls are in sys_mmap.c and its neighbours.
+ */
+#include <asm/errno.h>
+#include <linux/mman.h>
+#include <vm/layout.h>
+
+#include "memory.h"
+
+vm_prot_t protection_of(uint64_t prot)
+{
+	vm_prot_t rights = 0;
+
+	if (prot & (PROT_READ | PROT_WRITE | PROT_EXEC))
+		rights |= VM_READ;
+	if (prot & PROT_WRITE)
+		rights |= VM_WRITE;
+	if (prot & PROT_EXEC)
+		rights |= VM_EXEC;
+	return rights;
+}
+
+/* ---- Placing ---------------------------------------------------------------------------------------- */
+
+static int map_at(struct map *map, struct request *request, const struct placement *place)
+{
+	return map_blob(map, place, request->blob, request->offset, request->pages, &request->how,
+			&request->at);
+}
+
+/* As arena_attempt. */
+static int map_in_arena(struct map *arena, const struct placement *place, void *context)
+{
+	return map_at(arena, context, place);
+}
+
+static int map_fixed(struct user_space *space, struct request *request, vaddr_t address, unsigned flags)
+{
+	const struct placement place = {.address = address, .flags = PLACE_FIXED | flags};
+
+	if (!page_aligned(address))
+		return -EINVAL;
+	if (address < LAYOUT_GUARD_END)
+		return -EPERM;
+	if (!user_range(address, pages_to_bytes(request->pages)))
+		return -ENOMEM;
+	return map_at(space->root, request, &place);
+}
+
+int map_exactly(struct user_space *space, struct request *request, vaddr_t address, unsigned flags)
+{
+	int error = map_fixed(space, request, address, flags);
+
+	if (error != -ENOMEM || arenas_add_at(space, address, pages_to_bytes(request->pages)) != 0)
+		return error;
+	return map_fixed(space, request, address, flags);
+}
+
+int map_in_low_memory(struct user_space *space, struct request *request)
+{
+	const struct placement place = {.low = LOWEST_WISH};
+
+	return map_at(map_private_space(space->root), request, &place);
+}
+
+int map_in_arenas(struct user_space *space, struct request *request)
+{
+	return arenas_try(space, pages_to_bytes(request->pages), true, map_in_arena, request);
+}
+
+int map_anywhere(struct user_space *space, struct request *request, const struct preference *wish)
+{
+	vaddr_t hint = page_round_down(wish->hint);
+	int error;
+
+	if (hint >= LOWEST_WISH && map_fixed(space, request, hint, 0) == 0)
+		return 0;
+	if (wish->low || wish->low_only) {
+		error = map_in_low_memory(space, request);
+		if (error != -ENOMEM || wish->low_only)
+			return error;
+	}
+	return map_in_arenas(space, request);
+}
+
+/* ---- Limits ------------------------------------------------------------------------------------------- */
+
+static bool exceeds(const struct process *process, unsigned resource, uint64_t pages, uint64_t more)
+{
+	uint64_t limit = process->limits[resource].rlim_cur;
+
+	return limit != RLIM64_INFINITY && (pages > limit / PAGE_SIZE || more > limit / PAGE_SIZE - pages);
+}
+
+int check_space(struct process *process, pgoff_t pages, pgoff_t data)
+{
+	struct map_usage usage;
+
+	map_usage(process->space->root, &usage);
+	if (usage.entries >= MAX_MAPPINGS || exceeds(process, RLIMIT_AS, usage.pages, pages))
+		return -ENOMEM;
+	return data > 0 && exceeds(process, RLIMIT_DATA, usage.data, data) ? -ENOMEM : 0;
+}
+
+/* All processes are root's. */
+static bool task_is_privileged(const struct task *task)
+{
+	(void)task;
+	return true;
+}
+
+int check_may_lock(struct task *task)
+{
+	return task->process->limits[RLIMIT_MEMLOCK].rlim_cur == 0 && !task_is_privileged(task) ? -EPERM : 0;
+}
+
+int check_locked(struct task *task, pgoff_t pages, int error)
+{
+	struct map_usage usage;
+
+	map_usage(task->process->space->root, &usage);
+	return exceeds(task->process, RLIMIT_MEMLOCK, usage.wired, pages) && !task_is_privileged(task) ? error
+												       : 0;
+}
+
+int space_of_process(struct task *task, int pid, struct user_space **out)
+{
+	struct process *process = pid == 0 ? NULL : process_find(pid);
+
+	if (pid == 0) {
+		*out = task->process->space;
+		user_space_ref(*out);
+		return 0;
+	}
+	if (!process)
+		return -ESRCH;
+	*out = process_space(process);
+	process_unref(process);
+	return *out ? 0 : -ESRCH;
+}
+
+/* ---- Ranges ------------------------------------------------------------------------------------------- */
+
+int range_visit(struct user_space *space, vaddr_t start, vaddr_t end, range_visitor *visit, void *context)
+{
+	bool holes = false;
+
+	for (vaddr_t at = start; at < end;) {
+		struct lookup found;
+		vaddr_t from, to;
+		int error;
+
+		if (map_lookup_from(space->root, at, end, &found) != 0)
+			return -ENOMEM;
+		from = found.start > at ? found.start : at;
+		to = found.end < end ? found.end : end;
+		holes = holes || from > at;
+		error = visit(space, from, to - from, &found, context);
+		lookup_release(&found);
+		if (error)
+			return error;
+		at = to;
+	}
+	return holes ? -ENOMEM : 0;
+}
+
+static int count_wired(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		       void *context)
+{
+	(void)space, (void)start;
+	if (found->wired)
+		*(pgoff_t *)context += bytes_to_pages(bytes);
+	return 0;
+}
+
+pgoff_t range_wired(struct user_space *space, vaddr_t start, vaddr_t end)
+{
+	pgoff_t pages = 0;
+
+	range_visit(space, start, end, count_wired, &pages);
+	return pages;
+}

@@ -1,0 +1,262 @@
+/*
+ * System calls about the contents of mappings that exist: madvise, mincore, msync, membarrier.
+ */
+#include <asm/errno.h>
+#include <linux/membarrier.h>
+#include <linux/mman.h>
+
+#include "memory.h"
+
+#define RESIDENT_CHUNK 1024 /* mincore's pages at a time */
+
+/* ---- madvise ------------------------------------------------------------------------------------------ */
+
+static bool is_private_anonymous(const struct lookup *found)
+{
+	return found->how.inherit == INHERIT_COPY && !found->how.label;
+}
+
+/* Private contents are forgotten; shared ones are others' as well, and stay. */
+static int dont_need(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		     void *context)
+{
+	(void)context;
+	if (found->wired)
+		return -EINVAL;
+	return found->how.inherit == INHERIT_SHARE ? 0 : map_decommit(space->root, start, bytes);
+}
+
+/* "May be forgotten from now on": it is, at once. */
+static int may_free(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		    void *context)
+{
+	if (!is_private_anonymous(found))
+		return -EINVAL;
+	return dont_need(space, start, bytes, found, context);
+}
+
+/* A hole is punched into what is shared, for all. */
+static int remove_pages(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+			void *context)
+{
+	(void)context;
+	if (found->wired || is_private_anonymous(found))
+		return -EINVAL;
+	if (found->how.inherit != INHERIT_SHARE || !(found->how.max_prot & VM_WRITE))
+		return -EACCES;
+	return map_decommit(space->root, start, bytes);
+}
+
+/* Flags that fork obeys: what to set and what to clear. */
+struct fork_change {
+	unsigned set, clear;
+};
+
+static int change_fork(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		       void *context)
+{
+	const struct fork_change *change = context;
+
+	if (change->set & FORK_WIPE && !is_private_anonymous(found))
+		return -EINVAL;
+	return map_set_fork(space->root, start, bytes, change->set, change->clear);
+}
+
+static int advise(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		  void *context)
+{
+	(void)found;
+	return map_advise(space->root, start, bytes, *(const enum map_advice *)context);
+}
+
+/* What is wired is not given up, and that somebody asks for it is an error. */
+static int page_out(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		    void *context)
+{
+	int error;
+
+	if (found->wired)
+		return -EINVAL;
+	error = advise(space, start, bytes, found, context);
+	/* There may be nowhere to put it: as Linux without swap space, that is no error. */
+	return error == -ENOMEM ? error : 0;
+}
+
+static int cold(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		void *context)
+{
+	(void)space, (void)start, (void)bytes, (void)context;
+	return found->wired ? -EINVAL : 0;
+}
+
+static int only_look(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		     void *context)
+{
+	(void)space, (void)start, (void)bytes, (void)found, (void)context;
+	return 0;
+}
+
+/* How a value of madvise is served: by visiting each mapping, with a context. */
+struct advice {
+	range_visitor *visit; /* NULL: there is no such advice, or it is none of this table's */
+	struct fork_change fork;
+	enum map_advice advice;
+};
+
+#define HIGHEST_ADVICE MADV_POPULATE_WRITE
+
+static const struct advice advices[HIGHEST_ADVICE + 1] = {
+	[MADV_NORMAL] = {.visit = advise, .advice = ADVISE_NORMAL},
+	[MADV_RANDOM] = {.visit = advise, .advice = ADVISE_RANDOM},
+	[MADV_SEQUENTIAL] = {.visit = advise, .advice = ADVISE_SEQUENTIAL},
+	[MADV_WILLNEED] = {.visit = advise, .advice = ADVISE_WILLNEED},
+	[MADV_DONTNEED] = {.visit = dont_need},
+	[MADV_FREE] = {.visit = may_free},
+	[MADV_REMOVE] = {.visit = remove_pages},
+	[MADV_DONTFORK] = {.visit = change_fork, .fork = {.set = FORK_OMIT}},
+	[MADV_DOFORK] = {.visit = change_fork, .fork = {.clear = FORK_OMIT}},
+	[MADV_WIPEONFORK] = {.visit = change_fork, .fork = {.set = FORK_WIPE}},
+	[MADV_KEEPONFORK] = {.visit = change_fork, .fork = {.clear = FORK_WIPE}},
+	[MADV_HUGEPAGE] = {.visit = advise, .advice = ADVISE_CLUSTER},
+	[MADV_NOHUGEPAGE] = {.visit = advise, .advice = ADVISE_NORMAL},
+	[MADV_MERGEABLE] = {.visit = only_look},
+	[MADV_UNMERGEABLE] = {.visit = only_look},
+	[MADV_DONTDUMP] = {.visit = only_look},
+	[MADV_DODUMP] = {.visit = only_look},
+	[MADV_COLD] = {.visit = cold},
+	[MADV_PAGEOUT] = {.visit = page_out, .advice = ADVISE_PAGE_OUT},
+};
+
+/* MADV_POPULATE_READ and _WRITE; the manual page has the errors. */
+static int64_t populate(struct map *root, vaddr_t start, uint64_t bytes, vm_prot_t access)
+{
+	int error = map_populate(root, start, bytes, access);
+
+	switch (error) {
+	case -EACCES:
+		return -EINVAL;
+	case -ENXIO: /* a program's own access would end in SIGBUS */
+		return -EFAULT;
+	default:
+		return error;
+	}
+}
+
+int64_t sys_madvise(struct task *task, struct trapframe *frame)
+{
+	struct user_space *space = task->process->space;
+	vaddr_t start = frame->rdi;
+	uint64_t bytes = whole_pages(frame->rsi);
+	int value = (int)frame->rdx;
+	bool populates = value == MADV_POPULATE_READ || value == MADV_POPULATE_WRITE;
+	struct advice advice;
+	void *context;
+
+	if (value < 0 || value > HIGHEST_ADVICE || (!populates && !advices[value].visit))
+		return -EINVAL;
+	if (!page_aligned(start) || (frame->rsi != 0 && bytes == 0) || start + bytes < start)
+		return -EINVAL;
+	if (bytes == 0)
+		return 0;
+	if (!user_range(start, bytes))
+		return -ENOMEM;
+	if (populates)
+		return populate(space->root, start, bytes, value == MADV_POPULATE_READ ? VM_READ : VM_WRITE);
+	advice = advices[value];
+	context = advice.visit == change_fork ? (void *)&advice.fork : (void *)&advice.advice;
+	return range_visit(space, start, start + bytes, advice.visit, context);
+}
+
+/* ---- mincore -------------------------------------------------------------------------------------------- */
+
+int64_t sys_mincore(struct task *task, struct trapframe *frame)
+{
+	vaddr_t start = frame->rdi;
+	uint64_t bytes = whole_pages(frame->rsi);
+	unsigned char resident[RESIDENT_CHUNK];
+
+	if (!page_aligned(start))
+		return -EINVAL;
+	if (frame->rsi == 0)
+		return 0;
+	if (bytes == 0 || !user_range(start, bytes))
+		return -ENOMEM;
+	for (pgoff_t done = 0, pages = bytes_to_pages(bytes); done < pages;) {
+		pgoff_t part = pages - done < RESIDENT_CHUNK ? pages - done : RESIDENT_CHUNK;
+		int error = map_residency(task->process->space->root, start + pages_to_bytes(done),
+					  pages_to_bytes(part), resident);
+
+		if (!error)
+			error = copy_to_user(frame->rdx + done, resident, part);
+		if (error)
+			return error;
+		done += part;
+	}
+	return 0;
+}
+
+/* ---- msync ---------------------------------------------------------------------------------------------- */
+
+/* Files are in memory: there is nothing to write. What is locked cannot be made invalid. */
+static int sync_one(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		    void *context)
+{
+	bool invalidate = *(const bool *)context;
+
+	(void)space, (void)start, (void)bytes;
+	return invalidate && found->wired ? -EBUSY : 0;
+}
+
+int64_t sys_msync(struct task *task, struct trapframe *frame)
+{
+	vaddr_t start = frame->rdi;
+	uint64_t bytes = whole_pages(frame->rsi);
+	int flags = (int)frame->rdx;
+	bool invalidate = flags & MS_INVALIDATE;
+
+	if ((flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) || !page_aligned(start) ||
+	    (flags & (MS_ASYNC | MS_SYNC)) == (MS_ASYNC | MS_SYNC))
+		return -EINVAL;
+	if ((frame->rsi != 0 && bytes == 0) || start + bytes < start)
+		return -ENOMEM;
+	if (bytes == 0)
+		return 0;
+	return range_visit(task->process->space, start, start + bytes, sync_one, &invalidate);
+}
+
+/* ---- membarrier ------------------------------------------------------------------------------------------ */
+
+#define EXPEDITED_CALLS                                                                 \
+	(MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |   \
+	 MEMBARRIER_CMD_PRIVATE_EXPEDITED | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED | \
+	 MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE)
+
+/* A thread that does not run has passed a barrier in the switch away from it, so with one CPU there is nothing to do but to keep the rules. */
+int64_t sys_membarrier(struct task *task, struct trapframe *frame)
+{
+	struct user_space *space = task->process->space;
+	int command = (int)frame->rdi;
+
+	if (frame->rsi != 0)
+		return -EINVAL;
+	switch (command) {
+	case MEMBARRIER_CMD_QUERY:
+		return MEMBARRIER_CMD_GLOBAL | EXPEDITED_CALLS;
+	case MEMBARRIER_CMD_GLOBAL:
+	case MEMBARRIER_CMD_GLOBAL_EXPEDITED:
+	case MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED:
+		return 0;
+	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED:
+	case MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE:
+		mutex_lock(&space->lock);
+		space->barriers |= (unsigned)command;
+		mutex_unlock(&space->lock);
+		return 0;
+	/* The registering command of each is the next bit. */
+	case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
+	case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE:
+		return space->barriers & (unsigned)command << 1 ? 0 : -EPERM;
+	default:
+		return -EINVAL;
+	}
+}

@@ -181,6 +181,43 @@ struct file;
 struct file_table;
 struct fs_context;
 
+/* ---- Credentials (kern/proc/credentials.c) --------------------------------------------------------------- */
+
+/* Supplementary groups; several processes may have the same. Private to credentials.c. */
+struct group_list;
+
+/* User or group: real, effective, saved, and the file system's (credentials(7)). */
+struct identity {
+	uint32_t real, effective, saved, files;
+};
+
+/*
+ * Whose rights a process has: all its tasks have the same. What is read without the lock may be of before or after a change. Capabilities
+ * are kept and given as capabilities(7) says; what they allow is all or nothing (task_capable).
+ */
+struct credentials {
+	struct identity user, group;
+	struct group_list *groups; /* a reference; NULL: none */
+	uint64_t permitted, usable, inheritable, bounding, ambient;
+	bool keeps; /* PR_SET_KEEPCAPS */
+	bool no_new_rights;
+};
+
+/* The kernel's: root's, with all capabilities. */
+void credentials_init(struct credentials *credentials);
+/* A copy, with a reference to the groups; what takes it back. */
+void credentials_copy(struct credentials *to, const struct credentials *from);
+void credentials_drop(struct credentials *credentials);
+/* What an exec makes of them; `user`, `group`: the file's owner where it is set-user-ID or set-group-ID, or -1. */
+void credentials_exec(struct credentials *credentials, int64_t user, int64_t group);
+
+/* May the task do what only those may who have the capability (CAP_..., <linux/capability.h>)? */
+bool task_capable(const struct task *task, int capability);
+/* The same of those who are root in all but name: CAP_SYS_ADMIN. */
+bool task_is_privileged(const struct task *task);
+/* Is the process in the group, the file system's one or a supplementary one? Takes process_lock. */
+bool credentials_in_group(const struct credentials *credentials, uint32_t group);
+
 /* A session (setsid(2)). Locks: (p) process_lock; (-) set once. */
 struct session {
 	int id;                    /* (-) */
@@ -213,6 +250,8 @@ struct task {
 	struct task_signals signals;   /* (-) marked in <kern/signal.h> */
 	struct file_table *files;      /* (p) to change; a reference. NULL: it has ended */
 	struct fs_context *context;    /* (p) to change; a reference. NULL: it has ended */
+	int nice;                      /* (p) getpriority's; kept and told, as are the next two */
+	int policy, priority;          /* (p) sched_setscheduler's */
 	vaddr_t set_tid; /* (-) where its tid is to be written when it begins (CLONE_CHILD_SETTID); 0: nowhere */
 	vaddr_t clear_tid;   /* (t) set_tid_address's: zeroed, and a futex there woken, when the task ends */
 	vaddr_t robust_list; /* (t) set_robust_list's */
@@ -250,17 +289,22 @@ struct process {
 	char name[PROCESS_NAME_BYTES]; /* (p) to change: its first task's */
 	struct user_space *space;      /* (p) to change; a reference. NULL: it has ended */
 	bool borrows;                  /* (p) the space is vfork's parent's, who waits */
-	bool has_execed;            /* (p) since it was forked: its parent may not move it to another group */
-	bool adopts;                /* (p) PR_SET_CHILD_SUBREAPER */
-	bool adopted;               /* (p) its parent ended: it has another one now */
-	bool execing;               /* (p) a task of it waits for the others' end */
-	int exit_signal;            /* (p) what its parent gets at its end; 0: nothing */
-	int death_signal;           /* (p) what it gets when its parent ends; 0: nothing */
-	int exit_status;            /* (p) as wait(2) gives it */
-	struct usage_counts ended;  /* (p) of its tasks that have ended */
-	struct usage_counts reaped; /* (p) of children that were waited for, and theirs */
-	struct wait_queue news;     /* (-) woken when a child or a task of it has changed */
+	bool has_execed; /* (p) since it was forked: its parent may not move it to another group */
+	bool adopts;     /* (p) PR_SET_CHILD_SUBREAPER */
+	bool adopted;    /* (p) its parent ended: it has another one now */
+	bool execing;    /* (p) a task of it waits for the others' end */
+	struct credentials credentials;       /* (p) to change */
+	int exit_signal;                      /* (p) what its parent gets at its end; 0: nothing */
+	int death_signal;                     /* (p) what it gets when its parent ends; 0: nothing */
+	int exit_status;                      /* (p) as wait(2) gives it */
+	struct usage_counts ended;            /* (p) of its tasks that have ended */
+	struct usage_counts reaped;           /* (p) of children that were waited for, and theirs */
+	struct wait_queue news;               /* (-) woken when a child or a task of it has changed */
 	struct process_signals signals;       /* (-) marked in <kern/signal.h> */
+	bool not_dumpable;                    /* (p) PR_SET_DUMPABLE */
+	bool no_large_pages;                  /* (p) PR_SET_THP_DISABLE */
+	unsigned slack_ns;                    /* (p) PR_SET_TIMERSLACK */
+	uint32_t personality;                 /* (p) personality(2)'s */
 	uint64_t start_time;                  /* (-) nanoseconds since boot */
 	struct rlimit64 limits[RLIM_NLIMITS]; /* (p) to change */
 	struct refused_access refused;        /* (t) the one that ended it */

@@ -73,13 +73,20 @@ void fs_context_unref(struct fs_context *context)
 
 struct rights rights_of(struct task *task)
 {
-	(void)task;
-	return (struct rights){.uid = 0, .gid = 0};
+	const struct credentials *credentials = task ? &task->process->credentials : NULL;
+
+	if (!credentials)
+		return (struct rights){.uid = 0, .gid = 0};
+	return (struct rights){
+		.uid = credentials->user.files,
+		.gid = credentials->group.files,
+		.credentials = credentials,
+	};
 }
 
 bool rights_in_group(const struct rights *rights, uint32_t gid)
 {
-	return rights->gid == gid;
+	return rights->gid == gid || (rights->credentials && credentials_in_group(rights->credentials, gid));
 }
 
 static bool is_read_only(const struct inode *inode)
@@ -116,7 +123,10 @@ int inode_permission_as(struct task *task, struct inode *inode, unsigned access,
 {
 	struct rights rights = rights_of(task);
 
-	(void)real;
+	if (real) {
+		rights.uid = task->process->credentials.user.real;
+		rights.gid = task->process->credentials.group.real;
+	}
 	return rights_check(&rights, inode, access);
 }
 

@@ -17,6 +17,7 @@ struct fs_context {
 /* With whose rights something is done. */
 struct rights {
 	uint32_t uid, gid;
+	const struct credentials *credentials; /* whose supplementary groups count; NULL: the kernel's */
 };
 struct rights rights_of(struct task *task); /* NULL: the kernel's */
 bool rights_in_group(const struct rights *rights, uint32_t gid);

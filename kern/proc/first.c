@@ -132,6 +132,7 @@ static int make(struct user_space *space, const char *path, struct task **out)
 	if (!process)
 		return -ENOMEM;
 	process->space = space;
+	credentials_init(&process->credentials);
 	set_limits(process);
 	task = task_create(process);
 	process_unref(process);

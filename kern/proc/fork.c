@@ -5,6 +5,7 @@
  * a new process has of its parent's is copied or shared part by part: memory (user_space_clone in space.c), files, signals.
  */
 #include <asm/errno.h>
+#include <linux/capability.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
 #include <vm/layout.h>
@@ -71,6 +72,21 @@ int task_inherit_files(struct task *task, struct task *parent, bool share_files,
 	return error;
 }
 
+int context_unshare(struct task *task)
+{
+	struct fs_context *own, *before;
+	int error = fs_context_copy(task->context, &own);
+
+	if (error)
+		return error;
+	spin_lock(&process_lock);
+	before = task->context;
+	task->context = own;
+	spin_unlock(&process_lock);
+	fs_context_unref(before);
+	return 0;
+}
+
 void task_drop_files(struct task *task)
 {
 	struct file_table *files;
@@ -125,6 +141,11 @@ static int fill_process(struct process *process, struct task *parent, const stru
 	spin_lock(&process_lock);
 	memcpy(process->limits, of->limits, sizeof(process->limits));
 	memcpy(process->name, parent->name, sizeof(process->name));
+	credentials_copy(&process->credentials, &of->credentials);
+	process->not_dumpable = of->not_dumpable;
+	process->no_large_pages = of->no_large_pages;
+	process->slack_ns = of->slack_ns;
+	process->personality = of->personality;
 	spin_unlock(&process_lock);
 	process->exit_signal = request->exit_signal;
 	error = inherit_space(process, of, request);
@@ -155,6 +176,9 @@ static int make_task(struct process *process, struct task *parent, const struct 
 		return error;
 	}
 	memcpy(task->name, parent->name, sizeof(task->name));
+	task->nice = parent->nice;
+	task->policy = parent->policy;
+	task->priority = parent->priority;
 	inherit_registers(task, frame, request);
 	task->set_tid = request->flags & CLONE_CHILD_SETTID ? request->child_tid : 0;
 	task->clear_tid = request->flags & CLONE_CHILD_CLEARTID ? request->child_tid : 0;
@@ -163,6 +187,16 @@ static int make_task(struct process *process, struct task *parent, const struct 
 }
 
 /* ---- Into the table ---------------------------------------------------------------------------------------------- */
+
+/* May its user have another task (RLIMIT_NPROC)? Root may, and who has the capability. */
+static bool user_may_locked(const struct task *parent)
+{
+	uint64_t limit = parent->process->limits[RLIMIT_NPROC].rlim_cur;
+
+	return limit == RLIM64_INFINITY || parent->process->credentials.user.real == 0 ||
+	       task_capable(parent, CAP_SYS_RESOURCE) || task_capable(parent, CAP_SYS_ADMIN) ||
+	       tasks_of_user_locked(parent->process->credentials.user.real) < limit;
+}
 
 /* Processes of the same process group that a signal ends must not leave children: who is about to end makes none. */
 static bool may_begin_locked(const struct task *parent)
@@ -178,6 +212,8 @@ static int link_locked(struct process *process, struct task *task, struct task *
 
 	if (!may_begin_locked(parent))
 		return -ERESTARTNOINTR;
+	if (!user_may_locked(parent))
+		return -EAGAIN;
 	if (process == of)
 		return task_link_locked(task, TID_NEW);
 	if (flags & CLONE_PARENT) {

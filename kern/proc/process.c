@@ -172,6 +172,19 @@ struct process *process_next(int pid)
 	return found;
 }
 
+unsigned tasks_of_user_locked(uint32_t user)
+{
+	struct process *process;
+	unsigned count = 0;
+
+	ASSERT(spin_held(&process_lock));
+	for (unsigned i = 0; i < BUCKETS; i++)
+		LIST_FOREACH(process, &table.pids[i], chain)
+	if (process->credentials.user.real == user)
+		count += process->task_count;
+	return count;
+}
+
 unsigned process_count(void)
 {
 	return table.processes;
@@ -205,6 +218,7 @@ void process_unref(struct process *process)
 	if (--process->refs > 0)
 		return;
 	ASSERT(!process->space && process->task_count == 0 && !process->group);
+	credentials_drop(&process->credentials);
 	slab_free(&process_cache, process);
 	object_freed();
 }

@@ -15,10 +15,22 @@ void number_put_locked(int number);
 /* The only task left of its process takes the process's number, in exec. The table is locked. */
 void task_take_pid_locked(struct task *task);
 
+/* How many tasks a user has. Cost: all processes. */
+unsigned tasks_of_user_locked(uint32_t user);
+
 /* Waits until all processes and tasks, their stacks and structures are gone. */
 void process_wait_all_freed(void);
 
 void groups_init(void);
+
+/* The parts of prctl(2) that are about capabilities; -ENOSYS: it is about something else (credentials.c). */
+int64_t credentials_control(struct task *task, const struct trapframe *frame);
+
+/* The task has a current directory and umask of its own from now on. -ENOMEM (fork.c). */
+int context_unshare(struct task *task);
+
+/* As getrusage(2) has it (waitpid.c). */
+struct rusage rusage_of(const struct usage_counts *used);
 
 /* What one task has used. */
 struct usage_counts task_usage(struct task *task);

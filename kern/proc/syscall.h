@@ -46,9 +46,26 @@ syscall_handler sys_stat, sys_lstat, sys_fstat, sys_newfstatat, sys_statx, sys_a
 syscall_handler sys_faccessat2, sys_readlink, sys_readlinkat;
 
 /* sys_process.c */
-syscall_handler sys_getpid, sys_getppid, sys_gettid, sys_get_user, sys_uname, sys_arch_prctl;
-syscall_handler sys_set_tid_address, sys_sched_yield, sys_getrlimit, sys_setrlimit;
-syscall_handler sys_prlimit64, sys_getrandom, sys_sysinfo;
+syscall_handler sys_getpid, sys_getppid, sys_gettid, sys_set_tid_address;
+
+/* credentials.c */
+syscall_handler sys_getuid, sys_geteuid, sys_getgid, sys_getegid, sys_getresuid, sys_getresgid;
+syscall_handler sys_setuid, sys_setgid, sys_setreuid, sys_setregid, sys_setresuid, sys_setresgid;
+syscall_handler sys_setfsuid, sys_setfsgid, sys_getgroups, sys_setgroups, sys_capget, sys_capset;
+
+/* sys_prctl.c */
+syscall_handler sys_prctl, sys_personality, sys_unshare, sys_arch_prctl;
+
+/* sys_limits.c */
+syscall_handler sys_getrlimit, sys_setrlimit, sys_prlimit64, sys_getrusage, sys_times;
+syscall_handler sys_getpriority, sys_setpriority, sys_sched_yield, sys_getcpu;
+syscall_handler sys_sched_getscheduler, sys_sched_setscheduler, sys_sched_getparam, sys_sched_setparam;
+syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min, sys_sched_rr_get_interval;
+syscall_handler sys_sched_getaffinity, sys_sched_setaffinity;
+
+/* sys_system.c */
+syscall_handler sys_uname, sys_sethostname, sys_setdomainname, sys_sysinfo, sys_getrandom, sys_syslog;
+syscall_handler sys_reboot, sys_not_here;
 
 /* fork.c, execve.c, exit.c, waitpid.c */
 syscall_handler sys_fork, sys_vfork, sys_clone, sys_clone3, sys_execve, sys_execveat;

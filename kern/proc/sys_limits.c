@@ -1,0 +1,446 @@
+/*
+ * System calls on what processes may use and have used: limits, usage, priorities and scheduling policies.
+ *
+ * Priorities and policies are kept and told; the scheduler serves all alike.
+ */
+#include <asm/errno.h>
+#include <linux/capability.h>
+#include <linux/sched.h>
+#include <linux/sched/types.h>
+#include <linux/time.h>
+#include <linux/times.h>
+#include <vm/layout.h>
+
+#include "process_internal.h"
+
+#define NS_PER_SECOND     1000000000ul
+#define SLICE_NS          10000000l /* what sched_rr_get_interval(2) tells: kern/core/sched.c's time slice */
+#define NICE_LOWEST       (-20)
+#define NICE_HIGHEST      19
+#define REALTIME_PRIORITY 99       /* the highest; the lowest is 1 */
+#define OPEN_FILES_EVER   1048576u /* RLIMIT_NOFILE goes no higher: Linux's fs.nr_open */
+
+/* ---- Limits ------------------------------------------------------------------------------------------------- */
+
+static int check_limit(const struct task *task, const struct process *process, unsigned resource,
+		       const struct rlimit64 *limit)
+{
+	if (limit->rlim_cur > limit->rlim_max)
+		return -EINVAL;
+	if (resource == RLIMIT_NOFILE && limit->rlim_max > OPEN_FILES_EVER)
+		return -EPERM;
+	if (limit->rlim_max > process->limits[resource].rlim_max && !task_capable(task, CAP_SYS_RESOURCE))
+		return -EPERM;
+	return 0;
+}
+
+/* May the task see and set another process's limits (prlimit(2))? */
+static bool may_limit(const struct task *task, const struct process *process)
+{
+	const struct credentials *own = &task->process->credentials, *other = &process->credentials;
+	uint32_t user = own->user.real, group = own->group.real;
+
+	if (process == task->process || task_capable(task, CAP_SYS_RESOURCE))
+		return true;
+	return user == other->user.real && user == other->user.effective && user == other->user.saved &&
+	       group == other->group.real && group == other->group.effective && group == other->group.saved;
+}
+
+/* rlimit and rlimit64 are the same on x86-64. */
+static int64_t limit_call(struct task *task, int pid, unsigned resource, vaddr_t new_limit, vaddr_t old_limit)
+{
+	struct rlimit64 limit, before = {0, 0};
+	struct process *process;
+	int error = 0;
+
+	if (resource >= RLIM_NLIMITS)
+		return -EINVAL;
+	if (new_limit && copy_from_user(&limit, new_limit, sizeof(limit)) != 0)
+		return -EFAULT;
+	spin_lock(&process_lock);
+	process = pid == 0 ? task->process : process_find_locked(pid);
+	if (!process)
+		error = -ESRCH;
+	else if (!may_limit(task, process))
+		error = -EPERM;
+	else if (new_limit)
+		error = check_limit(task, process, resource, &limit);
+	if (!error)
+		before = process->limits[resource];
+	if (!error && new_limit)
+		process->limits[resource] = limit;
+	spin_unlock(&process_lock);
+	if (!error && old_limit && copy_to_user(old_limit, &before, sizeof(before)) != 0)
+		return -EFAULT;
+	return error;
+}
+
+int64_t sys_getrlimit(struct task *task, struct trapframe *frame)
+{
+	return frame->rsi ? limit_call(task, 0, (unsigned)frame->rdi, 0, frame->rsi) : -EFAULT;
+}
+
+int64_t sys_setrlimit(struct task *task, struct trapframe *frame)
+{
+	return frame->rsi ? limit_call(task, 0, (unsigned)frame->rdi, frame->rsi, 0) : -EFAULT;
+}
+
+int64_t sys_prlimit64(struct task *task, struct trapframe *frame)
+{
+	return limit_call(task, (int)frame->rdi, (unsigned)frame->rsi, frame->rdx, frame->r10);
+}
+
+/* ---- Usage -------------------------------------------------------------------------------------------------- */
+
+int64_t sys_getrusage(struct task *task, struct trapframe *frame)
+{
+	struct process *process = task->process;
+	struct usage_counts used;
+	struct rusage usage;
+
+	user_space_most_pages(process->space);
+	spin_lock(&process_lock);
+	switch ((int)frame->rdi) {
+	case RUSAGE_SELF:
+		used = process_usage_locked(process);
+		break;
+	case RUSAGE_CHILDREN:
+		used = process->reaped;
+		break;
+	case RUSAGE_THREAD:
+		used = task_usage(task);
+		break;
+	default:
+		spin_unlock(&process_lock);
+		return -EINVAL;
+	}
+	spin_unlock(&process_lock);
+	if ((int)frame->rdi != RUSAGE_CHILDREN && process->space->most_pages > used.most_pages)
+		used.most_pages = process->space->most_pages;
+	usage = rusage_of(&used);
+	return copy_to_user(frame->rsi, &usage, sizeof(usage));
+}
+
+int64_t sys_times(struct task *task, struct trapframe *frame)
+{
+	struct usage_counts own, children;
+	struct tms times;
+
+	spin_lock(&process_lock);
+	own = process_usage_locked(task->process);
+	children = task->process->reaped;
+	spin_unlock(&process_lock);
+	times = (struct tms){
+		.tms_utime = (__kernel_clock_t)(own.user_ns / NS_PER_CLOCK_TICK),
+		.tms_stime = (__kernel_clock_t)(own.kernel_ns / NS_PER_CLOCK_TICK),
+		.tms_cutime = (__kernel_clock_t)(children.user_ns / NS_PER_CLOCK_TICK),
+		.tms_cstime = (__kernel_clock_t)(children.kernel_ns / NS_PER_CLOCK_TICK),
+	};
+	if (frame->rdi && copy_to_user(frame->rdi, &times, sizeof(times)) != 0)
+		return -EFAULT;
+	return (int64_t)(time_nanoseconds() / NS_PER_CLOCK_TICK);
+}
+
+/* ---- Niceness ------------------------------------------------------------------------------------------------- */
+
+/* Whose niceness is meant (getpriority(2)). */
+struct whose {
+	int which; /* PRIO_... */
+	int id;    /* of the task, group or user; 0: the caller's own */
+};
+
+/* Is the task one of those? The table is locked. */
+static bool is_meant(const struct whose *whose, const struct task *caller, const struct task *task)
+{
+	int id = whose->id;
+
+	switch (whose->which) {
+	case PRIO_PROCESS:
+		return id == 0 ? task == caller : task->tid == id;
+	case PRIO_PGRP:
+		return id == 0 ? task->process->group == caller->process->group
+			       : task->process->group->id == id;
+	default:
+		return id == 0 ? task->process->credentials.user.real ==
+					 caller->process->credentials.user.real
+			       : task->process->credentials.user.real == (uint32_t)id;
+	}
+}
+
+static bool may_renice(const struct task *caller, const struct task *task)
+{
+	uint32_t user = caller->process->credentials.user.effective;
+	const struct identity *other = &task->process->credentials.user;
+
+	return user == other->real || user == other->effective || task_capable(caller, CAP_SYS_NICE);
+}
+
+static int renice(const struct task *caller, struct task *task, int nice)
+{
+	/* The limit counts from 1, the least urgent, to 40. */
+	int64_t allowed = (int64_t)task->process->limits[RLIMIT_NICE].rlim_cur;
+
+	if (!may_renice(caller, task))
+		return -EPERM;
+	if (nice < task->nice && allowed >= 0 && 20 - nice > allowed && !task_capable(caller, CAP_SYS_NICE))
+		return -EACCES;
+	task->nice = nice;
+	return 0;
+}
+
+/* Calls `visit` for each task that is meant. 0, -ESRCH: there is none, or the last error. */
+static int64_t for_all_meant(const struct whose *whose, struct task *caller,
+			     int (*visit)(struct task *caller, struct task *task, int *value), int *value)
+{
+	struct process *process = NULL, *next;
+	int64_t result = -ESRCH;
+	struct task *task;
+
+	for (next = process_next(0); next; next = process_next(process->pid)) {
+		if (process)
+			process_unref(process);
+		process = next;
+		spin_lock(&process_lock);
+		TAILQ_FOREACH(task, &process->tasks, link)
+		{
+			if (!is_meant(whose, caller, task))
+				continue;
+			if (result == -ESRCH)
+				result = 0;
+			if (visit(caller, task, value) != 0)
+				result = visit(caller, task, value);
+		}
+		spin_unlock(&process_lock);
+	}
+	if (process)
+		process_unref(process);
+	return result;
+}
+
+static int set_one(struct task *caller, struct task *task, int *value)
+{
+	return renice(caller, task, *value);
+}
+
+static int find_lowest(struct task *caller, struct task *task, int *value)
+{
+	(void)caller;
+	if (task->nice < *value)
+		*value = task->nice;
+	return 0;
+}
+
+int64_t sys_setpriority(struct task *task, struct trapframe *frame)
+{
+	const struct whose whose = {(int)frame->rdi, (int)frame->rsi};
+	int nice = (int)frame->rdx;
+
+	if (whose.which < PRIO_PROCESS || whose.which > PRIO_USER)
+		return -EINVAL;
+	nice = nice < NICE_LOWEST ? NICE_LOWEST : nice;
+	nice = nice > NICE_HIGHEST ? NICE_HIGHEST : nice;
+	return for_all_meant(&whose, task, set_one, &nice);
+}
+
+/* The call itself gives 40 to 1 for -20 to 19, so that no value looks like an error. */
+int64_t sys_getpriority(struct task *task, struct trapframe *frame)
+{
+	const struct whose whose = {(int)frame->rdi, (int)frame->rsi};
+	int nice = NICE_HIGHEST;
+	int64_t error;
+
+	if (whose.which < PRIO_PROCESS || whose.which > PRIO_USER)
+		return -EINVAL;
+	error = for_all_meant(&whose, task, find_lowest, &nice);
+	return error ? error : NICE_HIGHEST + 1 - nice;
+}
+
+/* ---- Scheduling policies ---------------------------------------------------------------------------------------- */
+
+static bool is_realtime(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+/* The task of a number, 0 being the caller; NULL: none. The table is locked. */
+static struct task *find_or_own(struct task *task, int tid)
+{
+	return tid == 0 ? task : task_find_locked(tid);
+}
+
+static int check_policy(const struct task *caller, const struct task *task, int policy, int priority)
+{
+	bool realtime = is_realtime(policy);
+
+	if (!realtime && policy != SCHED_NORMAL && policy != SCHED_BATCH && policy != SCHED_IDLE)
+		return -EINVAL;
+	if (realtime ? priority < 1 || priority > REALTIME_PRIORITY : priority != 0)
+		return -EINVAL;
+	if (task_capable(caller, CAP_SYS_NICE))
+		return 0;
+	if (!may_renice(caller, task))
+		return -EPERM;
+	if (realtime && (uint64_t)priority > task->process->limits[RLIMIT_RTPRIO].rlim_cur)
+		return -EPERM;
+	return 0;
+}
+
+/* `policy` -1: as it is. */
+static int64_t set_policy(struct task *task, int tid, int policy, vaddr_t from)
+{
+	struct task *whose;
+	int priority, error;
+
+	if (tid < 0 || !from)
+		return -EINVAL;
+	if (copy_from_user(&priority, from, sizeof(priority)) != 0)
+		return -EFAULT;
+	spin_lock(&process_lock);
+	whose = find_or_own(task, tid);
+	error = whose ? check_policy(task, whose, policy < 0 ? whose->policy : policy, priority) : -ESRCH;
+	if (!error) {
+		whose->policy = policy < 0 ? whose->policy : policy;
+		whose->priority = priority;
+	}
+	spin_unlock(&process_lock);
+	return error;
+}
+
+int64_t sys_sched_setscheduler(struct task *task, struct trapframe *frame)
+{
+	int policy = (int)frame->rsi;
+
+	return policy < 0 ? -EINVAL
+			  : set_policy(task, (int)frame->rdi, policy & ~SCHED_RESET_ON_FORK, frame->rdx);
+}
+
+int64_t sys_sched_setparam(struct task *task, struct trapframe *frame)
+{
+	return set_policy(task, (int)frame->rdi, -1, frame->rsi);
+}
+
+/* Policy and priority of a task. 0, -EINVAL, -ESRCH. */
+static int get_policy(struct task *task, int tid, int *policy, int *priority)
+{
+	struct task *whose;
+
+	if (tid < 0)
+		return -EINVAL;
+	spin_lock(&process_lock);
+	whose = find_or_own(task, tid);
+	if (whose) {
+		*policy = whose->policy;
+		*priority = whose->priority;
+	}
+	spin_unlock(&process_lock);
+	return whose ? 0 : -ESRCH;
+}
+
+int64_t sys_sched_getscheduler(struct task *task, struct trapframe *frame)
+{
+	int policy, priority;
+	int error = get_policy(task, (int)frame->rdi, &policy, &priority);
+
+	return error ? error : policy;
+}
+
+int64_t sys_sched_getparam(struct task *task, struct trapframe *frame)
+{
+	int policy, priority, error;
+
+	if (!frame->rsi)
+		return -EINVAL;
+	error = get_policy(task, (int)frame->rdi, &policy, &priority);
+	return error ? error : copy_to_user(frame->rsi, &priority, sizeof(priority));
+}
+
+static int64_t priority_bound(int policy, int of_realtime)
+{
+	if (is_realtime(policy))
+		return of_realtime;
+	return policy == SCHED_NORMAL || policy == SCHED_BATCH || policy == SCHED_IDLE ||
+			       policy == SCHED_DEADLINE
+		       ? 0
+		       : -EINVAL;
+}
+
+int64_t sys_sched_get_priority_max(struct task *task, struct trapframe *frame)
+{
+	(void)task;
+	return priority_bound((int)frame->rdi, REALTIME_PRIORITY);
+}
+
+int64_t sys_sched_get_priority_min(struct task *task, struct trapframe *frame)
+{
+	(void)task;
+	return priority_bound((int)frame->rdi, 1);
+}
+
+int64_t sys_sched_rr_get_interval(struct task *task, struct trapframe *frame)
+{
+	int policy, priority;
+	int error = get_policy(task, (int)frame->rdi, &policy, &priority);
+	struct timespec slice = {0, 0};
+
+	if (error)
+		return error;
+	if (policy != SCHED_FIFO)
+		slice.tv_nsec = SLICE_NS;
+	return copy_to_user(frame->rsi, &slice, sizeof(slice));
+}
+
+/* ---- CPUs ----------------------------------------------------------------------------------------------------------- */
+
+/* There is one CPU that runs programs: the set of those that a task may use has its bit, and no other. */
+#define CPU_SET ((uint64_t)1)
+
+int64_t sys_sched_getaffinity(struct task *task, struct trapframe *frame)
+{
+	const uint64_t set = CPU_SET;
+	int policy, priority, error;
+
+	/* As Linux: whole words, enough for all CPUs. */
+	if ((unsigned)frame->rsi < sizeof(set) || (unsigned)frame->rsi % sizeof(set) != 0)
+		return -EINVAL;
+	error = get_policy(task, (int)frame->rdi, &policy, &priority);
+	if (error)
+		return error == -EINVAL ? -ESRCH : error;
+	return copy_to_user(frame->rdx, &set, sizeof(set)) ? -EFAULT : (int64_t)sizeof(set);
+}
+
+int64_t sys_sched_setaffinity(struct task *task, struct trapframe *frame)
+{
+	unsigned bytes = (unsigned)frame->rsi;
+	struct task *whose;
+	uint64_t set = 0;
+	bool may;
+
+	if (copy_from_user(&set, frame->rdx, bytes < sizeof(set) ? bytes : sizeof(set)) != 0)
+		return -EFAULT;
+	spin_lock(&process_lock);
+	whose = find_or_own(task, (int)frame->rdi);
+	may = whose && may_renice(task, whose);
+	spin_unlock(&process_lock);
+	if (!whose)
+		return -ESRCH;
+	if (!may)
+		return -EPERM;
+	return set & CPU_SET ? 0 : -EINVAL;
+}
+
+int64_t sys_getcpu(struct task *task, struct trapframe *frame)
+{
+	const unsigned cpu = env_cpu(), node = 0;
+
+	(void)task;
+	if (frame->rdi && copy_to_user(frame->rdi, &cpu, sizeof(cpu)) != 0)
+		return -EFAULT;
+	return frame->rsi ? copy_to_user(frame->rsi, &node, sizeof(node)) : 0;
+}
+
+int64_t sys_sched_yield(struct task *task, struct trapframe *frame)
+{
+	(void)task, (void)frame;
+	thread_yield();
+	return 0;
+}

@@ -3,6 +3,7 @@
  * going through the mappings of a range. The calls are in sys_mmap.c and its neighbours.
  */
 #include <asm/errno.h>
+#include <linux/capability.h>
 #include <linux/mman.h>
 #include <vm/layout.h>
 
@@ -103,16 +104,11 @@ int check_space(struct process *process, pgoff_t pages, pgoff_t data)
 	return data > 0 && exceeds(process, RLIMIT_DATA, usage.data, data) ? -ENOMEM : 0;
 }
 
-/* All processes are root's. */
-static bool task_is_privileged(const struct task *task)
-{
-	(void)task;
-	return true;
-}
-
 int check_may_lock(struct task *task)
 {
-	return task->process->limits[RLIMIT_MEMLOCK].rlim_cur == 0 && !task_is_privileged(task) ? -EPERM : 0;
+	return task->process->limits[RLIMIT_MEMLOCK].rlim_cur == 0 && !task_capable(task, CAP_IPC_LOCK)
+		       ? -EPERM
+		       : 0;
 }
 
 int check_locked(struct task *task, pgoff_t pages, int error)
@@ -120,8 +116,9 @@ int check_locked(struct task *task, pgoff_t pages, int error)
 	struct map_usage usage;
 
 	map_usage(task->process->space->root, &usage);
-	return exceeds(task->process, RLIMIT_MEMLOCK, usage.wired, pages) && !task_is_privileged(task) ? error
-												       : 0;
+	return exceeds(task->process, RLIMIT_MEMLOCK, usage.wired, pages) && !task_capable(task, CAP_IPC_LOCK)
+		       ? error
+		       : 0;
 }
 
 int space_of_process(struct task *task, int pid, struct user_space **out)

@@ -5,6 +5,7 @@
  * going on and ending in signal_stop.c; faults in signal_fault.c; the system calls in sys_signal.c.
  */
 #include <asm/errno.h>
+#include <linux/capability.h>
 #include <vm/slab.h>
 
 #include "signal_internal.h"
@@ -366,8 +367,18 @@ int signal_send_group(int group, int signo)
 /* Everybody is root. */
 int signal_may_send(const struct task *sender, const struct process *target, int signo)
 {
-	(void)sender, (void)target, (void)signo;
-	return 0;
+	const struct identity *own = &sender->process->credentials.user;
+	const struct identity *other = &target->credentials.user;
+
+	if (sender->process == target || task_capable(sender, CAP_KILL))
+		return 0;
+	if (own->effective == other->real || own->effective == other->saved || own->real == other->real ||
+	    own->real == other->saved)
+		return 0;
+	/* A shell goes on with its jobs, whoever they have become. */
+	if (signo == SIGCONT && target->group && sender->process->group->session == target->group->session)
+		return 0;
+	return -EPERM;
 }
 
 /* ---- Questions ------------------------------------------------------------------------------------------ */

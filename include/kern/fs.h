@@ -219,6 +219,9 @@ size_t file_path(struct file *file, char *to, size_t bytes);
 /* A label for a mapping of the file (<vm/vm.h>): a reference. NULL: no memory. */
 struct map_label *file_label(struct file *file);
 
+/* The open file that a label is of, for as long as the label is held; NULL: it is none of a file's. */
+struct file *label_file(struct map_label *label);
+
 /* ---- Start ----------------------------------------------------------------------------------------------- */
 
 /* Makes the root file system out of the boot archive, and what is mounted in it. Once, in a thread. */

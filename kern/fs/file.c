@@ -200,6 +200,11 @@ static size_t label_name(struct map_label *label, char *to, size_t bytes)
 
 static const struct map_label_ops label_ops = {.destroy = label_destroy, .name = label_name};
 
+struct file *label_file(struct map_label *label)
+{
+	return label && label->ops == &label_ops ? ((struct file_label *)label)->file : NULL;
+}
+
 struct map_label *file_label(struct file *file)
 {
 	struct file_label *label = slab_alloc(&label_cache);

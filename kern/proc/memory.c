@@ -30,6 +30,20 @@ static int map_at(struct map *map, struct request *request, const struct placeme
 			&request->at);
 }
 
+int request_clone(struct request *request)
+{
+	struct blob *clone;
+	int error = blob_clone(request->blob, request->offset,
+			       bytes_to_pages(blob_size(request->blob)) - request->offset, &clone);
+
+	if (error)
+		return error;
+	blob_unref(request->blob);
+	request->blob = clone;
+	request->offset = 0;
+	return 0;
+}
+
 /* As arena_attempt. */
 static int map_in_arena(struct map *arena, const struct placement *place, void *context)
 {
@@ -119,6 +133,15 @@ int check_locked(struct task *task, pgoff_t pages, int error)
 	return exceeds(task->process, RLIMIT_MEMLOCK, usage.wired, pages) && !task_capable(task, CAP_IPC_LOCK)
 		       ? error
 		       : 0;
+}
+
+int check_promise(pgoff_t pages)
+{
+	static _Atomic uint64_t ram_pages; /* known after the first call */
+
+	if (ram_pages == 0)
+		ram_pages = page_stats().ram_pages;
+	return pages > ram_pages ? -ENOMEM : 0;
 }
 
 int space_of_process(struct task *task, int pid, struct user_space **out)

@@ -33,6 +33,12 @@ struct request {
 };
 
 /*
+ * Puts a clone of all of the blob that follows the window's start in the blob's place, whose reference it gives back: the window can
+ * grow. After an error the request is as it was.
+ */
+int request_clone(struct request *request);
+
+/*
  * Maps at the address, or fails: -EEXIST if anything is there and `flags` has no PLACE_REPLACE. Where the program has no arena at an address of
  * global data space it gets one. -EINVAL: unaligned; -EPERM: the guard page, or the kernel's; -ENOMEM: above user space.
  */
@@ -53,6 +59,12 @@ int map_anywhere(struct user_space *space, struct request *request, const struct
 
 /* May the process have `pages` more of address space, `data` of which are private and writable? 0, or -ENOMEM. */
 int check_space(struct process *process, pgoff_t pages, pgoff_t data);
+
+/*
+ * May that much memory be promised at once that may never be needed? -ENOMEM if it is more than the machine has: as Linux's heuristic
+ * (vm.overcommit_memory 0), which refuses what is certain to fail.
+ */
+int check_promise(pgoff_t pages);
 
 /* May it lock memory at all? 0, or -EPERM. And `pages` more? -`error` if not. */
 int check_may_lock(struct task *task);

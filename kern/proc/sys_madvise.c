@@ -2,6 +2,7 @@
  * System calls about the contents of mappings that exist: madvise, mincore, msync, membarrier.
  */
 #include <asm/errno.h>
+#include <kern/fs.h>
 #include <linux/membarrier.h>
 #include <linux/mman.h>
 
@@ -16,14 +17,45 @@ static bool is_private_anonymous(const struct lookup *found)
 	return found->how.inherit == INHERIT_COPY && !found->how.label;
 }
 
+/* A private mapping of a file shows the file again, as it is now: it gets a new clone. */
+static int show_file_again(struct user_space *space, vaddr_t start, uint64_t bytes,
+			   const struct lookup *found, struct file *file)
+{
+	struct mmap_request ask = {
+		.offset = pages_to_bytes(found->origin),
+		.bytes = bytes,
+		.prot = found->how.prot,
+		.max_prot = VM_ALL,
+	};
+	struct request request = {.pages = bytes_to_pages(bytes), .how = found->how};
+	int error = file->ops->mmap(file, &ask);
+
+	if (error || !ask.blob)
+		return error;
+	request.blob = ask.blob;
+	request.offset = ask.blob_offset;
+	error = request_clone(&request);
+	if (!error)
+		error = map_exactly(space, &request, start, PLACE_REPLACE);
+	blob_unref(request.blob);
+	if (!error && found->fork)
+		error = map_set_fork(space->root, start, bytes, found->fork, 0);
+	return error;
+}
+
 /* Private contents are forgotten; shared ones are others' as well, and stay. */
 static int dont_need(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
 		     void *context)
 {
+	struct file *file = label_file(found->how.label);
+
 	(void)context;
 	if (found->wired)
 		return -EINVAL;
-	return found->how.inherit == INHERIT_SHARE ? 0 : map_decommit(space->root, start, bytes);
+	if (found->how.inherit == INHERIT_SHARE)
+		return 0;
+	return file ? show_file_again(space, start, bytes, found, file)
+		    : map_decommit(space->root, start, bytes);
 }
 
 /* "May be forgotten from now on": it is, at once. */

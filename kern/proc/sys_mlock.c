@@ -33,6 +33,13 @@ static int lock_error(int error)
 	}
 }
 
+static int forbids_access(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+			  void *context)
+{
+	(void)space, (void)start, (void)bytes, (void)context;
+	return found->how.prot == 0 ? -ENOMEM : 0;
+}
+
 static int64_t lock_range(struct task *task, vaddr_t start, uint64_t bytes, bool on_fault)
 {
 	struct user_space *space = task->process->space;
@@ -51,6 +58,9 @@ static int64_t lock_range(struct task *task, vaddr_t start, uint64_t bytes, bool
 	if (!error)
 		error = on_fault ? map_wire_on_fault(space->root, from, to - from)
 				 : map_wire(space->root, from, to - from);
+	/* As Linux: what allows no access is locked, but none of it can be made resident. */
+	if (!error && !on_fault)
+		error = range_visit(space, from, to, forbids_access, NULL);
 	mutex_unlock(&space->lock);
 	return lock_error(error);
 }

@@ -101,8 +101,6 @@ static int file_blob(const struct call *call, struct request *request)
 		.prot = request->how.prot,
 		.max_prot = VM_ALL,
 	};
-	struct blob *clone;
-	pgoff_t rest;
 	int error;
 
 	if (is_shared(call) && (call->file->flags & O_ACCMODE) == O_RDONLY)
@@ -116,27 +114,26 @@ static int file_blob(const struct call *call, struct request *request)
 	request->offset = ask.blob_offset;
 	request->how.name = "file";
 	request->how.max_prot = ask.max_prot;
-	request->how.label = file_label(call->file);
-	if (is_shared(call) || ask.device)
-		return 0;
-	rest = bytes_to_pages(blob_size(ask.blob)) - ask.blob_offset;
-	error = blob_clone(ask.blob, ask.blob_offset, rest, &clone);
-	blob_unref(ask.blob);
-	if (error) {
-		map_label_unref(request->how.label);
-		return error;
+	if (!is_shared(call) && !ask.device)
+		error = request_clone(request);
+	if (!error) {
+		request->how.label = file_label(call->file);
+		error = request->how.label ? 0 : -ENOMEM;
 	}
-	request->blob = clone;
-	request->offset = 0;
-	return 0;
+	if (error)
+		blob_unref(request->blob);
+	return error;
 }
 
 /* The limits that a mapping has to keep; those of what it replaces are not taken off before, but for the address space's. */
 static int check_limits(struct task *task, const struct call *call, const struct request *request)
 {
 	bool data = !is_shared(call) && (call->prot & PROT_WRITE);
+	bool promised = !(call->flags & MAP_NORESERVE) && (data || (is_shared(call) && !call->file));
 	int error = check_space(task->process, request->pages, data ? request->pages : 0);
 
+	if (!error && promised)
+		error = check_promise(request->pages);
 	if (error || !((call->flags & MAP_LOCKED) || task->process->space->lock_future))
 		return error;
 	return check_locked(task, request->pages, -EAGAIN);
@@ -318,6 +315,8 @@ static int heap_grow(struct task *task, vaddr_t from, vaddr_t to)
 	vaddr_t at;
 	int error = check_space(task->process, pages, pages);
 
+	if (!error)
+		error = check_promise(pages);
 	if (!error && space->lock_future)
 		error = check_locked(task, pages, -EAGAIN);
 	if (error)

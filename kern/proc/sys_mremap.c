@@ -157,17 +157,20 @@ static int check_growth(struct task *task, const struct remap *remap)
 	uint64_t grown = want->new_bytes > want->old_bytes ? want->new_bytes - want->old_bytes : 0;
 	pgoff_t more = bytes_to_pages(grown);
 	struct lookup old;
+	bool data;
 	int error = map_lookup(remap->root, want->start, &old);
 
 	if (error)
 		return error;
+	data = old.how.inherit == INHERIT_COPY && (old.how.prot & VM_WRITE);
 	if (want->old_bytes > old.end - want->start)
 		error = -EFAULT;
 	if (!error && more > 0 && old.wired)
 		error = check_locked(task, more, -EAGAIN);
 	if (!error && more > 0)
-		error = check_space(task->process, more,
-				    old.how.inherit == INHERIT_COPY && (old.how.prot & VM_WRITE) ? more : 0);
+		error = check_space(task->process, more, data ? more : 0);
+	if (!error && data)
+		error = check_promise(more);
 	lookup_release(&old);
 	return error;
 }

@@ -99,7 +99,7 @@ TEST(longer, "ftruncate up: mappings made before see the new pages, which are ze
 	CHECK(all_are(shared + PAGE, 2 * PAGE, 0) && all_are(copied + PAGE, 2 * PAGE, 0));
 	FAULTS(ACCESS_READ, shared + 3 * PAGE, SIGBUS, BUS_ADRERR);
 	shared[2 * PAGE] = 'x';
-	CHECK(copied[2 * PAGE] == 'x' && byte_at(file, 2 * PAGE) == 'x');
+	EQUAL(byte_at(file, 2 * PAGE), 'x'); /* whether `copied` shows it is not specified (mmap(2)) */
 	CHECK(pwrite(file, "y", 1, 4 * PAGE - 1) == 1);
 	CHECK(shared[4 * PAGE - 1] == 'y' && shared[3 * PAGE] == 0);
 }

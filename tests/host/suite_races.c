@@ -86,8 +86,17 @@ static void expect(struct actor *actor, int error, int other, int another)
 /* What goes to pagers, or needs their pages, may fail for these reasons. */
 static void expect_io(struct actor *actor, int error)
 {
+	/* Somebody has just made the blob's extent smaller. */
+	if (error == -ENXIO)
+		return;
 	if (error != -EIO || !scarce)
 		actor->wrong += error && error != -ENOMEM && error != -EBUSY && error != -ENOSPC;
+}
+
+static void expect_access(struct actor *actor, int error)
+{
+	if (error != -ENXIO && ((error != -ENOMEM && error != -EIO) || !scarce))
+		expect(actor, error, -EFAULT, -EACCES);
 }
 
 static void use(struct actor *actor)
@@ -104,8 +113,7 @@ static void use(struct actor *actor)
 			error = program_load(actor->root, va, &word, sizeof(word));
 			actor->wrong += !error && word != 0 && word >> 32 != STORED;
 		}
-		if ((error != -ENOMEM && error != -EIO) || !scarce)
-			expect(actor, error, -EFAULT, -EACCES);
+		expect_access(actor, error);
 	}
 }
 
@@ -165,7 +173,7 @@ static void resize(struct actor *actor)
 	want.new_bytes = pages_to_bytes(pages);
 	error = map_resize(actor->root, map_private_space(actor->root), &want, &at);
 	/* What is wired is brought in first. */
-	if (error != -EINVAL && (error != -EIO || !scarce))
+	if (error != -EINVAL && error != -ENXIO && (error != -EIO || !scarce))
 		expect(actor, error, -EFAULT, -ENOMEM);
 }
 
@@ -279,6 +287,15 @@ static void copy_words(struct actor *actor, struct blob *to)
 	expect_io(actor, blob_copy(to, target, from, source, bytes));
 }
 
+/* A file that is truncated, and grows again. */
+static void truncate(struct actor *actor, struct blob *blob, pgoff_t pages)
+{
+	if (!may_be_mapped(blob))
+		return;
+	expect(actor, blob_set_extent(blob, pages), -EBUSY, -EBUSY);
+	expect(actor, blob_set_extent(blob, BLOB_PAGES), 0, 0);
+}
+
 /* What others do to a blob, not knowing who maps it. */
 static void meddle(struct actor *actor)
 {
@@ -287,7 +304,7 @@ static void meddle(struct actor *actor)
 	pgoff_t first, pages;
 
 	window(actor, &first, &pages);
-	switch (rng_below(&actor->rng, 9)) {
+	switch (rng_below(&actor->rng, 10)) {
 	case 0:
 		expect(actor, blob_decommit(blob, first, pages), -ENOMEM, -EBUSY);
 		break;
@@ -314,6 +331,9 @@ static void meddle(struct actor *actor)
 	case 7:
 		copy_words(actor, blob);
 		break;
+	case 8:
+		truncate(actor, blob, first);
+		break;
 	default:
 		wire_or_not(actor);
 	}
@@ -335,18 +355,35 @@ static void fork_and_go(struct actor *actor)
 		int error = vm_fault(child, some_page(actor, &pages),
 				     rng_below(&actor->rng, 2) ? VM_WRITE : VM_READ, &result);
 
-		if ((error != -ENOMEM && error != -EIO) || !scarce)
-			expect(actor, error, -EFAULT, -EACCES);
+		expect_access(actor, error);
 	}
 	start = some_page(actor, &pages);
 	expect_io(actor, map_advise(child, start, pages_to_bytes(pages), ADVISE_PAGE_OUT));
 	map_unref(child);
 }
 
-/* Wiring, advice and forgetting, of whatever is there. */
+/* Wiring, advice, forgetting, forks, reading from outside, of whatever is there. */
 static void treat(struct actor *actor, vaddr_t start, uint64_t bytes)
 {
-	switch (rng_below(&actor->rng, 6)) {
+	uint64_t word;
+
+	switch (rng_below(&actor->rng, 9)) {
+	case 6:
+		expect(actor, map_wire_on_fault(actor->root, start, bytes), -ENOMEM, -ENOMEM);
+		break;
+	case 7:
+		expect(actor,
+		       map_set_fork(actor->root, start, bytes, rng_below(&actor->rng, 2),
+				    rng_below(&actor->rng, 2)),
+		       -ENOMEM, -ENOMEM);
+		break;
+	case 8:
+		/* Not what programs use, as with some_bytes(). */
+		if (map_read(actor->root, start + PROGRAM_BYTES, &word, sizeof(word)) != sizeof(word))
+			break;
+		actor->wrong += word != 0 && word >> 32 != STORED;
+		map_write(actor->root, start + PROGRAM_BYTES, &word, sizeof(word));
+		break;
 	case 0:
 		expect_io(actor, map_wire(actor->root, start, bytes));
 		break;

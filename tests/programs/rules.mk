@@ -3,7 +3,15 @@
 
 PROGRAM_CALLS := $(patsubst tests/programs/%.c,$(BUILD)/programs/%,$(sort $(wildcard tests/programs/calls/*.c)))
 PROGRAM_CFLAGS := -std=gnu11 -O2 -g -static $(WARNINGS) -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu
-PROGRAM_FILES := $(PROGRAM_CALLS)
+
+# Linux's selftests of the VM, built beside their source, which is taken out of Debian's package of it.
+SELFTEST_PACKAGE := /usr/src/linux-source-6.1.tar.xz
+SELFTEST_PARTS := tools/testing/selftests tools/include include/uapi
+SELFTEST_DIR := $(BUILD)/programs/linux/tools/testing/selftests/vm
+SELFTESTS := $(shell sed -n 's/^\([^ #]*\): run.*/\1/p' tests/programs/selftests.list)
+SELFTEST_FILES := $(SELFTESTS:%=$(SELFTEST_DIR)/built/%)
+
+PROGRAM_FILES := $(PROGRAM_CALLS) $(SELFTEST_FILES)
 TEST_FILES += $(PROGRAM_FILES)
 
 .PHONY: test-programs test-programs-built
@@ -23,3 +31,13 @@ $(PROGRAM_CALLS): $(BUILD)/programs/calls/%: tests/programs/calls/%.c $(BUILD)/p
 	$(Q)$(MUSLCC) $(PROGRAM_CFLAGS) -MMD -MP -MF $@.d -o $@ $<
 
 -include $(PROGRAM_CALLS:%=%.d)
+
+$(SELFTEST_DIR)/extracted: $(wildcard $(SELFTEST_PACKAGE))
+	$(say) TAR $(SELFTEST_PACKAGE)
+	@mkdir -p $(BUILD)/programs/linux $(SELFTEST_DIR)/built
+	$(Q)tar -xf $(SELFTEST_PACKAGE) -C $(BUILD)/programs/linux --strip-components=1 $(SELFTEST_PARTS:%=linux-source-6.1/%)
+	@touch $@
+
+$(SELFTEST_FILES): $(SELFTEST_DIR)/built/%: $(SELFTEST_DIR)/extracted
+	$(say) CC $*
+	$(Q)cd $(SELFTEST_DIR) && gcc -std=gnu11 -O2 -static -w -o built/$* $*.c vm_util.c -lpthread -lrt -lcap

@@ -222,7 +222,7 @@ TEST(running, "a program that runs cannot be written: ETXTBSY, but unlinked")
 	child = fork();
 	if (child == 0) {
 		dup2(ends[1], 1);
-		execl("./copy", "copy", "wait-for-signal", NULL);
+		execl("./copy", "copy", "-n", "wait-for-signal", NULL);
 		_exit(9);
 	}
 	NEED(read(ends[0], &byte, 1) == 1); /* its plan: it runs */

@@ -201,6 +201,7 @@ lint:
 ## fuzz        libFuzzer on the VM core for SECONDS=60 in all; TARGET=NAME: only that
 ## mutants     deliberate bugs, each of which a host test has to find; MUTANT=NAME: only that
 ## soak        streams of operations against the model for HOURS=1, from SEED on
+## soak-shell  a shell on Phoenix that runs programs for HOURS=1; no page may be lost
 ## tsan        the suites with several threads, under the thread sanitizer
 # Their rules are in tests/*/rules.mk.
 

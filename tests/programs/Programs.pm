@@ -11,7 +11,7 @@ use File::Path qw(make_path);
 use lib dirname(dirname(abs_path(__FILE__))) . '/qemu';
 use Phoenix;
 
-our @EXPORT = qw(built install busybox install_busybox on_linux on_phoenix pending read_tap);
+our @EXPORT = qw(built install busybox install_busybox on_linux on_phoenix phoenix_command pending read_tap);
 
 use constant TIMEOUT => 300;
 
@@ -66,12 +66,26 @@ sub on_linux
 	return {status => $status, out => $out};
 }
 
+# Options of phoenix-run for the tree, and more.
+sub tree_options
+{
+	my (@more) = @_;
+	make_path($tree);
+	return ('--root', $tree, '--deb', 'busybox-static', '--env', 'TERM=dumb', @more, '--');
+}
+
 # Boots the tree with the words as its first program: {status, out, err, console}.
 sub on_phoenix
 {
 	my ($options, @words) = @_;
-	make_path($tree);
-	return Phoenix::run(['--timeout', TIMEOUT, '--root', $tree, '--deb', 'busybox-static', '--env', 'TERM=dumb', @$options, '--'], @words);
+	return Phoenix::run([tree_options('--timeout', TIMEOUT, @$options)], @words);
+}
+
+# The same as a command for the shell.
+sub phoenix_command
+{
+	my ($options, @words) = @_;
+	return join ' ', map { Phoenix::quotemeta_shell($_) } Phoenix::root() . '/tools/phoenix-run', tree_options(@$options), @words;
 }
 
 # What Phoenix does not do yet, from the file `pending`: lines "NAME" or "NAME: a test's text".

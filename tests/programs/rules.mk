@@ -22,6 +22,15 @@ test-programs:
 test-programs-built: $(KERNEL) $(PROGRAM_FILES)
 	@$(PROVE) tests/programs
 
+# A shell's loop for HOURS: no page may be lost.
+.PHONY: soak-shell soak-shell-built
+soak-shell:
+	@tools/deps test
+	@$(MAKE) --no-print-directory soak-shell-built
+
+soak-shell-built: $(KERNEL)
+	@tests/programs/soak '$(HOURS)'
+
 CONFIG_programs := $(MUSLCC) $(PROGRAM_CFLAGS)
 $(eval $(call config_file,programs))
 

@@ -192,6 +192,34 @@ static int shrink(struct remap *remap)
 	return error;
 }
 
+/*
+ * MREMAP_DONTUNMAP of a shared mapping: what is left at the old place shows the same. Nothing is moved, then: there is another
+ * mapping. 0; -EAGAIN: it is a private one.
+ */
+static int show_twice(struct user_space *space, struct remap *remap, uint64_t flags, vaddr_t address)
+{
+	uint64_t bytes = remap->want.new_bytes;
+	struct request request = {.pages = bytes_to_pages(bytes)};
+	struct lookup old;
+	int error = map_lookup(remap->root, remap->want.start, &old);
+
+	if (error)
+		return error;
+	if (old.how.inherit != INHERIT_SHARE) {
+		error = -EAGAIN;
+	} else if (flags & MREMAP_FIXED) {
+		request.blob = old.blob;
+		request.offset = old.offset;
+		request.how = old.how;
+		error = map_exactly(space, &request, address, PLACE_REPLACE);
+		remap->at = request.at;
+	} else {
+		error = arenas_try(space, bytes, true, map_again, remap);
+	}
+	lookup_release(&old);
+	return error;
+}
+
 /* The flags and lengths make sense: does it. */
 static int do_remap(struct task *task, struct remap *remap, uint64_t flags, vaddr_t address)
 {
@@ -202,6 +230,12 @@ static int do_remap(struct task *task, struct remap *remap, uint64_t flags, vadd
 	if (!moves && remap->want.old_bytes >= remap->want.new_bytes)
 		return shrink(remap);
 	error = check_growth(task, remap);
+	if (!error && (flags & MREMAP_DONTUNMAP)) {
+		error = show_twice(space, remap, flags, address);
+		if (error != -EAGAIN)
+			return error;
+		error = 0;
+	}
 	if (error)
 		return error;
 	if (flags & MREMAP_FIXED)

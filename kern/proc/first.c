@@ -10,6 +10,7 @@
 #include <kern/phoenix_abi.h>
 
 #include "process_internal.h"
+#include "syscall.h"
 
 #define OPEN_FILES      1024 /* RLIMIT_NOFILE, as Linux has it at first */
 #define OPEN_FILES_MOST 4096
@@ -225,6 +226,7 @@ void process_start_first(void)
 	int status;
 
 	elf_init();
+	shm_init();
 	user_spaces_init();
 	process_init();
 	signals_init();

@@ -84,6 +84,10 @@ static syscall_handler *const linux_calls[LINUX_CALLS] = {
 	[__NR_munlock] = sys_munlock,
 	[__NR_mlockall] = sys_mlockall,
 	[__NR_munlockall] = sys_munlockall,
+	[__NR_shmget] = sys_shmget,
+	[__NR_shmat] = sys_shmat,
+	[__NR_shmdt] = sys_shmdt,
+	[__NR_shmctl] = sys_shmctl,
 	[__NR_process_vm_readv] = sys_process_vm_readv,
 	[__NR_process_vm_writev] = sys_process_vm_writev,
 

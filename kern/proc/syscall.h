@@ -24,6 +24,10 @@ syscall_handler sys_mlock, sys_mlock2, sys_munlock, sys_mlockall, sys_munlockall
 /* sys_vm_rw.c */
 syscall_handler sys_process_vm_readv, sys_process_vm_writev;
 
+/* sys_shm.c */
+syscall_handler sys_shmget, sys_shmat, sys_shmdt, sys_shmctl;
+void shm_init(void); /* once */
+
 /* sys_mremap.c */
 syscall_handler sys_mremap;
 

@@ -4,7 +4,7 @@
 #
 # A legend is a comment that contains "Locks:" just above a structure, or lines "(x) meaning" in the comment at the
 # head of the file, which then goes for all structures of the file. A mark is "(x)" in a field's comment. Locks
-# themselves (struct spinlock, struct rwlock) need no mark.
+# themselves (struct spinlock, struct rwlock, struct mutex) need no mark.
 use strict;
 use warnings;
 use FindBin;
@@ -49,7 +49,7 @@ sub complaints
 		push @wrong, "struct $name has marks, but there is no legend" unless %legend or %file_legend;
 		for my $field (@fields) {
 			my ($declaration, $said) = @$field;
-			next if $declaration =~ /^struct (spinlock|rwlock) \w+$/ or $declaration =~ /^uint\d+_t spare/;
+			next if $declaration =~ /^struct (spinlock|rwlock|mutex) \w+$/ or $declaration =~ /^uint\d+_t spare/;
 			my @letters = $said =~ /$mark/g;
 			push @wrong, "struct $name: '$declaration' has no mark" unless @letters;
 			for my $letter (@letters) {

@@ -7,6 +7,7 @@
  * The arguments choose cases by the beginnings of their names; none: all.
  */
 #define _GNU_SOURCE
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@
 #define GROW_STEPS  64ul
 #define MAX_SCATTER 1000ul
 #define PROTECTS    500ul
+#define FIXUP_PAGES 1024ul
 #define NANOSECONDS 1000000000ull
 
 static uint32_t order[FAULT_PAGES];
@@ -469,6 +471,30 @@ static void bench_vmas(void)
 		bench_many(counts[i]);
 }
 
+static void give_right(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)context;
+	mprotect((void *)((uintptr_t)info->si_addr & -PAGE), PAGE, PROT_READ | PROT_WRITE);
+}
+
+static void bench_segv(void)
+{
+	struct sigaction action = {.sa_sigaction = give_right, .sa_flags = SA_SIGINFO};
+	struct measure fixup = fresh;
+
+	sigaction(SIGSEGV, &action, NULL);
+	for (int round = 0; round < ROUNDS; round++) {
+		char *memory = map_as(FIXUP_PAGES * PAGE, PROT_NONE, MAP_PRIVATE);
+
+		start(&fixup);
+		write_pages(memory, FIXUP_PAGES);
+		stop(&fixup);
+		unmap(memory, FIXUP_PAGES * PAGE);
+	}
+	signal(SIGSEGV, SIG_DFL);
+	report("segv_handler_mprotect_fixup", "instructions/page", &fixup, FIXUP_PAGES);
+}
+
 static const struct {
 	const char *name; /* how the names of what it reports begin, or the first of them */
 	void (*run)(void);
@@ -486,6 +512,7 @@ static const struct {
 	{"brk_grow_shrink_64k", bench_brk},
 	{"mremap_grow_64k_step", bench_mremap},
 	{"vmas", bench_vmas},
+	{"segv_handler_mprotect_fixup", bench_segv},
 };
 
 static bool chosen(const char *name, int argc, char **argv)

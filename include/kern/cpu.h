@@ -117,6 +117,7 @@ void fpu_save(void *area);       /* from the CPU */
 void fpu_load(const void *area); /* to the CPU */
 void fpu_make_valid(void *area); /* makes whatever is in it something that fpu_load can load */
 uint64_t fpu_components(void);   /* XSAVE's components that are saved; 0: the legacy 512 bytes only */
+uint32_t fpu_bytes(void);        /* how many bytes of the area are in use on this CPU */
 
 /* ---- The local APIC (kern/arch/x86_64/apic.c) ---------------------------------------------------- */
 

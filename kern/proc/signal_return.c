@@ -58,7 +58,7 @@ int signal_run_handler(struct task *task, struct trapframe *frame, const struct 
 		       const siginfo_t *info)
 {
 	struct task_signals *mine = &task->signals;
-	struct trapframe before = *frame;
+	uint64_t rax = frame->rax, rip = frame->rip;
 	const struct signal_frame what = {
 		.action = action,
 		.info = info,
@@ -72,7 +72,8 @@ int signal_run_handler(struct task *task, struct trapframe *frame, const struct 
 	restart_before_handler(frame, action);
 	error = sigframe_push(frame, &what);
 	if (error) {
-		*frame = before;
+		frame->rax = rax;
+		frame->rip = rip;
 		return error;
 	}
 	mine->mask_saved = false;

@@ -238,6 +238,14 @@ int64_t sys_sigaltstack(struct task *task, struct trapframe *frame)
 
 /* ---- Back from a handler, and on with a call ---------------------------------------------------------------- */
 
+static bool stack_differs(const struct task *task, const stack_t *stack)
+{
+	const struct task_signals *mine = &task->signals;
+
+	return mine->stack != (vaddr_t)stack->ss_sp || mine->stack_bytes != stack->ss_size ||
+	       mine->stack_flags != (uint32_t)stack->ss_flags;
+}
+
 /* All registers are what the handler's frame says, rax too. */
 int64_t sys_rt_sigreturn(struct task *task, struct trapframe *frame)
 {
@@ -254,7 +262,8 @@ int64_t sys_rt_sigreturn(struct task *task, struct trapframe *frame)
 	task->signals.restart.call = NULL;
 	signal_set_mask(task, mask);
 	/* What makes no sense there leaves the stack as it is, as on Linux. */
-	set_stack(task, &stack, frame->rsp);
+	if (stack_differs(task, &stack))
+		set_stack(task, &stack, frame->rsp);
 	return (int64_t)frame->rax;
 }
 

@@ -29,6 +29,7 @@ _Static_assert(sizeof(struct fpu_area) == FPU_AREA_BYTES, "the legacy area, the 
 
 /* Set once, by fpu_start. */
 static uint32_t components; /* 0: this CPU has no XSAVE */
+static uint32_t area_bytes; /* that are in use: without AVX fewer */
 static struct fpu_area initial __attribute__((aligned(FPU_AREA_ALIGN)));
 
 void fpu_start(void)
@@ -39,6 +40,9 @@ void fpu_start(void)
 		components = FPU_LEGACY | (features.ecx & CPUID_1_ECX_AVX ? FPU_AVX : 0);
 		__asm__ volatile("xsetbv" : : "c"(0), "a"(components), "d"(0));
 	}
+	area_bytes = offsetof(struct fpu_area, state);
+	if (components)
+		area_bytes = components & FPU_AVX ? sizeof(struct fpu_area) : offsetof(struct fpu_area, avx);
 	fpu_init(&initial);
 	fpu_reset();
 }
@@ -51,6 +55,11 @@ void fpu_reset(void)
 uint64_t fpu_components(void)
 {
 	return components;
+}
+
+uint32_t fpu_bytes(void)
+{
+	return area_bytes;
 }
 
 void fpu_init(void *area)

@@ -36,21 +36,12 @@ struct fpu_frame {
 } __attribute__((aligned(FPU_AREA_ALIGN)));
 
 _Static_assert(sizeof(struct _xstate) == FPU_AREA_BYTES, "the same layout");
+#define UNSAVED_BYTES (offsetof(struct _xstate, ymmh) - offsetof(struct _fpstate_64, reserved2))
 _Static_assert(offsetof(struct fpu_frame, end) == FPU_AREA_BYTES, "right after it");
 
 /* ---- The FPU's registers ------------------------------------------------------------------------------ */
 
-/* How many bytes of them there are on this CPU. */
-static uint32_t fpu_bytes(void)
-{
-	uint64_t components = fpu_components();
-
-	if (!components)
-		return sizeof(struct _fpstate_64);
-	return components & FPU_AVX ? sizeof(struct _xstate) : offsetof(struct _xstate, ymmh);
-}
-
-/* ... and in a frame, with the mark at the end. */
+/* How many bytes of them there are in a frame, with the mark at the end. */
 static uint32_t fpu_frame_bytes(void)
 {
 	return fpu_bytes() + (fpu_components() ? FP_XSTATE_MAGIC2_SIZE : 0);
@@ -61,7 +52,8 @@ static int write_fpu(vaddr_t to)
 	struct fpu_frame fpu;
 	uint32_t end = FP_XSTATE_MAGIC2;
 
-	memset(&fpu, 0, sizeof(fpu));
+	/* What XSAVE does not write. */
+	memset(fpu.state.fpstate.reserved2, 0, UNSAVED_BYTES);
 	fpu_save(&fpu.state);
 	if (fpu_components()) {
 		fpu.state.fpstate.sw_reserved = (struct _fpx_sw_bytes){
@@ -166,6 +158,7 @@ static void put_registers(struct sigcontext *to, const struct trapframe *frame)
 	to->rip = frame->rip;
 	to->eflags = frame->rflags;
 	to->cs = (uint16_t)frame->cs;
+	to->gs = to->fs = 0;
 	to->ss = (uint16_t)frame->ss;
 }
 
@@ -196,9 +189,9 @@ static void fill(struct frame *to, const struct trapframe *frame, const struct s
 {
 	struct ucontext *context = &to->context;
 
-	memset(context, 0, sizeof(*context));
 	to->restorer = what->action->restorer;
 	context->uc_flags = UC_SIGCONTEXT_SS | UC_STRICT_RESTORE_SS | (fpu_components() ? UC_FP_XSTATE : 0);
+	context->uc_link = NULL;
 	context->uc_stack = what->stack;
 	context->uc_sigmask = what->mask;
 	put_registers(&context->uc_mcontext, frame);
@@ -207,7 +200,9 @@ static void fill(struct frame *to, const struct trapframe *frame, const struct s
 	context->uc_mcontext.cr2 = what->fault->address;
 	context->uc_mcontext.oldmask = what->mask;
 	context->uc_mcontext.fpstate = (struct _fpstate_64 *)fpu;
-	to->info = *what->info;
+	memset(context->uc_mcontext.reserved1, 0, sizeof(context->uc_mcontext.reserved1));
+	if (what->action->flags & SA_SIGINFO)
+		to->info = *what->info;
 }
 
 /* The handler's registers: its arguments, and what the ABI says of the rest at a function's start. */

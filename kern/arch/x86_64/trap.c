@@ -85,20 +85,18 @@ static void explain(char why[WHY_BYTES], vaddr_t address, vm_prot_t access, int 
 }
 
 /* What sigaction(2) says of an access that vm_fault refused with `status`. */
-static siginfo_t refusal_signal(vaddr_t address, int status, const struct fault_result *result)
+static void fill_refusal(siginfo_t *info, vaddr_t address, int status, const struct fault_result *result)
 {
-	siginfo_t info = {.si_signo = SIGSEGV};
-
+	info->si_addr = (void *)address;
+	info->si_signo = SIGSEGV;
 	if (status == -EIO || status == -ENXIO) {
-		info.si_signo = SIGBUS;
-		info.si_code = BUS_ADRERR;
+		info->si_signo = SIGBUS;
+		info->si_code = BUS_ADRERR;
+	} else if (result->outcome == FAULT_PROTECTION && !forbidden_region(address)) {
+		info->si_code = SEGV_ACCERR;
 	} else {
-		info.si_code = result->outcome == FAULT_PROTECTION && !forbidden_region(address)
-				       ? SEGV_ACCERR
-				       : SEGV_MAPERR;
+		info->si_code = SEGV_MAPERR;
 	}
-	info.si_addr = (void *)address;
-	return info;
 }
 
 /* The program cannot have its access: it handles that, or ends. */
@@ -106,9 +104,10 @@ static __attribute__((noinline)) void refuse(struct trapframe *frame, vaddr_t ad
 					     const struct fault_result *result)
 {
 	struct refused_access refused = {.address = address, .access = fault_access(frame->error)};
-	siginfo_t info = refusal_signal(address, status, result);
+	siginfo_t info = {.si_signo = 0};
 	char why[WHY_BYTES];
 
+	fill_refusal(&info, address, status, result);
 	if (status == -ENOMEM)
 		info.si_signo = SIGKILL;
 	else if (signal_fault(frame, &info))

@@ -96,10 +96,12 @@ struct thread {
 	uint64_t slice_end;          /* (s) nanoseconds since boot */
 	uint64_t since;              /* (q) it runs since then */
 	uint64_t run_ns;             /* (q) CPU time until it was last switched away from */
-	uint64_t user_ticks;         /* (s) samples in ring 3, and in the kernel: how run_ns divides */
-	uint64_t kernel_ticks;       /* (s) */
-	uint64_t switches;           /* (q) how often it gave the CPU away, having to wait */
-	uint64_t preemptions;        /* (q) ... its slice being over */
+	uint64_t
+		sampled_ns; /* (q) of its CPU time, what samples have told the place of; its CPU's tick, too */
+	uint64_t user_ns;   /* (q) of that, in ring 3; the same */
+	uint64_t told_ns;   /* (q) the most that thread_times() said of ring 3 */
+	uint64_t switches;  /* (q) how often it gave the CPU away, having to wait */
+	uint64_t preemptions; /* (q) ... its slice being over */
 #ifdef DEBUG
 	struct lock_record locks; /* (s) mutexes and read-write locks that it holds */
 #endif

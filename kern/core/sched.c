@@ -339,6 +339,28 @@ void timer_armed_before(uint64_t when)
 		interrupts_enable();
 }
 
+/* CPU time of a thread until now. Its queue is locked, or it is the one that runs here. */
+static uint64_t total_ns(const struct run_queue *queue, const struct thread *thread)
+{
+	return thread->run_ns + (thread == queue->running ? time_nanoseconds() - thread->since : 0);
+}
+
+/*
+ * What the thread has run since the last sample counts as where it is now. An interrupt in the midst of a change of its
+ * counts takes no sample.
+ */
+static void sample(const struct run_queue *queue, struct thread *thread, bool user)
+{
+	uint64_t total;
+
+	if (spin_held(&queue->lock))
+		return;
+	total = total_ns(queue, thread);
+	if (user)
+		thread->user_ns += total - thread->sampled_ns;
+	thread->sampled_ns = total;
+}
+
 void sched_tick(bool user)
 {
 	struct run_queue *queue = this_queue();
@@ -346,10 +368,7 @@ void sched_tick(bool user)
 	uint64_t now = time_nanoseconds();
 	uint32_t work = 0;
 
-	if (user)
-		current->user_ticks++;
-	else
-		current->kernel_ticks++;
+	sample(queue, current, user);
 	if (timers_next() <= now)
 		work |= CPU_WORK_TIMER;
 	if (current != queue->idle && now >= current->slice_end)
@@ -471,20 +490,19 @@ uint64_t sched_switches(void)
 	return sum;
 }
 
-/* Of what the thread has run, as many parts in ring 3 as its samples say. */
+/* What has not been sampled yet counts as ring 3's; if it turns out to have been the kernel's, what was told is not taken back. */
 struct thread_times thread_times(struct thread *thread)
 {
 	struct run_queue *queue = queue_of(thread);
-	uint64_t total, ticks;
 	struct thread_times times;
+	uint64_t total, user;
 
 	spin_lock(&queue->lock);
-	total = thread->run_ns;
-	if (thread == queue->running)
-		total += time_nanoseconds() - thread->since;
-	ticks = thread->user_ticks + thread->kernel_ticks;
-	times.kernel_ns = ticks ? total / ticks * thread->kernel_ticks : 0;
+	total = total_ns(queue, thread);
+	user = thread->user_ns + (total - thread->sampled_ns);
+	if (user > thread->told_ns)
+		thread->told_ns = user;
+	times = (struct thread_times){thread->told_ns, total - thread->told_ns};
 	spin_unlock(&queue->lock);
-	times.user_ns = total - times.kernel_ns;
 	return times;
 }

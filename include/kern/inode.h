@@ -17,6 +17,7 @@
 #include <kern/fs.h>
 #include <kern/queue.h>
 #include <linux/stat.h>
+#include <linux/time_types.h>
 
 struct path;
 struct statfs;
@@ -49,6 +50,8 @@ struct filesystem {
 	struct name *covers;                /* (n) the name it is mounted on, a reference; NULL: nowhere */
 	char source[SOURCE_BYTES];          /* (-) for /proc/mounts; cut */
 	uint32_t mount_flags;               /* (n) MS_RDONLY, ... */
+	bool expiring;                      /* (n) umount2(2) was told so once */
+	uint64_t extra_names;               /* (n) names of inodes that have another one */
 	TAILQ_ENTRY(filesystem) link;       /* (n) in the order of mounts */
 	_Atomic uint64_t next_inode;        /* (a) the number that the next inode gets */
 	_Atomic uint64_t inodes;            /* (a) that exist */
@@ -59,6 +62,11 @@ struct filesystem {
 
 /* Lets programs mount file systems of a type, which stays for ever. */
 void filesystem_type_register(struct filesystem_type *type);
+
+struct filesystem_type *filesystem_type_find(const char *name); /* NULL: none */
+
+/* statfs(2). */
+void filesystem_stat(struct filesystem *fs, struct statfs *out);
 
 /* ---- Inodes (kern/fs/inode.c) --------------------------------------------------------------------------- */
 
@@ -186,6 +194,20 @@ void path_release(struct path *path);
 /* Finds what a path of kernel memory leads to, from a descriptor's directory (or AT_FDCWD), with the task's rights and root. */
 int path_lookup(struct task *task, int directory, const char *path, unsigned flags, struct path *out);
 
+/* chdir(2), of a directory that was found; chroot(2). They take no reference of the caller's. -EACCES, -ENOTDIR. */
+int fs_change_directory(struct task *task, const struct path *found);
+int fs_change_root(struct task *task, const struct path *found);
+
+/* getcwd(2): the path, ended by 0, in a buffer of the caller's of at least PATH_MAX bytes; its length with the 0. -ENOENT: it was deleted. */
+int fs_current_directory(struct task *task, char *to, size_t bytes);
+
+/* umask(2): the mask before. */
+uint32_t fs_set_umask(struct task *task, uint32_t mask);
+
+/* A file of memory without a name (memfd_create(2)); the name is for listings, of at most MEMFD_NAME_MAX bytes. */
+#define MEMFD_NAME_MAX 249
+int memfd_open(const char *name, unsigned flags, struct file **out);
+
 /*
  * Makes a thing that is no directory and no link: FIFO, socket, device, regular file. `private` becomes the inode's. The inode with a reference in *out
  * if that is not NULL. -EEXIST and what mknod(2) says. (bind(2) of a UNIX socket.)
@@ -203,12 +225,27 @@ int fs_unlink(struct task *task, int directory, const char *path);
 int fs_rmdir(struct task *task, int directory, const char *path);
 int fs_rename(struct task *task, int from_directory, const char *from, int directory, const char *path,
 	      unsigned flags);
+/* The flags of a mount that statfs(2) and /proc/mounts show. They have the same numbers in both. */
+#define MOUNT_FLAGS \
+	(MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_SYNCHRONOUS | MS_NOATIME | MS_NODIRATIME)
+int fs_remount(struct task *task, const char *path, uint32_t flags);
+int fs_umount(struct task *task, const char *path, unsigned flags);
 int fs_mount(struct task *task, const struct filesystem_type *type, const char *source, const char *path,
 	     uint32_t flags, const char *options);
 
 /* Types and permissions, in groups that <linux/stat.h> has no names for. */
 #define S_IRWXUGO (S_IRWXU | S_IRWXG | S_IRWXO)
 #define S_IALLUGO (S_ISUID | S_ISGID | S_ISVTX | S_IRWXUGO)
+
+/* chmod(2) and chown(2) of what a path led to. */
+int inode_set_mode(struct inode *inode, struct task *task, uint32_t mode);
+#define OWNER_SAME UINT32_MAX
+int inode_set_owner(struct inode *inode, struct task *task, uint32_t uid, uint32_t gid);
+
+/* utimensat(2): of access, of modification. The two values of tv_nsec are from its page. */
+#define UTIME_NOW  ((1l << 30) - 1)
+#define UTIME_OMIT ((1l << 30) - 2)
+int inode_set_times(struct inode *inode, struct task *task, const struct __kernel_timespec times[2]);
 
 #define MAY_EXECUTE 1u /* or search */
 #define MAY_WRITE   2u
@@ -217,6 +254,9 @@ int fs_mount(struct task *task, const struct filesystem_type *type, const char *
 int inode_permission(struct task *task, struct inode *inode, unsigned access);
 /* With the real ids instead of the effective ones, if `real`: access(2). */
 int inode_permission_as(struct task *task, struct inode *inode, unsigned access, bool real);
+
+/* May the task do what only the system's administrator may? */
+bool task_is_privileged(struct task *task);
 
 /* truncate(2) of a regular file. */
 int inode_truncate(struct inode *inode, struct task *task, uint64_t bytes);

@@ -85,6 +85,13 @@ int64_t file_control(struct file *file, struct task *task, int command, uint64_t
 	switch (command) {
 	case F_SETFL:
 		return set_status(file, argument);
+	case F_GETLK:
+	case F_SETLK:
+	case F_SETLKW:
+	case F_OFD_GETLK:
+	case F_OFD_SETLK:
+	case F_OFD_SETLKW:
+		return file_lock_control(file, task, command, argument);
 	case F_ADD_SEALS:
 		return file->inode->blob ? ramfs_add_seals(file, (uint32_t)argument) : -EINVAL;
 	case F_GET_SEALS:

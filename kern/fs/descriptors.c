@@ -109,21 +109,20 @@ void file_table_ref(struct file_table *table)
 	table->refs++;
 }
 
-/* A descriptor is closed: locks of the process go, whoever has the file open besides. */
-static void close_file(struct file *file, struct process *process)
+/* A descriptor is closed: the table's locks go, whatever other descriptors of the file it has (fcntl(2)). */
+static void close_file(struct file *file, struct file_table *table, struct process *process)
 {
-	if (process)
-		file_locks_release_process(file, process);
+	file_locks_release_table(file, table);
 	if (file->ops->flush)
 		file->ops->flush(file, process);
 	file_unref(file);
 }
 
-static void free_chunk(struct chunk *chunk, struct process *process)
+static void free_chunk(struct file_table *table, struct chunk *chunk, struct process *process)
 {
 	for (unsigned i = 0; i < CHUNK; i++)
 		if (chunk->files[i])
-			close_file(chunk->files[i], process);
+			close_file(chunk->files[i], table, process);
 	slab_free(&chunk_cache, chunk);
 }
 
@@ -133,7 +132,7 @@ void file_table_unref(struct file_table *table, struct process *process)
 		return;
 	for (unsigned i = 0; i < CHUNKS; i++)
 		if (table->chunks[i])
-			free_chunk(table->chunks[i], process);
+			free_chunk(table, table->chunks[i], process);
 	slab_free(&table_cache, table);
 }
 
@@ -324,7 +323,7 @@ int descriptor_close(struct task *task, int descriptor)
 	spin_unlock(&table->lock);
 	if (!file)
 		return -EBADF;
-	close_file(file, task->process);
+	close_file(file, table, task->process);
 	return 0;
 }
 
@@ -353,7 +352,7 @@ int descriptor_replace(struct task *task, int descriptor, struct file *file, uns
 	}
 	spin_unlock(&table->lock);
 	if (before)
-		close_file(before, task->process);
+		close_file(before, table, task->process);
 	return error;
 }
 
@@ -418,5 +417,5 @@ void file_table_close_on_exec(struct file_table *table, struct process *process)
 	int from = 0;
 
 	while ((file = take_close_on_exec(table, &from)) != NULL)
-		close_file(file, process);
+		close_file(file, table, process);
 }

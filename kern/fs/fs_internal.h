@@ -20,6 +20,9 @@ void mounts_init(void);
 void devices_init(void);
 void ports_init(void);
 void ramfs_init(void);
+void file_locks_init(void);
+void memfds_init(void);
+void memfds_end(void);
 
 /* Make the files in /dev. -ENOMEM. */
 int devices_make_nodes(void);
@@ -35,7 +38,8 @@ void filesystem_unref(struct filesystem *fs);
 /* Lets its root cover a directory's name that nothing covers (NULL: it is the root of all); takes over the reference to fs. (n) to write. */
 void filesystem_mount(struct filesystem *fs, struct name *at);
 void filesystem_unmount(struct filesystem *fs);
-struct filesystem_type *filesystem_type_find(const char *name); /* NULL: none */
+/* Gives up one that is not mounted. */
+void filesystem_drop(struct filesystem *fs);
 
 extern struct name *root_name; /* the root of all names: set by fs_init() */
 
@@ -91,7 +95,9 @@ extern const struct file_ops directory_file_ops;
 
 void file_locks_destroy(struct inode *inode);
 void file_locks_release(struct file *file); /* flock's, and those of the open file */
-void file_locks_release_process(struct file *file, struct process *process);
+void file_locks_release_table(struct file *file, const struct file_table *table); /* those of a process */
+/* fcntl's commands for locks. */
+int64_t file_lock_control(struct file *file, struct task *task, int command, vaddr_t argument);
 
 /* ---- RAM file systems (ramfs.c, ramfs_data.c) ------------------------------------------------------------------- */
 

@@ -4,10 +4,12 @@
  * A file system is mounted at one place at most: its root covers that directory's name, and lookups go from the one to the other.
  */
 #include <asm/errno.h>
+#include <asm/statfs.h>
 #include <linux/fcntl.h>
+#include <linux/limits.h>
 #include <linux/mount.h>
 
-#include "fs_internal.h"
+#include "walk.h"
 
 #define DEVICE_FIRST 20 /* st_dev of the first file system; devices without a driver have major number 0 */
 
@@ -76,8 +78,7 @@ void filesystem_unref(struct filesystem *fs)
 	slab_free(&fs_cache, fs);
 }
 
-/* Gives up one that is not mounted. */
-static void filesystem_drop(struct filesystem *fs)
+void filesystem_drop(struct filesystem *fs)
 {
 	struct name *root = fs->root;
 
@@ -127,6 +128,24 @@ static int find_mount_point(struct task *task, const char *path, struct path *ou
 	return error;
 }
 
+/* mount(2) with MS_REMOUNT: other flags. */
+int fs_remount(struct task *task, const char *path, uint32_t flags)
+{
+	struct path found;
+	int error = path_lookup(task, AT_FDCWD, path, LOOKUP_FOLLOW, &found);
+
+	if (error)
+		return error;
+	rw_write_lock(&names_lock);
+	if (found.name && found.inode->fs->root == found.name)
+		found.inode->fs->mount_flags = flags & MOUNT_FLAGS;
+	else
+		error = -EINVAL;
+	rw_write_unlock(&names_lock);
+	path_release(&found);
+	return error;
+}
+
 int fs_mount(struct task *task, const struct filesystem_type *type, const char *source, const char *path,
 	     uint32_t flags, const char *options)
 {
@@ -141,7 +160,7 @@ int fs_mount(struct task *task, const struct filesystem_type *type, const char *
 		path_release(&found);
 		return error;
 	}
-	fs->mount_flags = flags;
+	fs->mount_flags = flags & MOUNT_FLAGS;
 	rw_write_lock(&names_lock);
 	/* Meanwhile it may have been removed, or mounted on: then the new one comes on top. */
 	if (found.name->parent && !found.name->linked)
@@ -153,4 +172,125 @@ int fs_mount(struct task *task, const struct filesystem_type *type, const char *
 		filesystem_drop(fs);
 	path_release(&found);
 	return error;
+}
+
+/* ---- Unmounting ------------------------------------------------------------------------------------------------------------ */
+
+/* umount2(2)'s flags; no header of the ABI's has them. */
+#define UMOUNT_FORCE    1u
+#define UMOUNT_DETACH   2u
+#define UMOUNT_EXPIRE   4u
+#define UMOUNT_NOFOLLOW 8u
+
+/* The next name of a tree after `at`, from the root down; NULL: it was the last one. */
+static struct name *next_in_tree(struct name *root, struct name *at)
+{
+	struct name *next = name_child_from(at, 0);
+
+	while (!next && at != root) {
+		next = name_child_from(at->parent, at->place + 1);
+		at = at->parent;
+	}
+	return next;
+}
+
+/*
+ * Does anybody use it, or is anything mounted in it? Who uses a name or an inode has a reference that the tree does not account for; an inode that is in use without a
+ * name, one to the file system. (n) to write.
+ */
+static bool is_busy(const struct filesystem *fs)
+{
+	uint64_t names = 0;
+
+	for (struct name *at = fs->root; at; at = next_in_tree(fs->root, at)) {
+		struct inode *inode = at->inode;
+
+		names++;
+		if (at->mounted || at->refs != 1 + at->children ||
+		    inode->refs != (S_ISDIR(inode->mode) ? 1 : inode->links))
+			return true;
+	}
+	return names - fs->extra_names != fs->inodes;
+}
+
+/* Takes a file system out, and before it those that are mounted in it, the innermost first. (n) to write. */
+static void unmount_with_inner(struct filesystem *fs)
+{
+	struct filesystem *inner = fs, *candidate;
+
+	for (;;) {
+		TAILQ_FOREACH(candidate, &filesystems, link)
+		{
+			if (candidate->covers && candidate->covers->inode->fs == inner)
+				break;
+		}
+		if (candidate) {
+			inner = candidate;
+			continue;
+		}
+		if (inner == fs)
+			break;
+		filesystem_unmount(inner);
+		inner = fs;
+	}
+	filesystem_unmount(fs);
+}
+
+/* The file system whose root a path leads to. (n) to write. -EINVAL: it is no root. */
+static int find_mounted(struct task *task, const char *path, unsigned lookup, struct filesystem **out)
+{
+	struct walk walk;
+	int error = walk_begin(&walk, task, AT_FDCWD, path);
+
+	if (!error)
+		error = walk_to_parent(&walk);
+	if (!error)
+		error = walk_to_child(&walk, lookup);
+	if (!error) {
+		*out = walk.found.inode->fs;
+		error = (*out)->root == walk.found.name ? 0 : -EINVAL;
+	}
+	walk_end(&walk);
+	return error;
+}
+
+int fs_umount(struct task *task, const char *path, unsigned flags)
+{
+	struct filesystem *fs;
+	int error;
+
+	if (flags & ~(UMOUNT_FORCE | UMOUNT_DETACH | UMOUNT_EXPIRE | UMOUNT_NOFOLLOW) ||
+	    (flags & UMOUNT_EXPIRE && flags & (UMOUNT_FORCE | UMOUNT_DETACH)))
+		return -EINVAL;
+	rw_write_lock(&names_lock);
+	error = find_mounted(task, path, flags & UMOUNT_NOFOLLOW ? 0 : LOOKUP_FOLLOW, &fs);
+	if (!error && (!fs->covers || (!(flags & UMOUNT_DETACH) && is_busy(fs))))
+		error = fs->covers ? -EBUSY : -EINVAL;
+	/* The first time it is only marked; that nobody used it since, the second time finds (umount2(2)). */
+	if (!error && flags & UMOUNT_EXPIRE && !fs->expiring) {
+		fs->expiring = true;
+		error = -EAGAIN;
+	}
+	if (!error)
+		unmount_with_inner(fs);
+	rw_write_unlock(&names_lock);
+	return error;
+}
+
+/* ---- statfs ------------------------------------------------------------------------------------------------------------------ */
+
+#define ST_VALID 0x20 /* f_flags has a meaning (statfs(2)) */
+
+void filesystem_stat(struct filesystem *fs, struct statfs *out)
+{
+	*out = (struct statfs){
+		.f_type = (long)fs->type->magic,
+		.f_bsize = PAGE_SIZE,
+		.f_frsize = PAGE_SIZE,
+		.f_namelen = NAME_MAX,
+		.f_fsid = {{(int)fs->device, 0}},
+		.f_flags = ST_VALID | (long)(fs->mount_flags & MOUNT_FLAGS),
+	};
+	if (fs->type->statfs)
+		fs->type->statfs(fs, out);
 }

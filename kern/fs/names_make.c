@@ -215,7 +215,8 @@ static int link_here(struct walk *walk, struct inode *inode)
 		error = name_create(walk->at, walk->last, walk->length, inode_ref(inode), &name);
 	if (error)
 		return error;
-	inode->links++;
+	if (inode->links++ > 0)
+		inode->fs->extra_names++;
 	inode->changed = inode_now();
 	name_link(name);
 	name_unref(name);
@@ -264,6 +265,8 @@ void names_removed(struct name *name)
 
 	names_directory_changed(name->parent->inode, directory ? -1 : 0);
 	inode->changed = inode_now();
+	if (!directory && inode->links > 1)
+		inode->fs->extra_names--;
 	inode->links = directory ? 0 : inode->links - 1;
 	name_unlink(name);
 }

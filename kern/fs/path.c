@@ -130,6 +130,11 @@ int inode_permission_as(struct task *task, struct inode *inode, unsigned access,
 	return rights_check(&rights, inode, access);
 }
 
+bool task_is_privileged(struct task *task)
+{
+	return rights_of(task).uid == 0;
+}
+
 bool rights_are_privileged(void)
 {
 	return true;
@@ -465,4 +470,73 @@ int name_path(struct name *name, struct name *root, char *to, size_t bytes, char
 	if (!room)
 		return -ENAMETOOLONG;
 	return reached ? 0 : 1;
+}
+
+/* ---- Where a process is --------------------------------------------------------------------------------------------- */
+
+/* Puts a name in the place of another of the context. */
+static int change_place(struct task *task, struct name **place, const struct path *found)
+{
+	struct name *before;
+	int error;
+
+	if (!found->name || !S_ISDIR(found->inode->mode))
+		return -ENOTDIR;
+	error = inode_permission(task, found->inode, MAY_EXECUTE);
+	if (error)
+		return error;
+	rw_write_lock(&names_lock);
+	before = *place;
+	*place = name_ref(found->name);
+	rw_write_unlock(&names_lock);
+	name_unref(before);
+	return 0;
+}
+
+int fs_change_directory(struct task *task, const struct path *found)
+{
+	return change_place(task, &task->context->directory, found);
+}
+
+int fs_change_root(struct task *task, const struct path *found)
+{
+	struct rights rights = rights_of(task);
+
+	if (rights.uid != 0)
+		return -EPERM;
+	return change_place(task, &task->context->root, found);
+}
+
+#define UNREACHABLE       "(unreachable)" /* before a path that is not under the root: getcwd(2) */
+#define UNREACHABLE_BYTES (sizeof(UNREACHABLE) - 1)
+
+int fs_current_directory(struct task *task, char *to, size_t bytes)
+{
+	struct name *name;
+	int status, length = 0;
+	char *at;
+
+	rw_read_lock(&names_lock);
+	name = task->context->directory;
+	status = name_path(name, task->context->root, to, bytes, &at);
+	if (name->parent && !name->linked && !name->inode->ops->lookup && !name->parent->inode->ops->lookup)
+		status = -ENOENT;
+	rw_read_unlock(&names_lock);
+	if (status < 0)
+		return status;
+	length = (int)strlen(at) + 1;
+	if (status == 1) {
+		if ((size_t)length + UNREACHABLE_BYTES > bytes)
+			return -ENAMETOOLONG;
+		memmove(to + UNREACHABLE_BYTES, at, (size_t)length);
+		memcpy(to, UNREACHABLE, UNREACHABLE_BYTES);
+		return length + (int)UNREACHABLE_BYTES;
+	}
+	memmove(to, at, (size_t)length);
+	return length;
+}
+
+uint32_t fs_set_umask(struct task *task, uint32_t mask)
+{
+	return __atomic_exchange_n((uint32_t *)&task->context->umask, mask & S_IRWXUGO, __ATOMIC_SEQ_CST);
 }

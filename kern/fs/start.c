@@ -212,6 +212,8 @@ void fs_init(void)
 	devices_init();
 	ports_init();
 	ramfs_init();
+	file_locks_init();
+	memfds_init();
 	start_root();
 	fill_from_archive();
 	if (make_standard_directories() != 0)
@@ -228,5 +230,6 @@ void fs_end(void)
 		filesystem_unmount(TAILQ_LAST(&filesystems, filesystem_list));
 	root_name = NULL;
 	rw_write_unlock(&names_lock);
+	memfds_end();
 	inodes_end();
 }

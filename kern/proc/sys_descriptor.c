@@ -130,3 +130,15 @@ int64_t sys_fcntl(struct task *task, struct trapframe *frame)
 	file_unref(file);
 	return result;
 }
+
+int64_t sys_flock(struct task *task, struct trapframe *frame)
+{
+	struct file *file = descriptor_get(task, (int)frame->rdi);
+	int64_t error;
+
+	if (!file)
+		return -EBADF;
+	error = file_flock(file, (unsigned)frame->rsi);
+	file_unref(file);
+	return error;
+}

@@ -38,7 +38,7 @@ syscall_handler sys_preadv2, sys_pwritev2, sys_lseek, sys_ioctl, sys_ftruncate, 
 syscall_handler sys_syncfs, sys_sync, sys_sync_file_range, sys_fadvise64;
 
 /* sys_descriptor.c */
-syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_close_range, sys_fcntl;
+syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_close_range, sys_fcntl, sys_flock;
 
 /* sys_path.c */
 syscall_handler sys_open, sys_openat, sys_creat, sys_mkdir, sys_mkdirat, sys_mknod, sys_mknodat, sys_symlink;
@@ -48,6 +48,21 @@ syscall_handler sys_renameat, sys_renameat2;
 /* sys_stat.c */
 syscall_handler sys_stat, sys_lstat, sys_fstat, sys_newfstatat, sys_statx, sys_access, sys_faccessat;
 syscall_handler sys_faccessat2, sys_readlink, sys_readlinkat;
+
+/* sys_directory.c */
+syscall_handler sys_getdents, sys_getdents64, sys_chdir, sys_chroot, sys_fchdir, sys_getcwd, sys_umask;
+
+/* sys_attributes.c */
+syscall_handler sys_chmod, sys_fchmod, sys_fchmodat, sys_chown, sys_lchown, sys_fchown, sys_fchownat;
+syscall_handler sys_utimensat, sys_utimes, sys_futimesat, sys_utime, sys_truncate;
+syscall_handler sys_getxattr, sys_lgetxattr, sys_fgetxattr, sys_setxattr, sys_lsetxattr, sys_fsetxattr;
+syscall_handler sys_listxattr, sys_llistxattr, sys_flistxattr;
+
+/* sys_mount.c */
+syscall_handler sys_statfs, sys_fstatfs, sys_mount, sys_umount2, sys_name_to_handle_at;
+
+/* sys_copy.c */
+syscall_handler sys_sendfile, sys_copy_file_range, sys_memfd_create;
 
 /* sys_process.c */
 syscall_handler sys_getpid, sys_getppid, sys_gettid, sys_set_tid_address;

@@ -32,6 +32,7 @@ struct io {
 	char *kernel;   /* kernel memory that is left */
 	uint64_t left;  /* bytes left in all */
 	uint64_t limit; /* no file may become longer by it: RLIMIT_FSIZE */
+	bool sets_id;   /* what is written to stays set-user-ID: CAP_FSETID */
 	bool writing;   /* from the program to the file */
 };
 

@@ -85,6 +85,8 @@ struct inode_ops {
 	void (*destroy)(struct inode *inode); /* the last reference is gone; NULL: nothing to do */
 };
 
+#define FILE_MAX_BYTES BLOB_MAX_BYTES /* the longest regular file */
+
 struct inode {
 	_Atomic uint32_t refs;           /* (a) names, open files, mappings, calls under way */
 	_Atomic uint32_t links;          /* (a) st_nlink; changed with (n) */
@@ -254,9 +256,6 @@ int inode_set_times(struct inode *inode, struct task *task, const struct __kerne
 int inode_permission(struct task *task, struct inode *inode, unsigned access);
 /* With the real ids instead of the effective ones, if `real`: access(2). */
 int inode_permission_as(struct task *task, struct inode *inode, unsigned access, bool real);
-
-/* May the task do what only the system's administrator may? */
-bool task_is_privileged(struct task *task);
 
 /* truncate(2) of a regular file. */
 int inode_truncate(struct inode *inode, struct task *task, uint64_t bytes);

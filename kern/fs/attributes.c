@@ -2,6 +2,7 @@
  * Changing what inodes are: permissions, owners, times; and who may.
  */
 #include <asm/errno.h>
+#include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/mount.h>
 
@@ -19,11 +20,6 @@ static int check_changeable(const struct inode *inode)
 	return inode->fs->type->fixed && !inode->fs->type->hidden ? -EPERM : 0;
 }
 
-static bool is_owner(const struct rights *rights, const struct inode *inode)
-{
-	return rights->uid == 0 || rights->uid == inode->uid;
-}
-
 /* ---- chmod ------------------------------------------------------------------------------------------------- */
 
 int inode_set_mode(struct inode *inode, struct task *task, uint32_t mode)
@@ -33,12 +29,12 @@ int inode_set_mode(struct inode *inode, struct task *task, uint32_t mode)
 
 	if (S_ISLNK(inode->mode))
 		return -EOPNOTSUPP;
-	if (!error && !is_owner(&rights, inode))
+	if (!error && !rights_own(&rights, inode))
 		error = -EPERM;
 	if (error)
 		return error;
 	/* Nobody makes a program set-group-ID for a group that he is not in. */
-	if (rights.uid != 0 && !rights_in_group(&rights, inode->gid))
+	if (!rights.sets_id && !rights_in_group(&rights, inode->gid))
 		mode &= ~(uint32_t)S_ISGID;
 	mutex_lock(&inode->lock);
 	inode->mode = (inode->mode & S_IFMT) | (mode & S_IALLUGO);
@@ -49,9 +45,11 @@ int inode_set_mode(struct inode *inode, struct task *task, uint32_t mode)
 
 /* ---- chown ------------------------------------------------------------------------------------------------- */
 
-static int check_owner(const struct rights *rights, const struct inode *inode, uint32_t uid, uint32_t gid)
+static int check_owner(struct task *task, const struct inode *inode, uint32_t uid, uint32_t gid)
 {
-	if (rights->uid == 0)
+	const struct rights own = rights_of(task), *rights = &own;
+
+	if (!task || task_capable(task, CAP_CHOWN))
 		return 0;
 	if (uid != OWNER_SAME && (rights->uid != inode->uid || uid != inode->uid))
 		return -EPERM;
@@ -64,11 +62,10 @@ static int check_owner(const struct rights *rights, const struct inode *inode, u
 int inode_set_owner(struct inode *inode, struct task *task, uint32_t uid, uint32_t gid)
 {
 	const uint32_t group_program = S_ISGID | S_IXGRP;
-	struct rights rights = rights_of(task);
 	int error = check_changeable(inode);
 
 	if (!error)
-		error = check_owner(&rights, inode, uid, gid);
+		error = check_owner(task, inode, uid, gid);
 	if (error)
 		return error;
 	mutex_lock(&inode->lock);
@@ -115,7 +112,7 @@ static int check_times(struct task *task, struct inode *inode, const struct __ke
 	struct rights rights = rights_of(task);
 	bool now = times[0].tv_nsec == UTIME_NOW && times[1].tv_nsec == UTIME_NOW;
 
-	if (is_owner(&rights, inode))
+	if (rights_own(&rights, inode))
 		return 0;
 	return now ? rights_check(&rights, inode, MAY_WRITE) : -EPERM;
 }

@@ -16,6 +16,13 @@ static bool may_write(const struct file *file)
 	return (file->flags & O_ACCMODE) == O_WRONLY || (file->flags & O_ACCMODE) == O_RDWR;
 }
 
+/* RLIMIT_FSIZE is in the way: the program is told twice (setrlimit(2)). */
+static int too_long(struct task *task)
+{
+	signal_send_task_kernel(task, SIGXFSZ);
+	return -EFBIG;
+}
+
 /* ---- Lengths ------------------------------------------------------------------------------------------------- */
 
 int file_truncate(struct file *file, struct task *task, uint64_t bytes)
@@ -28,7 +35,7 @@ int file_truncate(struct file *file, struct task *task, uint64_t bytes)
 int inode_truncate(struct inode *inode, struct task *task, uint64_t bytes)
 {
 	if (bytes > inode->bytes && bytes > task->process->limits[RLIMIT_FSIZE].rlim_cur)
-		return -EFBIG;
+		return too_long(task);
 	return ramfs_truncate(inode, bytes);
 }
 
@@ -53,7 +60,7 @@ int file_allocate(struct file *file, struct task *task, unsigned mode, int64_t f
 	if (__builtin_add_overflow(from, bytes, &end))
 		return -EFBIG;
 	if (!(mode & FALLOC_FL_KEEP_SIZE) && (uint64_t)end > task->process->limits[RLIMIT_FSIZE].rlim_cur)
-		return -EFBIG;
+		return too_long(task);
 	return ramfs_allocate(file->inode, mode, (uint64_t)from, (uint64_t)bytes);
 }
 

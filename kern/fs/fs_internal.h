@@ -46,9 +46,6 @@ extern struct name *root_name; /* the root of all names: set by fs_init() */
 TAILQ_HEAD(filesystem_list, filesystem);
 extern struct filesystem_list filesystems; /* (n) mounted */
 
-/* Has the current thread a program's task whose user may do anything, or none? */
-bool rights_are_privileged(void);
-
 /* ---- Names -------------------------------------------------------------------------------------------------- */
 
 /* The name that a directory's ".." leads to, from which mounts have been left; itself for the root. Borrowed. (n). */
@@ -109,7 +106,5 @@ int ramfs_truncate(struct inode *inode, uint64_t bytes);
 int ramfs_allocate(struct inode *inode, unsigned mode, uint64_t from, uint64_t bytes);
 /* F_ADD_SEALS. */
 int ramfs_add_seals(struct file *file, uint32_t seals);
-
-#define FILE_MAX_BYTES BLOB_MAX_BYTES
 
 #endif

@@ -16,7 +16,8 @@
 
 void io_init_kernel(struct io *io, void *memory, uint64_t bytes, bool writing)
 {
-	*io = (struct io){.kernel = memory, .left = bytes, .limit = UINT64_MAX, .writing = writing};
+	*io = (struct io){
+		.kernel = memory, .left = bytes, .limit = UINT64_MAX, .sets_id = true, .writing = writing};
 }
 
 bool io_may_be_buffer(vaddr_t start, uint64_t bytes)

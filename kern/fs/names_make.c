@@ -5,6 +5,7 @@
  * anything changes. Renaming is in names_rename.c.
  */
 #include <asm/errno.h>
+#include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 
@@ -24,8 +25,7 @@ int names_check_directory(const struct rights *rights, struct inode *directory)
 /* In a sticky directory, only by the owner of it or of the file (unlink(2)). */
 bool names_is_protected(const struct rights *rights, const struct inode *directory, const struct inode *inode)
 {
-	return directory->mode & S_ISVTX && rights->uid != 0 && rights->uid != directory->uid &&
-	       rights->uid != inode->uid;
+	return directory->mode & S_ISVTX && !rights_own(rights, directory) && !rights_own(rights, inode);
 }
 
 /* Is the last component a name that can be made, or removed? `dots` is the error for "." and "..", and the root. */
@@ -147,8 +147,6 @@ int fs_symlink(struct task *task, const char *target, int directory, const char 
 
 int fs_mknod(struct task *task, int directory, const char *path, uint32_t mode, uint32_t rdev)
 {
-	struct rights rights = rights_of(task);
-
 	switch (mode & S_IFMT) {
 	case 0:
 		mode |= S_IFREG;
@@ -159,7 +157,7 @@ int fs_mknod(struct task *task, int directory, const char *path, uint32_t mode, 
 		break;
 	case S_IFCHR:
 	case S_IFBLK:
-		if (rights.uid != 0)
+		if (task && !task_capable(task, CAP_MKNOD))
 			return -EPERM;
 		break;
 	case S_IFDIR:

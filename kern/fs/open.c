@@ -157,7 +157,7 @@ int fs_open_found(struct task *task, struct path *found, unsigned flags, bool cr
 
 	if (!created && !(flags & O_PATH))
 		error = rights_check(&rights, inode, access_of(flags));
-	if (!error && flags & O_NOATIME && rights.uid != 0 && rights.uid != inode->uid)
+	if (!error && flags & O_NOATIME && !rights_own(&rights, inode))
 		error = -EPERM;
 	if (error) {
 		path_release(found);

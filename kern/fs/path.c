@@ -6,6 +6,7 @@
  * directory (walk_to_parent) with the lock held to write, and so nothing changes in between.
  */
 #include <asm/errno.h>
+#include <linux/capability.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/mount.h>
@@ -71,22 +72,54 @@ void fs_context_unref(struct fs_context *context)
 
 /* ---- Rights ------------------------------------------------------------------------------------------------ */
 
+static const struct rights kernel_rights = {
+	.overrides = true, .searches = true, .owns = true, .sets_id = true};
+
+static bool has(uint64_t capabilities, int capability)
+{
+	return capabilities >> capability & 1;
+}
+
+static struct rights rights_from(const struct credentials *credentials, uint32_t uid, uint32_t gid,
+				 uint64_t capabilities)
+{
+	return (struct rights){.credentials = credentials,
+			       .uid = uid,
+			       .gid = gid,
+			       .overrides = has(capabilities, CAP_DAC_OVERRIDE),
+			       .searches = has(capabilities, CAP_DAC_READ_SEARCH),
+			       .owns = has(capabilities, CAP_FOWNER),
+			       .sets_id = has(capabilities, CAP_FSETID)};
+}
+
 struct rights rights_of(struct task *task)
 {
-	const struct credentials *credentials = task ? &task->process->credentials : NULL;
+	const struct credentials *credentials;
 
-	if (!credentials)
-		return (struct rights){.uid = 0, .gid = 0};
-	return (struct rights){
-		.uid = credentials->user.files,
-		.gid = credentials->group.files,
-		.credentials = credentials,
-	};
+	if (!task)
+		return kernel_rights;
+	credentials = &task->process->credentials;
+	return rights_from(credentials, credentials->user.files, credentials->group.files,
+			   credentials->usable);
+}
+
+/* access(2): of the real ids, and with root's capabilities only if that is the real user. */
+static struct rights real_rights_of(struct task *task)
+{
+	const struct credentials *credentials = &task->process->credentials;
+
+	return rights_from(credentials, credentials->user.real, credentials->group.real,
+			   credentials->user.real == 0 ? credentials->permitted : 0);
 }
 
 bool rights_in_group(const struct rights *rights, uint32_t gid)
 {
 	return rights->gid == gid || (rights->credentials && credentials_in_group(rights->credentials, gid));
+}
+
+bool rights_own(const struct rights *rights, const struct inode *inode)
+{
+	return rights->owns || rights->uid == inode->uid;
 }
 
 static bool is_read_only(const struct inode *inode)
@@ -100,11 +133,13 @@ int rights_check(const struct rights *rights, struct inode *inode, unsigned acce
 
 	if (access & MAY_WRITE && is_read_only(inode))
 		return -EROFS;
-	if (rights->uid == 0) {
+	if (rights->overrides) {
 		bool executable = S_ISDIR(mode) || mode & (S_IXUSR | S_IXGRP | S_IXOTH);
 
 		return access & MAY_EXECUTE && !executable ? -EACCES : 0;
 	}
+	if (rights->searches) /* and reads */
+		access &= S_ISDIR(mode) ? ~(MAY_READ | MAY_EXECUTE) : ~MAY_READ;
 	if (inode->uid == rights->uid)
 		granted >>= 6;
 	else if (rights_in_group(rights, inode->gid))
@@ -121,23 +156,9 @@ int inode_permission(struct task *task, struct inode *inode, unsigned access)
 
 int inode_permission_as(struct task *task, struct inode *inode, unsigned access, bool real)
 {
-	struct rights rights = rights_of(task);
+	struct rights rights = real ? real_rights_of(task) : rights_of(task);
 
-	if (real) {
-		rights.uid = task->process->credentials.user.real;
-		rights.gid = task->process->credentials.group.real;
-	}
 	return rights_check(&rights, inode, access);
-}
-
-bool task_is_privileged(struct task *task)
-{
-	return rights_of(task).uid == 0;
-}
-
-bool rights_are_privileged(void)
-{
-	return true;
 }
 
 /* ---- The walk ------------------------------------------------------------------------------------------------ */
@@ -500,9 +521,7 @@ int fs_change_directory(struct task *task, const struct path *found)
 
 int fs_change_root(struct task *task, const struct path *found)
 {
-	struct rights rights = rights_of(task);
-
-	if (rights.uid != 0)
+	if (!task_capable(task, CAP_SYS_CHROOT))
 		return -EPERM;
 	return change_place(task, &task->context->root, found);
 }

@@ -253,7 +253,8 @@ static int64_t ramfs_write(struct file *file, struct io *io, uint64_t *position)
 	if (moved > 0) {
 		*position += (uint64_t)moved;
 		inode_touch_modified(inode);
-		inode_drop_privileges(inode);
+		if (!io->sets_id && inode->mode & (S_ISUID | S_ISGID))
+			inode_drop_privileges(inode);
 	}
 	mutex_unlock(&inode->lock);
 	return moved;

@@ -16,11 +16,15 @@ struct fs_context {
 
 /* With whose rights something is done. */
 struct rights {
+	const struct credentials *credentials; /* NULL: the kernel's */
 	uint32_t uid, gid;
-	const struct credentials *credentials; /* whose supplementary groups count; NULL: the kernel's */
+	/* What capabilities(7) allow: to access any file, to search and read any, to do what a file's owner may, to keep set-group-ID. */
+	bool overrides, searches, owns, sets_id;
 };
 struct rights rights_of(struct task *task); /* NULL: the kernel's */
 bool rights_in_group(const struct rights *rights, uint32_t gid);
+/* Is the file the user's, or may he act as if it were? */
+bool rights_own(const struct rights *rights, const struct inode *inode);
 int rights_check(const struct rights *rights, struct inode *inode, unsigned access);
 
 struct walk {

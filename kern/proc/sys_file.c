@@ -4,6 +4,7 @@
 #include <asm/errno.h>
 #include <kern/fs.h>
 #include <kern/inode.h>
+#include <linux/capability.h>
 #include <linux/fadvise.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
@@ -39,9 +40,13 @@ static int64_t do_transfer(const struct transfer *how, const struct iovec *parts
 						      : io_init_user(&io, parts, count, how->writing);
 	if (moved == 0) {
 		io.limit = how->task->process->limits[RLIMIT_FSIZE].rlim_cur;
+		io.sets_id = task_capable(how->task, CAP_FSETID);
 		moved = (how->writing ? file_write : file_read)(file, &io,
 								how->at_position ? &position : NULL);
 	}
+	/* The length that there may be, not the one that there can be. */
+	if (moved == -EFBIG && io.limit < FILE_MAX_BYTES)
+		signal_send_task_kernel(how->task, SIGXFSZ);
 	file_unref(file);
 	return moved;
 }

@@ -119,6 +119,7 @@ struct file {
 	struct mutex lock;      /* (o) RANK_FILE */
 	uint64_t position;      /* (o) */
 	void *private;          /* (-) the operations' */
+	LIST_HEAD(, epoll_item) watchers; /* (-) epoll.c's */
 };
 
 /* Makes an open file, with one reference; takes over the references to inode and name. NULL: no memory, and then they are dropped. */
@@ -147,7 +148,7 @@ int file_flock(struct file *file, unsigned operation); /* flock(2) */
 int file_truncate(struct file *file, struct task *task, uint64_t bytes);
 int file_allocate(struct file *file, struct task *task, unsigned mode, int64_t from, int64_t bytes);
 
-/* ---- Polling (kern/fs/poll.c) ------------------------------------------------------------------------ */
+/* ---- Polling (kern/fs/poll.c; more in <kern/poll.h>) --------------------------------------------------- */
 
 /* Enters whoever polls into a queue; `table` may be NULL. */
 void poll_wait(struct poll_table *table, struct wait_queue *queue);
@@ -181,6 +182,9 @@ int descriptor_install(struct task *task, struct file *file, int lowest, unsigne
 int descriptor_reserve(struct task *task, int lowest);
 void descriptor_fill(struct task *task, int descriptor, struct file *file, unsigned flags);
 void descriptor_cancel(struct task *task, int descriptor);
+
+/* How many descriptors there can be in the table as it is: all that are open are below that, and at least 64. */
+unsigned file_table_size(struct file_table *table);
 
 /* close(2): -EBADF. */
 int descriptor_close(struct task *task, int descriptor);
@@ -231,8 +235,5 @@ void fs_init(void);
 
 /* Frees all of it again, when no process is left: what is not free then has leaked. */
 void fs_end(void);
-
-/* The descriptors 0 to 2 of the first process: the serial ports that the command line says. */
-int fs_open_standard(struct task *task);
 
 #endif

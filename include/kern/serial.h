@@ -26,6 +26,9 @@ void serial_start_interrupts(void);
 /* From now on the port's input is this one's. Once for a port. */
 void serial_set_reader(unsigned port, struct serial_reader *reader);
 
+/* Has something come in that was not taken? A glance. */
+bool serial_has_input(unsigned port);
+
 /* Takes up to `count` bytes of what has come in. How many. Takes RANK_SERIAL. */
 size_t serial_take(unsigned port, void *bytes, size_t count);
 

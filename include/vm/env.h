@@ -45,7 +45,8 @@ enum lock_rank {
 	RANK_POLL,      /* epoll instances */
 	RANK_NAMESPACE, /* the tree of file names */
 	RANK_FILE,      /* an open file's position */
-	RANK_INODE,     /* a file's contents and attributes; pipes, sockets, terminals */
+	RANK_INODE,     /* a file's contents and attributes; pipes, sockets, serial streams */
+	RANK_TTY,       /* a terminal */
 	RANK_FILES,     /* a table of descriptors */
 	RANK_PROCESS,   /* the table and tree of processes */
 	RANK_SIGNAL,    /* a process's signals */
@@ -60,6 +61,7 @@ enum lock_rank {
 	RANK_PAGES, /* a CPU's cache of free pages */
 	RANK_BUDDY, /* the page allocator's lists */
 	RANK_WAIT,  /* a wait queue */
+	RANK_READY, /* the files of an epoll instance that may be ready */
 	RANK_TIMER, /* a CPU's timers */
 	RANK_RUN,   /* a CPU's run queue */
 	RANK_CONSOLE,

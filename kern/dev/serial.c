@@ -165,6 +165,13 @@ static void interrupted(unsigned line)
 	cpu_note_work(CPU_WORK_SERIAL);
 }
 
+bool serial_has_input(unsigned number)
+{
+	struct port *port = find_port(number);
+
+	return port && port->put != port->taken;
+}
+
 size_t serial_take(unsigned number, void *bytes, size_t count)
 {
 	struct port *port = find_port(number);

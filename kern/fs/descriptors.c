@@ -136,6 +136,16 @@ void file_table_unref(struct file_table *table, struct process *process)
 	slab_free(&table_cache, table);
 }
 
+unsigned file_table_size(struct file_table *table)
+{
+	unsigned last = 0;
+
+	for (unsigned i = 0; i < CHUNKS; i++)
+		if (__atomic_load_n(&table->chunks[i], __ATOMIC_RELAXED))
+			last = i;
+	return (last + 1) * CHUNK;
+}
+
 int files_unshare(struct task *task)
 {
 	struct file_table *before = task->files, *copy;

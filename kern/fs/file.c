@@ -4,6 +4,7 @@
  * What reading and writing are for a kind of file is its operations' business. Descriptors are in descriptors.c.
  */
 #include <asm/errno.h>
+#include <kern/poll.h>
 #include <linux/fcntl.h>
 
 #include "walk.h"
@@ -42,6 +43,7 @@ void file_unref(struct file *file)
 {
 	if (--file->refs > 0)
 		return;
+	epoll_forget(file);
 	file_locks_release(file);
 	if (file->ops->release)
 		file->ops->release(file);

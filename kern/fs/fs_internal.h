@@ -18,7 +18,6 @@ void descriptors_init(void);
 void paths_init(void);
 void mounts_init(void);
 void devices_init(void);
-void ports_init(void);
 void ramfs_init(void);
 void file_locks_init(void);
 void memfds_init(void);
@@ -26,7 +25,6 @@ void memfds_end(void);
 
 /* Make the files in /dev. -ENOMEM. */
 int devices_make_nodes(void);
-int ports_make_nodes(void);
 
 /* ---- File systems (mount.c) ------------------------------------------------------------------------------ */
 

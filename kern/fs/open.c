@@ -163,11 +163,12 @@ int fs_open_found(struct task *task, struct path *found, unsigned flags, bool cr
 		path_release(found);
 		return error;
 	}
-	file = file_create(ops_for(inode, flags), inode, found->name, flags & FILE_FLAGS, NULL);
+	file = file_create(ops_for(inode, flags), inode, found->name, flags & (FILE_FLAGS | O_NOCTTY), NULL);
 	if (!file)
 		return -ENOMEM;
 	if (!(flags & O_PATH))
 		error = open_kind(file, task);
+	file->flags &= ~(uint32_t)O_NOCTTY; /* for who opens terminals only */
 	if (error)
 		file->ops = &no_ops; /* what failed to open is not released */
 	if (!error && flags & O_TRUNC && S_ISREG(inode->mode) && inode->blob && !created)

@@ -3,6 +3,9 @@
  */
 #include <asm/errno.h>
 #include <kern/bootfile.h>
+#include <kern/pipe.h>
+#include <kern/poll.h>
+#include <kern/tty.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <vm/page.h>
@@ -210,7 +213,11 @@ void fs_init(void)
 	descriptors_init();
 	paths_init();
 	devices_init();
-	ports_init();
+	ttys_init();
+	pipes_init();
+	polls_init();
+	epolls_init();
+	eventfds_init();
 	ramfs_init();
 	file_locks_init();
 	memfds_init();
@@ -219,7 +226,7 @@ void fs_init(void)
 	if (make_standard_directories() != 0)
 		env_log("phoenix: no memory for the standard directories");
 	mount_at(&ramfs_type, "/dev/shm", "mode=1777");
-	if (devices_make_nodes() != 0 || ports_make_nodes() != 0)
+	if (devices_make_nodes() != 0 || ttys_make_nodes() != 0)
 		env_log("phoenix: no memory for the devices' files");
 }
 

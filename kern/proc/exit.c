@@ -6,6 +6,7 @@
  * waitpid.c tells its parent of.
  */
 #include <asm/errno.h>
+#include <kern/tty.h>
 #include <linux/signal.h>
 #include <vm/pmap.h>
 
@@ -151,6 +152,15 @@ static void drop_space(struct process *process)
 	process_end_borrowing(process);
 }
 
+/* A session's terminal goes with its leader. Nobody else changes the group of a process that has no task any more. */
+static void leave_terminal(struct process *process)
+{
+	struct session *session = process->group->session;
+
+	if (session->id == process->pid)
+		tty_leader_ends(session);
+}
+
 /* The last task of a process: the process has no more to do. */
 static void end_process(struct process *process)
 {
@@ -158,6 +168,7 @@ static void end_process(struct process *process)
 
 	if (process->pid == FIRST_PID)
 		end_all_others(process);
+	leave_terminal(process);
 	drop_space(process);
 	signal_process_end(process);
 	spin_lock(&process_lock);

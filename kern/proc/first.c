@@ -8,6 +8,7 @@
 #include <kern/bootfile.h>
 #include <kern/fs.h>
 #include <kern/phoenix_abi.h>
+#include <kern/tty.h>
 
 #include "process_internal.h"
 #include "syscall.h"
@@ -120,7 +121,7 @@ static int give_files(struct task *task)
 
 	if (!error)
 		error = fs_context_create(&task->context);
-	return error ? error : fs_open_standard(task);
+	return error ? error : ttys_open_standard(task);
 }
 
 /* The process, with all that it needs to run. 0 or -ENOMEM. */
@@ -146,6 +147,7 @@ static int make(struct user_space *space, const char *path, struct task **out)
 		error = enter(process, task);
 	if (error)
 		return error;
+	tty_attach_first(task);
 	signal_task_begin(task, NULL, false);
 	task_set_name(task, path);
 	task->thread.map = space->root;
@@ -242,8 +244,10 @@ void process_start_first(void)
 	start.path = path;
 	start.arguments = file_or_words(PHOENIX_ARGS_FILE, &argument_words);
 	start.environment = file_or_words(PHOENIX_ENV_FILE, &environment_words);
-	if (run(&start, &status, &reason) == 0)
+	if (run(&start, &status, &reason) == 0) {
+		tty_drain_console();
 		power_off(status);
+	}
 	env_log("phoenix: cannot run %s: %s", path, reason.text);
 	power_off(STATUS_NOT_EXECUTABLE);
 }

@@ -37,6 +37,13 @@ syscall_handler sys_read, sys_write, sys_readv, sys_writev, sys_pread64, sys_pwr
 syscall_handler sys_preadv2, sys_pwritev2, sys_lseek, sys_ioctl, sys_ftruncate, sys_fallocate, sys_fsync;
 syscall_handler sys_syncfs, sys_sync, sys_sync_file_range, sys_fadvise64;
 
+/* sys_pipe.c */
+syscall_handler sys_pipe, sys_pipe2, sys_splice, sys_tee, sys_vmsplice;
+
+/* sys_poll.c */
+syscall_handler sys_poll, sys_ppoll, sys_select, sys_pselect6, sys_epoll_create, sys_epoll_create1;
+syscall_handler sys_epoll_ctl, sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2, sys_eventfd, sys_eventfd2;
+
 /* sys_descriptor.c */
 syscall_handler sys_close, sys_dup, sys_dup2, sys_dup3, sys_close_range, sys_fcntl, sys_flock;
 

@@ -399,24 +399,20 @@ int64_t sys_remap_file_pages(struct task *task, struct trapframe *frame)
 
 /* ---- Stacks ---------------------------------------------------------------------------------------------- */
 
-/* A look without lock: there is no task where kernel threads copy, in tests. */
+/*
+ * Takes no lock but the map's own: a fault may come in the midst of a copy for which a file is locked, say. So two tasks whose
+ * stacks grow at once may go beyond RLIMIT_AS by a page. Kernel threads that copy, in tests, have no task.
+ */
 bool task_grow_stack(vaddr_t address)
 {
 	struct process *process;
-	struct user_space *space;
 	uint64_t limit;
-	int error;
 
 	if (!thread_current()->fpu || !user_range(address, 1))
 		return false;
 	process = task_current()->process;
-	space = process->space;
 	limit = process->limits[RLIMIT_STACK].rlim_cur;
-	mutex_lock(&space->lock);
-	error = check_space(process, 1, 0);
-	if (!error)
-		error = map_grow_down(space->root, page_round_down(address), MAP_GROW_GUARD,
-				      limit < BLOB_MAX_BYTES ? limit : BLOB_MAX_BYTES);
-	mutex_unlock(&space->lock);
-	return error == 0;
+	return check_space(process, 1, 0) == 0 &&
+	       map_grow_down(process->space->root, page_round_down(address), MAP_GROW_GUARD,
+			     limit < BLOB_MAX_BYTES ? limit : BLOB_MAX_BYTES) == 0;
 }

@@ -87,8 +87,8 @@ struct program_image {
  * Makes an entity of the executable that fills the first `bytes` of `file`; checks all of it before it makes
  * anything. The caller owns image->entity. -ENOEXEC with the reason, -ENOMEM, or -EIO.
  */
-int elf_load(struct blob *file, uint64_t bytes, const char *name, struct program_image *image,
-	     struct reason *reason);
+int elf_load(struct blob *file, uint64_t bytes, const char *name, struct map_label *label,
+	     struct program_image *image, struct reason *reason);
 
 /* Prepares the slab cache of elf.c; once. */
 void elf_init(void);
@@ -125,10 +125,16 @@ struct user_space {
 	vaddr_t mmap_low, mmap_high;     /* (-) where mappings go that have no wish */
 	unsigned lock_future; /* (m) mlockall's MCL_FUTURE and MCL_ONFAULT: how new mappings are locked */
 	unsigned barriers;    /* (m) what membarrier(2) was registered for */
+	struct file *program; /* (-) the executable, a reference; NULL: none */
 	vaddr_t entry, stack; /* (-) the registers that the program starts with */
 	vaddr_t arguments, environment,
 		strings_end;         /* (-) where argv's strings begin, envp's, and where those end */
 	_Atomic uint64_t most_pages; /* (a) the most that were seen resident */
+};
+
+/* User or group: real, effective, saved, and the file system's (credentials(7)). */
+struct identity {
+	uint32_t real, effective, saved, files;
 };
 
 /* What a program gets from who starts it, besides its image. */
@@ -139,6 +145,7 @@ struct program_start {
 	struct string_pack environment; /* envp */
 	uint64_t stack_bytes;           /* how large the stack may become */
 	bool secure;                    /* AT_SECURE: the program has rights that its caller did not have */
+	struct identity user, group;    /* AT_UID, ... */
 };
 
 /* Makes a user space with the program in it, and its stack filled. 0; or -ENOMEM, -EIO and the reason, and nothing is left of it. */
@@ -185,11 +192,6 @@ struct fs_context;
 
 /* Supplementary groups; several processes may have the same. Private to credentials.c. */
 struct group_list;
-
-/* User or group: real, effective, saved, and the file system's (credentials(7)). */
-struct identity {
-	uint32_t real, effective, saved, files;
-};
 
 /*
  * Whose rights a process has: all its tasks have the same. What is read without the lock may be of before or after a change. Capabilities
@@ -390,13 +392,17 @@ void usage_add(struct usage_counts *sum, const struct usage_counts *more);
 
 /* A program's file, and its image. */
 struct executable {
+	struct file *file;
 	struct blob *blob;
 	uint64_t bytes;
 	struct program_image image; /* its entity is NULL until elf_load has been */
 };
 
 /* Opens the file at `path`. -ENOENT, -EACCES, -ENOEXEC: it is empty; -ENOMEM. */
-int executable_open(struct executable *executable, struct task *task, const char *path);
+int executable_open(struct executable *executable, struct task *task, int directory, const char *path,
+		    unsigned flags);
+/* Makes its image; -ENOEXEC with the reason, or as elf_load. */
+int executable_load(struct executable *executable, const char *path, struct reason *reason);
 void executable_close(struct executable *executable);
 
 /* Makes the first session and group. -ENOMEM. */

@@ -24,6 +24,7 @@ _Static_assert(MAX_LOADS *PARTS_OF_LOAD <= ENTITY_MAX_SEGMENTS, "an entity has r
 struct elf {
 	struct blob *file;
 	uint64_t bytes;
+	struct map_label *label;
 	struct reason *reason;
 	Elf64_Ehdr header;
 	Elf64_Phdr loads[MAX_LOADS]; /* PT_LOAD with p_memsz > 0, in the order of the file */
@@ -343,7 +344,8 @@ static void add_made(struct parts *parts, const struct segment *segment)
 }
 
 /* One PT_LOAD: whole pages of the file, the page where file and zeroes meet, pages of zeroes. */
-static int add_load(struct parts *parts, struct blob *file, const Elf64_Phdr *load, vaddr_t start)
+static int add_load(struct parts *parts, struct blob *file, struct map_label *label, const Elf64_Phdr *load,
+		    vaddr_t start)
 {
 	uint64_t lead = load->p_vaddr & PAGE_MASK; /* bytes of the first page before the segment */
 	pgoff_t pages = bytes_to_pages(lead + load->p_memsz);
@@ -357,6 +359,7 @@ static int add_load(struct parts *parts, struct blob *file, const Elf64_Phdr *lo
 		.prot = load_rights(load),
 		.sharing = SEGMENT_PRIVATE,
 		.name = load_name(load),
+		.label = label,
 	};
 	int error;
 
@@ -383,6 +386,7 @@ static int add_load(struct parts *parts, struct blob *file, const Elf64_Phdr *lo
 	part.place += part.pages;
 	part.pages = pages;
 	part.name = "bss";
+	part.label = NULL;
 	add_made(parts, &part);
 	return 0;
 }
@@ -418,7 +422,7 @@ static int make_entity(struct elf *elf, const char *name, struct program_image *
 	image->header_count = elf->header.e_phnum;
 	pages = (page_round_up(last->p_vaddr + last->p_memsz) - image->start) >> PAGE_SHIFT;
 	for (unsigned i = 0; i < elf->load_count && !error; i++)
-		error = add_load(&parts, elf->file, &elf->loads[i], image->start);
+		error = add_load(&parts, elf->file, elf->label, &elf->loads[i], image->start);
 	if (!error)
 		error = entity_create(name, pages, parts.segments, parts.count, &image->entity);
 	for (size_t i = 0; i < parts.made_count; i++)
@@ -426,10 +430,10 @@ static int make_entity(struct elf *elf, const char *name, struct program_image *
 	return error;
 }
 
-int elf_load(struct blob *file, uint64_t bytes, const char *name, struct program_image *image,
-	     struct reason *reason)
+int elf_load(struct blob *file, uint64_t bytes, const char *name, struct map_label *label,
+	     struct program_image *image, struct reason *reason)
 {
-	struct elf elf = {.file = file, .bytes = bytes, .reason = reason};
+	struct elf elf = {.file = file, .bytes = bytes, .label = label, .reason = reason};
 	int error;
 
 	reason->text[0] = '\0';

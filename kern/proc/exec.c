@@ -115,9 +115,15 @@ static uint64_t hardware_capabilities(void)
 	return __get_cpuid(1, &eax, &ebx, &ecx, &edx) ? edx : 0;
 }
 
+/* The strings' places on the stack, and how many there are. */
+struct strings_there {
+	vaddr_t path, platform, random, environment, arguments, script;
+	size_t argument_count, environment_count;
+};
+
 /* The auxiliary vector (System V ABI, AMD64 supplement, 3.4.3; getauxval(3)). Returns its words. */
 static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct program_image *image, int64_t bias,
-			bool secure, vaddr_t random, vaddr_t path, vaddr_t platform)
+			const struct program_start *start, const struct strings_there *there)
 {
 	const uint64_t entries[][2] = {
 		{AT_HWCAP, hardware_capabilities()},
@@ -129,15 +135,15 @@ static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct program_im
 		{AT_BASE, 0},
 		{AT_FLAGS, 0},
 		{AT_ENTRY, image->entry + (uint64_t)bias},
-		{AT_UID, 0},
-		{AT_EUID, 0},
-		{AT_GID, 0},
-		{AT_EGID, 0},
-		{AT_SECURE, secure},
-		{AT_RANDOM, random},
+		{AT_UID, start->user.real},
+		{AT_EUID, start->user.effective},
+		{AT_GID, start->group.real},
+		{AT_EGID, start->group.effective},
+		{AT_SECURE, start->secure},
+		{AT_RANDOM, there->random},
 		{AT_HWCAP2, 0},
-		{AT_EXECFN, path},
-		{AT_PLATFORM, platform},
+		{AT_EXECFN, there->path},
+		{AT_PLATFORM, there->platform},
 		{AT_SYSINFO_EHDR, GATE_VDSO},
 		{AT_NULL, 0},
 	};
@@ -146,12 +152,6 @@ static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct program_im
 	memcpy(auxv, entries, sizeof(entries));
 	return sizeof(entries) / sizeof(uint64_t);
 }
-
-/* The strings' places on the stack, and how many there are. */
-struct strings_there {
-	vaddr_t path, platform, random, environment, arguments, script;
-	size_t argument_count, environment_count;
-};
 
 static void push_strings(struct stack *stack, const struct program_start *start, struct strings_there *there)
 {
@@ -185,7 +185,7 @@ static void fill_stack(struct stack *stack, const struct program_start *start,
 	push_strings(stack, start, there);
 	if (stack->error)
 		return;
-	auxv_words = fill_auxv(auxv, image, bias, start->secure, there->random, there->path, there->platform);
+	auxv_words = fill_auxv(auxv, image, bias, start, there);
 
 	/* argc, the pointers to arguments and environment with a NULL after each, the auxiliary vector */
 	count = there->argument_count;

@@ -7,6 +7,7 @@
  */
 #include <asm/errno.h>
 #include <kern/fs.h>
+#include <kern/inode.h>
 #include <linux/binfmts.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
@@ -19,12 +20,18 @@
 /* An exec under way. */
 struct exec {
 	struct task *task;
-	char *path; /* of the file that was asked for */
+	int directory;  /* where `asked` begins: execveat's */
+	unsigned flags; /* AT_... */
+	char *asked;    /* the path, as it was given */
+	char *path;     /* the path, as the program is told it */
+	bool closes;    /* it leads through a descriptor that an exec closes: no interpreter could open it */
 	struct string_store store;
 	struct string_pack packs[2]; /* argv, envp */
 	struct executable executable;
 	struct page *script; /* script_bytes of strings that come before the arguments; NULL: none */
 	size_t script_bytes;
+	int64_t user, group;              /* whose rights the program gets; -1: the caller's */
+	bool secure;                      /* they are others than the caller's */
 	struct user_space *space;         /* the new program's */
 	struct signal_handlers *handlers; /* the same */
 };
@@ -33,21 +40,34 @@ enum { ARGUMENTS, ENVIRONMENT };
 
 /* ---- Files ------------------------------------------------------------------------------------------------ */
 
-int executable_open(struct executable *executable, struct task *task, const char *path)
+int executable_open(struct executable *executable, struct task *task, int directory, const char *path,
+		    unsigned flags)
 {
-	struct file *file;
-	int error = fs_open_exec(task, AT_FDCWD, path, 0, &file);
+	int error;
 
-	*executable = (struct executable){.blob = NULL};
+	*executable = (struct executable){.file = NULL};
+	error = fs_open_exec(task, directory, path, flags, &executable->file);
 	if (error)
 		return error;
-	error = file_contents(file, &executable->blob, &executable->bytes);
-	file_unref(file);
-	if (!error && executable->bytes == 0) {
-		blob_unref(executable->blob);
-		executable->blob = NULL;
+	error = file_contents(executable->file, &executable->blob, &executable->bytes);
+	if (!error && executable->bytes == 0)
 		error = -ENOEXEC;
-	}
+	if (error)
+		executable_close(executable);
+	return error;
+}
+
+int executable_load(struct executable *executable, const char *path, struct reason *reason)
+{
+	struct map_label *label = file_label(executable->file);
+	int error;
+
+	reason->text[0] = '\0';
+	if (!label)
+		return -ENOMEM;
+	error = elf_load(executable->blob, executable->bytes, path_last_part(path), label, &executable->image,
+			 reason);
+	map_label_unref(label);
 	return error;
 }
 
@@ -57,8 +77,9 @@ void executable_close(struct executable *executable)
 		entity_unref(executable->image.entity);
 	if (executable->blob)
 		blob_unref(executable->blob);
-	executable->image.entity = NULL;
-	executable->blob = NULL;
+	if (executable->file)
+		file_unref(executable->file);
+	*executable = (struct executable){.file = NULL};
 }
 
 /* ---- Scripts ------------------------------------------------------------------------------------------------ */
@@ -85,9 +106,11 @@ static int parse_script(char line[SCRIPT_BYTES + 1], char **interpreter, char **
 	*interpreter = at;
 	while (at < end && !is_blank(*at))
 		at++;
-	/* An interpreter's name that may have been cut is not run. */
-	if (at == *interpreter || at == line + SCRIPT_BYTES)
+	/* An interpreter's name that may have been cut is not run; and that of a line that is all there is, but empty, is no file. */
+	if (at == line + SCRIPT_BYTES)
 		return -ENOEXEC;
+	if (at == *interpreter)
+		return *end == '\0' && end < line + SCRIPT_BYTES ? -EACCES : -ENOEXEC;
 	while (end > at && is_blank(end[-1]))
 		end--;
 	*end = '\0';
@@ -139,7 +162,7 @@ static int open_interpreter(struct exec *exec, char line[SCRIPT_BYTES + 1], cons
 	executable_close(&exec->executable);
 	/* It is the first of the strings that come before the arguments. */
 	*path = page_data(exec->script);
-	return executable_open(&exec->executable, exec->task, *path);
+	return executable_open(&exec->executable, exec->task, AT_FDCWD, *path, 0);
 }
 
 /* Reads the file's beginning. Is it a script? 1, 0, or an error. */
@@ -158,7 +181,7 @@ static int load(struct exec *exec)
 	char line[SCRIPT_BYTES + 1];
 	const char *path = exec->path;
 	struct reason reason;
-	int error = executable_open(&exec->executable, exec->task, path);
+	int error = executable_open(&exec->executable, exec->task, exec->directory, exec->asked, exec->flags);
 
 	for (unsigned scripts = 0; !error; scripts++) {
 		int script = is_script(&exec->executable, line);
@@ -169,12 +192,11 @@ static int load(struct exec *exec)
 			break;
 		if (scripts == MOST_SCRIPTS)
 			return -ELOOP;
+		if (exec->closes)
+			return -ENOENT;
 		error = open_interpreter(exec, line, &path);
 	}
-	if (error)
-		return error;
-	return elf_load(exec->executable.blob, exec->executable.bytes, path_last_part(path),
-			&exec->executable.image, &reason);
+	return error ? error : executable_load(&exec->executable, path, &reason);
 }
 
 /* ---- Strings -------------------------------------------------------------------------------------------------- */
@@ -243,10 +265,15 @@ static void replace(struct exec *exec, struct trapframe *frame)
 	process->space = exec->space;
 	process->has_execed = true;
 	process->execing = false;
+	if (exec->secure)
+		process->death_signal = 0;
+	process->not_dumpable = exec->secure;
+	credentials_exec(&process->credentials, exec->user, exec->group);
 	spin_unlock(&process_lock);
 	thread_use_map(exec->space->root);
+	exec->space->program = file_ref(exec->executable.file);
 	exec->space = NULL;
-	user_space_most_pages(old);
+	note_most_pages(process, old);
 	user_space_unref(old);
 	process_end_borrowing(process);
 	signal_exec(task, exec->handlers);
@@ -260,8 +287,27 @@ static void replace(struct exec *exec, struct trapframe *frame)
 	trapframe_init_user(frame, process->space->entry, process->space->stack);
 }
 
+/* Whose rights does the program get? Those of its file's owner and group, if that is marked so. */
+static void find_rights(struct exec *exec)
+{
+	const struct credentials *own = &exec->task->process->credentials;
+	const struct inode *inode = exec->executable.file->inode;
+	uint32_t group_program = S_ISGID | S_IXGRP;
+
+	exec->user = exec->group = -1;
+	if (own->no_new_rights)
+		return;
+	if (inode->mode & S_ISUID)
+		exec->user = inode->uid;
+	if ((inode->mode & group_program) == group_program)
+		exec->group = inode->gid;
+	exec->secure = (exec->user >= 0 && exec->user != own->user.real) ||
+		       (exec->group >= 0 && exec->group != own->group.real);
+}
+
 static int make_space(struct exec *exec)
 {
+	const struct credentials *own = &exec->task->process->credentials;
 	const struct program_start start = {
 		.path = exec->path,
 		.script = {.bytes = exec->script ? page_data(exec->script) : NULL,
@@ -269,6 +315,12 @@ static int make_space(struct exec *exec)
 		.arguments = exec->packs[ARGUMENTS],
 		.environment = exec->packs[ENVIRONMENT],
 		.stack_bytes = exec->task->process->limits[RLIMIT_STACK].rlim_cur,
+		.secure = exec->secure || own->user.effective != own->user.real ||
+			  own->group.effective != own->group.real,
+		.user = {.real = own->user.real,
+			 .effective = exec->user < 0 ? own->user.effective : (uint32_t)exec->user},
+		.group = {.real = own->group.real,
+			  .effective = exec->group < 0 ? own->group.effective : (uint32_t)exec->group},
 	};
 	struct reason reason;
 
@@ -285,7 +337,12 @@ static int run(struct exec *exec, vaddr_t arguments, vaddr_t environment, struct
 	if (!error)
 		error = load(exec);
 	if (!error)
+		find_rights(exec);
+	if (!error)
 		error = make_space(exec);
+	/* What is closed now is not closed for others. */
+	if (!error)
+		error = files_unshare(exec->task);
 	if (!error)
 		error = end_other_tasks(exec->task);
 	if (!error)
@@ -293,20 +350,37 @@ static int run(struct exec *exec, vaddr_t arguments, vaddr_t environment, struct
 	return error;
 }
 
-static int exec_path(struct exec *exec, vaddr_t path, vaddr_t arguments, vaddr_t environment,
-		     struct trapframe *frame)
+/* What the program is told of a path that begins at a descriptor: one through /dev/fd. -EBADF. */
+static int name_by_descriptor(struct exec *exec)
 {
-	long length = copy_string_from_user(exec->path, path, PATH_MAX);
-	int error;
+	int flags = descriptor_flags(exec->task, exec->directory, -1);
+
+	if (flags < 0)
+		return flags;
+	exec->closes = flags & FD_CLOEXEC;
+	env_format(exec->path, PATH_MAX, "/dev/fd/%d%s%s", exec->directory, *exec->asked ? "/" : "",
+		   exec->asked);
+	return 0;
+}
+
+static int get_path(struct exec *exec, vaddr_t path)
+{
+	long length = copy_string_from_user(exec->asked, path, PATH_MAX);
 
 	if (length < 0)
 		return (int)length;
-	if (length == 0)
+	if (length == 0 && !(exec->flags & AT_EMPTY_PATH))
 		return -ENOENT;
-	error = string_store_begin(&exec->store, room_for_strings(exec->task->process));
-	if (error)
-		return error;
-	error = run(exec, arguments, environment, frame);
+	if (exec->flags & ~(unsigned)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW))
+		return -EINVAL;
+	if (exec->directory != AT_FDCWD && exec->asked[0] != '/')
+		return name_by_descriptor(exec);
+	memcpy(exec->path, exec->asked, (size_t)length + 1);
+	return 0;
+}
+
+static void clean_up(struct exec *exec)
+{
 	string_store_end(&exec->store);
 	executable_close(&exec->executable);
 	if (exec->script)
@@ -315,35 +389,50 @@ static int exec_path(struct exec *exec, vaddr_t path, vaddr_t arguments, vaddr_t
 		user_space_unref(exec->space);
 	if (exec->handlers)
 		signal_handlers_unref(exec->handlers);
+}
+
+/* With two pages for paths. */
+static int exec_in_pages(struct exec *exec, vaddr_t path, vaddr_t arguments, vaddr_t environment,
+			 struct trapframe *frame)
+{
+	int error = get_path(exec, path);
+
+	if (!error)
+		error = string_store_begin(&exec->store, room_for_strings(exec->task->process));
+	if (error)
+		return error;
+	error = run(exec, arguments, environment, frame);
+	clean_up(exec);
+	return error;
+}
+
+_Static_assert(PATH_MAX <= PAGE_SIZE, "a path fits into a page");
+
+static int exec_path(struct exec *exec, vaddr_t path, vaddr_t arguments, vaddr_t environment,
+		     struct trapframe *frame)
+{
+	struct page *pages = page_alloc_run(PAGE_KERNEL, 2, 1, PAGE_ANYWHERE, 0);
+	int error;
+
+	if (!pages)
+		return -ENOMEM;
+	exec->asked = page_data(pages);
+	exec->path = exec->asked + PAGE_SIZE;
+	error = exec_in_pages(exec, path, arguments, environment, frame);
+	page_free_run(pages, 2);
 	return error;
 }
 
 int64_t sys_execve(struct task *task, struct trapframe *frame)
 {
-	struct page *path = page_alloc(PAGE_KERNEL, 0);
-	struct exec exec = {.task = task};
-	int error;
+	struct exec exec = {.task = task, .directory = AT_FDCWD};
 
-	if (!path)
-		return -ENOMEM;
-	exec.path = page_data(path);
-	error = exec_path(&exec, frame->rdi, frame->rsi, frame->rdx, frame);
-	page_free(path);
-	return error;
+	return exec_path(&exec, frame->rdi, frame->rsi, frame->rdx, frame);
 }
 
-/* Paths that begin elsewhere than at the root come with descriptors of directories. */
 int64_t sys_execveat(struct task *task, struct trapframe *frame)
 {
-	struct page *path = page_alloc(PAGE_KERNEL, 0);
-	struct exec exec = {.task = task};
-	int error = -EINVAL;
+	struct exec exec = {.task = task, .directory = (int)frame->rdi, .flags = (unsigned)frame->r8};
 
-	if (!path)
-		return -ENOMEM;
-	exec.path = page_data(path);
-	if (!(frame->r8 & ~(uint64_t)(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)))
-		error = exec_path(&exec, frame->rsi, frame->rdx, frame->r10, frame);
-	page_free(path);
-	return error;
+	return exec_path(&exec, frame->rsi, frame->rdx, frame->r10, frame);
 }

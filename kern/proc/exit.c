@@ -139,6 +139,14 @@ void process_end_borrowing(struct process *process)
 	spin_unlock(&process_lock);
 }
 
+void note_most_pages(struct process *process, struct user_space *space)
+{
+	uint64_t most = user_space_most_pages(space);
+
+	if (most > process->ended.most_pages)
+		process->ended.most_pages = most;
+}
+
 static void drop_space(struct process *process)
 {
 	struct user_space *space = process->space;
@@ -146,7 +154,7 @@ static void drop_space(struct process *process)
 	spin_lock(&process_lock);
 	process->space = NULL;
 	spin_unlock(&process_lock);
-	process->ended.most_pages = user_space_most_pages(space);
+	note_most_pages(process, space);
 	thread_use_map(NULL);
 	user_space_unref(space);
 	process_end_borrowing(process);
@@ -215,12 +223,9 @@ void task_exit(struct task *task)
 
 int64_t sys_exit(struct task *task, struct trapframe *frame)
 {
-	struct process *process = task->process;
-
-	/* The process ends as its first task does, if all end by themselves. */
+	/* As Linux: if all end by themselves, the process has the status of the one that does so last. */
 	spin_lock(&process_lock);
-	if (task->tid == process->pid)
-		process->exit_status = WAIT_EXITED((int)frame->rdi);
+	task->process->exit_status = WAIT_EXITED((int)frame->rdi);
 	spin_unlock(&process_lock);
 	task_exit(task);
 }

@@ -9,6 +9,7 @@
 #include <kern/fs.h>
 #include <kern/phoenix_abi.h>
 #include <kern/tty.h>
+#include <linux/fcntl.h>
 
 #include "process_internal.h"
 #include "syscall.h"
@@ -176,14 +177,15 @@ static int await_end(struct process *process)
 static int load(const struct program_start *start, struct user_space **space, struct reason *reason)
 {
 	struct executable executable;
-	int error = executable_open(&executable, NULL, start->path);
+	int error = executable_open(&executable, NULL, AT_FDCWD, start->path, 0);
 
 	reason->text[0] = '\0';
 	if (!error)
-		error = elf_load(executable.blob, executable.bytes, path_last_part(start->path),
-				 &executable.image, reason);
+		error = executable_load(&executable, start->path, reason);
 	if (!error)
 		error = user_space_create(&executable.image, start, space, reason);
+	if (!error)
+		(*space)->program = file_ref(executable.file);
 	executable_close(&executable);
 	if (error && reason->text[0] == '\0')
 		env_format(reason->text, REASON_BYTES, "%s",

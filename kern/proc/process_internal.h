@@ -32,6 +32,9 @@ int context_unshare(struct task *task);
 /* As getrusage(2) has it (waitpid.c). */
 struct rusage rusage_of(const struct usage_counts *used);
 
+/* Keeps for getrusage(2) how much of a space that goes was resident at most (exit.c). */
+void note_most_pages(struct process *process, struct user_space *space);
+
 /* What one task has used. */
 struct usage_counts task_usage(struct task *task);
 

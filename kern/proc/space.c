@@ -2,6 +2,7 @@
  * User spaces: their lives, and what a fork makes of one. What a program's memory looks like is exec.c's business.
  */
 #include <asm/errno.h>
+#include <kern/fs.h>
 #include <kern/proc.h>
 #include <vm/pmap.h>
 #include <vm/slab.h>
@@ -36,6 +37,8 @@ void user_space_unref(struct user_space *space)
 	if (--space->refs > 0)
 		return;
 	map_unref(space->root);
+	if (space->program)
+		file_unref(space->program);
 	slab_free(&space_cache, space);
 }
 
@@ -53,6 +56,8 @@ static void copy_layout(struct user_space *to, const struct user_space *from)
 	to->mmap_low = from->mmap_low;
 	to->mmap_high = from->mmap_high;
 	to->barriers = from->barriers;
+	if (from->program)
+		to->program = file_ref(from->program);
 	to->entry = from->entry;
 	to->stack = from->stack;
 	to->arguments = from->arguments;

@@ -132,7 +132,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t count)
 		return -1; /* not for the corpus */
 	CHECK_EQ(blob_create(page_round_up(count), 0, &example.file), 0);
 	CHECK_EQ(blob_write(example.file, 0, bytes, count), 0);
-	error = elf_load(example.file, count, "fuzz", &image, &reason);
+	error = elf_load(example.file, count, "fuzz", NULL, &image, &reason);
 	if (error) {
 		CHECK_EQ(error, -ENOEXEC);
 		CHECK(reason.text[0] != '\0' && strlen(reason.text) < REASON_BYTES);

@@ -218,7 +218,7 @@ static int64_t access_foreign(struct map *root, struct foreign_access access)
 	size_t wanted = access.bytes;
 	int error = 0;
 
-	while (access.bytes > 0 && !error) {
+	while (access.bytes > 0) {
 		size_t piece = PAGE_SIZE - (access.address & PAGE_MASK);
 
 		if (piece > access.bytes)

@@ -143,8 +143,8 @@ struct move {
 /* Gives back what a move did not take. */
 static void move_cancel(struct move *move)
 {
-	if (move->wiring)
-		blob_unwire(move->wiring);
+	/* A wiring is what is made last: then nothing is cancelled any more. */
+	ASSERT(!move->wiring);
 	split_reserve_drain(&move->new_ends);
 	split_reserve_drain(&move->old_ends);
 	if (move->zeroes)

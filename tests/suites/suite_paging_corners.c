@@ -190,6 +190,11 @@ static void wired_window(struct wiring **wirings)
 	blob = make_blob(2);
 	count = wire_often(wirings, MOST_WIRINGS, OBTAIN_WRITE);
 	CHECK_EQ(wiring_create(blob, 1, 1, OBTAIN_WRITE, true, &another), -ENOMEM);
+	root = space_open("corners");
+	map_all_at(root, SPACE_BASE, blob);
+	CHECK_EQ(map_wire_on_fault(root, SPACE_BASE, PAGE_SIZE), -ENOMEM);
+	CHECK_EQ(map_wire(root, SPACE_BASE, PAGE_SIZE), -ENOMEM);
+	space_close(root);
 	CHECK_EQ(blob_decommit(blob, 0, 2), -EBUSY);
 	CHECK_EQ(blob_decommit(blob, 1, 1), -EBUSY);
 	CHECK_USAGE(blob, .resident = 2, .dirty = 2, .wired = 2);

@@ -257,6 +257,22 @@ static void wired_on_fault(void)
 	check_footprint(&before);
 }
 
+/* More pages than are unwired in one section of the family's lock. */
+#define MANY_PAGES 150
+
+static void wired_many(void)
+{
+	struct wiring *wiring;
+
+	test_case("a window that is unwired bit by bit is unwired as a whole");
+	blob = make_blob(MANY_PAGES);
+	CHECK_EQ(blob_wire(blob, 0, MANY_PAGES, &wiring), 0);
+	CHECK_USAGE(blob, .resident = MANY_PAGES, .dirty = MANY_PAGES, .wired = MANY_PAGES);
+	blob_unwire(wiring);
+	CHECK_USAGE(blob, .resident = MANY_PAGES, .dirty = MANY_PAGES);
+	blob_unref(blob);
+}
+
 static void wired_large(void)
 {
 	struct placement place = fixed_at(page_at(0));
@@ -521,6 +537,7 @@ void suite_space(void)
 	usage();
 	forks();
 	wired_on_fault();
+	wired_many();
 	wired_large();
 	foreign_access();
 	mapped();

@@ -194,6 +194,9 @@ int descriptor_replace(struct task *task, int descriptor, struct file *file, uns
 int descriptor_flags(struct task *task, int descriptor, int set);
 /* The first descriptor from `from` on that is open, with its file (a reference); -1: none. For listings, and for closing ranges. */
 int descriptor_next(struct file_table *table, int from, struct file **out);
+/* What the file of a descriptor is of: references. -ENOENT. May be called with names_lock held, as a file's last reference may not be dropped. */
+struct path;
+int descriptor_path(struct file_table *table, int descriptor, struct path *out);
 
 /* The process has its table for itself from now on (unshare(2), CLOSE_RANGE_UNSHARE). -ENOMEM. */
 int files_unshare(struct task *task);

@@ -64,6 +64,8 @@ struct filesystem {
 void filesystem_type_register(struct filesystem_type *type);
 
 struct filesystem_type *filesystem_type_find(const char *name); /* NULL: none */
+struct filesystem_type *
+filesystem_type_after(struct filesystem_type *type); /* NULL: the first; NULL: it was the last */
 
 /* statfs(2). */
 void filesystem_stat(struct filesystem *fs, struct statfs *out);

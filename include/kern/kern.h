@@ -4,6 +4,8 @@
 #ifndef KERN_KERN_H
 #define KERN_KERN_H
 
+#include <stdarg.h>
+
 #include <kern/cpu.h>
 #include <kern/trap.h>
 #include <vm/env.h>
@@ -12,6 +14,9 @@
 
 /* To the kernel's console; '\n' becomes CR LF there. env_log() is kprintf with a newline. */
 void kprintf(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* As env_format(), of a list of arguments. */
+int kformat_list(char *buffer, size_t bytes, const char *format, va_list arguments);
 
 /* Panics with the registers of `frame` rather than the caller's. */
 _Noreturn void panic_trap(const struct trapframe *frame, const char *format, ...)

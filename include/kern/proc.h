@@ -360,6 +360,13 @@ void session_unref_locked(struct session *session);
 struct user_space *process_space(struct process *process);
 struct file_table *process_files(struct process *process);
 
+/* What uname(2) says (kern/proc/sys_system.c). */
+struct new_utsname;
+void system_names(struct new_utsname *out);
+
+/* The number that was given last to a task or process. */
+int process_last_id(void);
+
 /* How many processes there are, zombies included, and tasks. */
 unsigned process_count(void);
 unsigned task_count(void);

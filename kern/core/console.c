@@ -88,6 +88,11 @@ void env_log(const char *format, ...)
 	va_end(arguments);
 }
 
+int kformat_list(char *buffer, size_t bytes, const char *format, va_list arguments)
+{
+	return stbsp_vsnprintf(buffer, (int)bytes, format, arguments);
+}
+
 int env_format(char *buffer, size_t bytes, const char *format, ...)
 {
 	va_list arguments;

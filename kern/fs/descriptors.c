@@ -402,6 +402,21 @@ int descriptor_next(struct file_table *table, int from, struct file **out)
 	return found;
 }
 
+int descriptor_path(struct file_table *table, int descriptor, struct path *out)
+{
+	struct file *file = NULL;
+	struct chunk *chunk;
+
+	spin_lock(&table->lock);
+	chunk = chunk_of(table, descriptor);
+	if (chunk)
+		file = chunk->files[descriptor % CHUNK];
+	if (file)
+		*out = (struct path){file->name ? name_ref(file->name) : NULL, inode_ref(file->inode)};
+	spin_unlock(&table->lock);
+	return file ? 0 : -ENOENT;
+}
+
 /* Takes the first file out that is to be closed by exec, from *from on; NULL: there is none. */
 static struct file *take_close_on_exec(struct file_table *table, int *from)
 {

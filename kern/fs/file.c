@@ -165,7 +165,7 @@ size_t name_to_path(struct name *name, struct name *root, char *to, size_t bytes
 	char *at;
 
 	rw_read_lock(&names_lock);
-	deleted = name->parent ? !name->linked : !name->inode->fs->root || name->length > 0;
+	deleted = name_is_deleted(name);
 	if (name_path(name, root ? root : root_name, to, bytes, &at) < 0)
 		length = 0;
 	else

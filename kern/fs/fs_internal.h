@@ -61,6 +61,9 @@ void name_move(struct name *name, struct name *parent, char *text, size_t length
 /* The path of a name as seen from `root` (NULL: the system's), with " (deleted)". Its length, which may be more than fits. Takes the lock. */
 size_t name_to_path(struct name *name, struct name *root, char *to, size_t bytes);
 
+/* Was it in a directory once, and is no more? (n). */
+bool name_is_deleted(const struct name *name);
+
 /* Takes all children of a name, and theirs, out of the tree. (n) to write. */
 void name_unlink_all(struct name *name);
 

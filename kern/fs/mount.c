@@ -43,6 +43,11 @@ struct filesystem_type *filesystem_type_find(const char *name)
 	return type;
 }
 
+struct filesystem_type *filesystem_type_after(struct filesystem_type *type)
+{
+	return type ? type->next : types;
+}
+
 int filesystem_create(const struct filesystem_type *type, const char *source, const char *options,
 		      struct filesystem **out)
 {

@@ -151,6 +151,14 @@ void name_move(struct name *name, struct name *parent, char *text, size_t length
 	}
 }
 
+/* Names that are made when they are looked up are in no tree. */
+bool name_is_deleted(const struct name *name)
+{
+	if (!name->parent)
+		return name->length > 0;
+	return !name->linked && !name->parent->inode->ops->lookup;
+}
+
 /* Depth first, without recursion: down to a name without children, which goes, and on from its parent. */
 void name_unlink_all(struct name *top)
 {

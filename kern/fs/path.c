@@ -538,7 +538,7 @@ int fs_current_directory(struct task *task, char *to, size_t bytes)
 	rw_read_lock(&names_lock);
 	name = task->context->directory;
 	status = name_path(name, task->context->root, to, bytes, &at);
-	if (name->parent && !name->linked && !name->inode->ops->lookup && !name->parent->inode->ops->lookup)
+	if (name_is_deleted(name))
 		status = -ENOENT;
 	rw_read_unlock(&names_lock);
 	if (status < 0)

@@ -5,6 +5,7 @@
 #include <kern/bootfile.h>
 #include <kern/pipe.h>
 #include <kern/poll.h>
+#include <kern/procfs.h>
 #include <kern/tty.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
@@ -219,6 +220,7 @@ void fs_init(void)
 	epolls_init();
 	eventfds_init();
 	ramfs_init();
+	procfs_init();
 	file_locks_init();
 	memfds_init();
 	start_root();
@@ -226,6 +228,8 @@ void fs_init(void)
 	if (make_standard_directories() != 0)
 		env_log("phoenix: no memory for the standard directories");
 	mount_at(&ramfs_type, "/dev/shm", "mode=1777");
+	mount_at(filesystem_type_find("proc"), "/proc", "");
+	mount_at(filesystem_type_find("sysfs"), "/sys", "");
 	if (devices_make_nodes() != 0 || ttys_make_nodes() != 0)
 		env_log("phoenix: no memory for the devices' files");
 }

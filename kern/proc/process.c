@@ -185,6 +185,11 @@ unsigned tasks_of_user_locked(uint32_t user)
 	return count;
 }
 
+int process_last_id(void)
+{
+	return table.last;
+}
+
 unsigned process_count(void)
 {
 	return table.processes;

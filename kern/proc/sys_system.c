@@ -34,14 +34,19 @@ static struct new_utsname system_name = {
 	.domainname = "(none)",
 };
 
+void system_names(struct new_utsname *out)
+{
+	spin_lock(&process_lock);
+	*out = system_name;
+	spin_unlock(&process_lock);
+}
+
 int64_t sys_uname(struct task *task, struct trapframe *frame)
 {
 	struct new_utsname name;
 
 	(void)task;
-	spin_lock(&process_lock);
-	name = system_name;
-	spin_unlock(&process_lock);
+	system_names(&name);
 	return copy_to_user(frame->rdi, &name, sizeof(name));
 }
 

@@ -1,0 +1,70 @@
+/*
+ * File systems of generated text: /proc and /sys (kern/fs/procfs.c).
+ *
+ * What there is, is in tables: a directory is a table of entries, an entry a file that is written when it is read, a link, or another table. A table
+ * below /proc/PID serves all processes. What the files say is in kern/fs/proc_*.c and sysfs.c.
+ */
+#ifndef KERN_PROCFS_H
+#define KERN_PROCFS_H
+
+#include <kern/inode.h>
+#include <kern/proc.h>
+
+/* ---- Text in the making ------------------------------------------------------------------------------------ */
+
+/* What does not fit is only counted: then it is made again with more room. */
+struct seq {
+	char *text;
+	size_t room, used;
+};
+
+void seq_put(struct seq *seq, const char *bytes, size_t count);
+void seq_print(struct seq *seq, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* As seq_put, with \ooo for what is in `escaped`, and for a backslash. */
+void seq_put_escaped(struct seq *seq, const char *bytes, size_t count, const char *escaped);
+
+/* ---- Entries --------------------------------------------------------------------------------------------------- */
+
+/* What an entry is of. */
+struct proc_subject {
+	struct process *process; /* below /proc/PID: a reference; NULL elsewhere */
+	struct task *
+		task; /* below /proc/PID/task/TID: a reference; else NULL: the process's first, or one that has ended */
+	int number; /* of an entry of a `numbers` directory: the descriptor */
+};
+
+/* The numbers that are names in a directory. */
+struct proc_numbers {
+	/* The first from `from` on; -1: none. */
+	int (*next)(const struct proc_subject *subject, int from);
+	/* Fills in the subject of an entry, with references. -ENOENT. */
+	int (*find)(const struct proc_subject *subject, int number, struct proc_subject *out);
+	const struct proc_entry *entry; /* what each of them is; without a name */
+};
+
+/* Locks: (-) constant. */
+struct proc_entry {
+	const char *name; /* (-) NULL ends a table */
+	uint32_t mode;    /* (-) type and permissions */
+
+	/* (-) Files: writes the text. An error instead, -ESRCH where the process has ended. */
+	int (*show)(struct seq *seq, const struct proc_subject *subject);
+	/* (-) Files that can be written: of what a program wrote, with a 0 after it. */
+	int (*store)(const struct proc_subject *subject, char *text, size_t bytes);
+	/* (-) Links: the target. Its length. */
+	int64_t (*target)(const struct proc_subject *subject, struct task *reader, char *to, size_t bytes);
+	/* (-) Links that lead to a thing. NULL: to the target. */
+	int (*follow)(const struct proc_subject *subject, struct path *out);
+
+	const struct proc_entry *children;  /* (-) directories: the table, or NULL */
+	const struct proc_numbers *numbers; /* (-) and the numbers that are in it, or NULL */
+};
+
+/* Registers the two types of file systems; once. */
+void procfs_init(void);
+
+/* The tables: proc_system.c, proc_process.c, sysfs.c. */
+extern const struct proc_entry proc_root[], proc_process_entry, sys_root[];
+extern const struct proc_numbers proc_processes;
+
+#endif

@@ -1,0 +1,164 @@
+/*
+ * /proc/PID/maps (proc(5)), and the lists of mounts.
+ */
+#include <asm/errno.h>
+#include <linux/limits.h>
+#include <linux/mount.h>
+
+#include "proc_internal.h"
+#include "walk.h"
+
+#define NUMBER(value) ((unsigned long long)(value))
+#define NAME_COLUMN   73 /* where names begin in a line of maps */
+
+/* ---- maps ------------------------------------------------------------------------------------------------------ */
+
+/* What lines say that are of no file. */
+static const char *anonymous_name(const struct lookup *found)
+{
+	const char *name = found->how.name ? found->how.name : "";
+
+	if (strcmp(name, "stack") == 0)
+		return "[stack]";
+	return strcmp(name, "heap") == 0 ? "[heap]" : "";
+}
+
+static void show_name(struct seq *seq, size_t line, const struct lookup *found, char *path)
+{
+	const char *name = anonymous_name(found);
+
+	if (found->how.label && found->how.label->ops->name) {
+		found->how.label->ops->name(found->how.label, path, PATH_MAX);
+		name = path;
+	}
+	if (*name == '\0')
+		return;
+	do
+		seq_put(seq, " ", 1);
+	while (seq->used - line < NAME_COLUMN);
+	seq_put_escaped(seq, name, strlen(name), "\n");
+}
+
+static void show_mapping(struct seq *seq, const struct lookup *found, char *path)
+{
+	const struct map_label *label = found->how.label;
+	vm_prot_t prot = found->how.prot;
+	uint64_t device = label ? label->device : 0;
+	size_t line = seq->used;
+
+	seq_print(seq, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu", NUMBER(found->start),
+		  NUMBER(found->end), prot & VM_READ ? 'r' : '-', prot & VM_WRITE ? 'w' : '-',
+		  prot & VM_EXEC ? 'x' : '-', found->how.inherit == INHERIT_SHARE ? 's' : 'p',
+		  NUMBER(label ? pages_to_bytes(found->origin) : 0), (unsigned)DEVICE_MAJOR(device),
+		  (unsigned)DEVICE_MINOR(device), NUMBER(label ? label->inode : 0));
+	show_name(seq, line, found, path);
+	seq_put(seq, "\n", 1);
+}
+
+/* One mapping after the other, with no lock of the map's held, as names need those of the tree of names. */
+int proc_show_maps(struct seq *seq, const struct proc_subject *subject)
+{
+	struct user_space *space = process_space(subject->process);
+	struct page *page = page_alloc(PAGE_KERNEL, 0);
+	struct lookup found;
+	vaddr_t at = 0;
+
+	if (space && page) {
+		while (map_lookup_from(space->root, at, map_end(space->root), &found) == 0) {
+			show_mapping(seq, &found, page_data(page));
+			at = found.end;
+			lookup_release(&found);
+		}
+	}
+	if (space)
+		user_space_unref(space);
+	if (!page)
+		return -ENOMEM;
+	page_free(page);
+	return 0;
+}
+
+/* ---- mounts ------------------------------------------------------------------------------------------------------ */
+
+static void show_flags(struct seq *seq, const struct filesystem *fs)
+{
+	static const struct {
+		uint32_t flag;
+		const char *name;
+	} names[] = {{MS_NOSUID, ",nosuid"},    {MS_NODEV, ",nodev"},     {MS_NOEXEC, ",noexec"},
+		     {MS_SYNCHRONOUS, ",sync"}, {MS_NOATIME, ",noatime"}, {MS_NODIRATIME, ",nodiratime"}};
+	const char *access = fs->mount_flags & MS_RDONLY ? "ro" : "rw";
+
+	seq_put(seq, access, strlen(access));
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (fs->mount_flags & names[i].flag)
+			seq_put(seq, names[i].name, strlen(names[i].name));
+	if (!(fs->mount_flags & MS_NOATIME))
+		seq_print(seq, ",relatime");
+}
+
+static void put_word(struct seq *seq, const char *word)
+{
+	seq_put_escaped(seq, word, strlen(word), " \t\n");
+}
+
+/* The directory that it is mounted on. (n). */
+static const char *mount_path(const struct filesystem *fs, char *buffer)
+{
+	char *at;
+
+	if (!fs->covers)
+		return "/";
+	return name_path(fs->covers, root_name, buffer, PATH_MAX, &at) < 0 ? "?" : at;
+}
+
+static int show_all(struct seq *seq, void (*show)(struct seq *, const struct filesystem *, char *))
+{
+	struct page *page = page_alloc(PAGE_KERNEL, 0);
+	const struct filesystem *fs;
+
+	if (!page)
+		return -ENOMEM;
+	rw_read_lock(&names_lock);
+	TAILQ_FOREACH(fs, &filesystems, link)
+	show(seq, fs, page_data(page));
+	rw_read_unlock(&names_lock);
+	page_free(page);
+	return 0;
+}
+
+static void show_mount(struct seq *seq, const struct filesystem *fs, char *buffer)
+{
+	put_word(seq, fs->source);
+	seq_put(seq, " ", 1);
+	put_word(seq, mount_path(fs, buffer));
+	seq_print(seq, " %s ", fs->type->name);
+	show_flags(seq, fs);
+	seq_print(seq, " 0 0\n");
+}
+
+static void show_mount_info(struct seq *seq, const struct filesystem *fs, char *buffer)
+{
+	uint32_t above = fs->covers ? fs->covers->inode->fs->device : fs->device;
+
+	seq_print(seq, "%u %u %u:%u / ", fs->device, above, DEVICE_MAJOR(fs->device),
+		  DEVICE_MINOR(fs->device));
+	put_word(seq, mount_path(fs, buffer));
+	seq_put(seq, " ", 1);
+	show_flags(seq, fs);
+	seq_print(seq, " - %s ", fs->type->name);
+	put_word(seq, fs->source);
+	seq_print(seq, " %s\n", fs->mount_flags & MS_RDONLY ? "ro" : "rw");
+}
+
+int proc_show_mounts(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	return show_all(seq, show_mount);
+}
+
+int proc_show_mountinfo(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	return show_all(seq, show_mount_info);
+}

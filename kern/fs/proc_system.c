@@ -1,0 +1,336 @@
+/*
+ * /proc, besides processes: what the system is and has (proc(5)).
+ */
+#include <asm/errno.h>
+#include <cpuid.h>
+#include <kern/boot.h>
+#include <kern/kern.h>
+#include <kern/procfs.h>
+#include <linux/utsname.h>
+#include <vm/page.h>
+
+#include "proc_internal.h"
+
+#define NUMBER(value)    ((unsigned long long)(value))
+#define NS_PER_SECOND    1000000000ull
+#define NS_PER_TICK      10000000ull /* a hundredth of a second: times(2)'s unit */
+#define TICKS_PER_SECOND 100
+#define BRAND_LEAF       0x80000002u /* the first of three with the CPU's name (SDM vol 2, CPUID) */
+#define BRAND_BYTES      48
+
+/* ---- Memory -------------------------------------------------------------------------------------------------- */
+
+static void show_kib(struct seq *seq, const char *name, uint64_t pages)
+{
+	seq_print(seq, "%s:%*s%8llu kB\n", name, (int)(15 - strlen(name)), "",
+		  NUMBER(pages * (PAGE_SIZE / 1024)));
+}
+
+static int show_meminfo(struct seq *seq, const struct proc_subject *subject)
+{
+	const struct page_stats stats = page_stats();
+	uint64_t contents = stats.by_state[PAGE_BLOB];
+
+	(void)subject;
+	show_kib(seq, "MemTotal", stats.ram_pages);
+	show_kib(seq, "MemFree", stats.free_pages);
+	show_kib(seq, "MemAvailable", stats.free_pages);
+	show_kib(seq, "Buffers", 0);
+	show_kib(seq, "Cached", 0);
+	show_kib(seq, "SwapCached", 0);
+	show_kib(seq, "Active", contents);
+	show_kib(seq, "Inactive", 0);
+	show_kib(seq, "Unevictable", 0);
+	show_kib(seq, "Mlocked", 0);
+	show_kib(seq, "SwapTotal", 0);
+	show_kib(seq, "SwapFree", 0);
+	show_kib(seq, "Dirty", 0);
+	show_kib(seq, "Writeback", 0);
+	show_kib(seq, "AnonPages", contents);
+	show_kib(seq, "Mapped", 0);
+	show_kib(seq, "Shmem", 0);
+	show_kib(seq, "Slab", stats.by_state[PAGE_SLAB]);
+	show_kib(seq, "KernelStack", 0);
+	show_kib(seq, "PageTables", stats.by_state[PAGE_TABLE]);
+	show_kib(seq, "CommitLimit", stats.ram_pages);
+	show_kib(seq, "Committed_AS", contents);
+	seq_print(seq, "HugePages_Total:       0\nHugePages_Free:        0\n");
+	seq_print(seq, "HugePages_Rsvd:        0\nHugePages_Surp:        0\n");
+	show_kib(seq, "Hugepagesize", 512);
+	return 0;
+}
+
+static int show_vmstat(struct seq *seq, const struct proc_subject *subject)
+{
+	const struct page_stats stats = page_stats();
+	uint64_t faults[FAULT_CASES], served = 0;
+
+	(void)subject;
+	vm_fault_counts(faults);
+	for (unsigned i = 0; i < FAULT_RESERVED; i++)
+		served += faults[i];
+	seq_print(seq, "nr_free_pages %llu\nnr_page_table_pages %llu\n", NUMBER(stats.free_pages),
+		  NUMBER(stats.by_state[PAGE_TABLE]));
+	seq_print(seq, "pgfault %llu\npgmajfault %llu\n", NUMBER(served), NUMBER(faults[FAULT_PAGE_IN]));
+	return 0;
+}
+
+/* ---- Time and load ------------------------------------------------------------------------------------------------ */
+
+static void show_seconds(struct seq *seq, uint64_t ns)
+{
+	seq_print(seq, "%llu.%02llu", ns / NS_PER_SECOND, ns / NS_PER_TICK % TICKS_PER_SECOND);
+}
+
+static int show_uptime(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	show_seconds(seq, time_nanoseconds());
+	seq_put(seq, " ", 1);
+	show_seconds(seq, sched_idle_ns());
+	seq_put(seq, "\n", 1);
+	return 0;
+}
+
+/* The load is what it is now: no average is kept. */
+static int show_loadavg(struct seq *seq, const struct proc_subject *subject)
+{
+	unsigned running = sched_runnable();
+
+	(void)subject;
+	seq_print(seq, "%u.00 %u.00 %u.00 %u/%u %d\n", running, running, running, running, task_count(),
+		  process_last_id());
+	return 0;
+}
+
+static int show_stat(struct seq *seq, const struct proc_subject *subject)
+{
+	unsigned long long idle = sched_idle_ns() / NS_PER_TICK, all = time_nanoseconds() / NS_PER_TICK;
+	unsigned long long busy = all > idle ? all - idle : 0;
+
+	(void)subject;
+	seq_print(seq, "cpu  %llu 0 0 %llu 0 0 0 0 0 0\n", busy, idle);
+	seq_print(seq, "cpu0 %llu 0 0 %llu 0 0 0 0 0 0\n", busy, idle);
+	seq_print(seq, "intr 0\nctxt %llu\nbtime %llu\n", NUMBER(sched_switches()),
+		  NUMBER(time_realtime_offset()) / NS_PER_SECOND);
+	seq_print(seq, "processes %d\nprocs_running %u\nprocs_blocked 0\n", process_last_id(),
+		  sched_runnable());
+	return 0;
+}
+
+/* ---- The machine and the system -------------------------------------------------------------------------------------- */
+
+static void brand_name(char to[BRAND_BYTES + 1])
+{
+	unsigned words[BRAND_BYTES / sizeof(unsigned)] = {0};
+
+	for (unsigned i = 0; i < 3; i++)
+		__get_cpuid(BRAND_LEAF + i, &words[4 * i], &words[4 * i + 1], &words[4 * i + 2],
+			    &words[4 * i + 3]);
+	memcpy(to, words, BRAND_BYTES);
+	to[BRAND_BYTES] = '\0';
+}
+
+static int show_cpuinfo(struct seq *seq, const struct proc_subject *subject)
+{
+	unsigned eax = 0, ebx = 0, ecx = 0, edx = 0, vendor[4] = {0};
+	char brand[BRAND_BYTES + 1];
+
+	(void)subject;
+	__get_cpuid(0, &eax, &vendor[0], &vendor[2], &vendor[1]);
+	__get_cpuid(1, &eax, &ebx, &ecx, &edx);
+	brand_name(brand);
+	seq_print(seq, "processor\t: 0\nvendor_id\t: %.12s\n", (const char *)vendor);
+	seq_print(seq, "cpu family\t: %u\nmodel\t\t: %u\nmodel name\t: %s\nstepping\t: %u\n",
+		  (eax >> 8 & 15) + (eax >> 20 & 255), (eax >> 4 & 15) | (eax >> 12 & 0xf0), brand, eax & 15);
+	seq_print(seq, "cpu cores\t: 1\nflags\t\t: fpu sse sse2\nclflush size\t: 64\n");
+	seq_print(seq, "address sizes\t: 46 bits physical, 48 bits virtual\n\n");
+	return 0;
+}
+
+static int show_version(struct seq *seq, const struct proc_subject *subject)
+{
+	struct new_utsname name;
+
+	(void)subject;
+	system_names(&name);
+	seq_print(seq, "%s version %s %s\n", name.sysname, name.release, name.version);
+	return 0;
+}
+
+static int show_cmdline(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_put(seq, bootinfo.command_line, strlen(bootinfo.command_line));
+	seq_put(seq, "\n", 1);
+	return 0;
+}
+
+static int show_filesystems(struct seq *seq, const struct proc_subject *subject)
+{
+	struct filesystem_type *type = NULL;
+
+	(void)subject;
+	while ((type = filesystem_type_after(type)) != NULL)
+		seq_print(seq, "%s\t%s\n", type->no_device ? "nodev" : "", type->name);
+	return 0;
+}
+
+/* ---- Links to the reader --------------------------------------------------------------------------------------------- */
+
+static int64_t put_link(char *to, size_t bytes, const char *text)
+{
+	size_t length = strlen(text);
+
+	length = length < bytes ? length : bytes;
+	memcpy(to, text, length);
+	return (int64_t)length;
+}
+
+static int64_t self_target(const struct proc_subject *subject, struct task *reader, char *to, size_t bytes)
+{
+	char text[32];
+
+	(void)subject;
+	if (!reader)
+		return -ENOENT;
+	env_format(text, sizeof(text), "%d", reader->process->pid);
+	return put_link(to, bytes, text);
+}
+
+static int64_t thread_self_target(const struct proc_subject *subject, struct task *reader, char *to,
+				  size_t bytes)
+{
+	char text[48];
+
+	(void)subject;
+	if (!reader)
+		return -ENOENT;
+	env_format(text, sizeof(text), "%d/task/%d", reader->process->pid, reader->tid);
+	return put_link(to, bytes, text);
+}
+
+static int64_t mounts_target(const struct proc_subject *subject, struct task *reader, char *to, size_t bytes)
+{
+	(void)subject, (void)reader;
+	return put_link(to, bytes, "self/mounts");
+}
+
+/* ---- /proc/sys ---------------------------------------------------------------------------------------------------------- */
+
+static int show_ostype(struct seq *seq, const struct proc_subject *subject)
+{
+	struct new_utsname name;
+
+	(void)subject;
+	system_names(&name);
+	seq_print(seq, "%s\n", name.sysname);
+	return 0;
+}
+
+static int show_osrelease(struct seq *seq, const struct proc_subject *subject)
+{
+	struct new_utsname name;
+
+	(void)subject;
+	system_names(&name);
+	seq_print(seq, "%s\n", name.release);
+	return 0;
+}
+
+static int show_hostname(struct seq *seq, const struct proc_subject *subject)
+{
+	struct new_utsname name;
+
+	(void)subject;
+	system_names(&name);
+	seq_print(seq, "%s\n", name.nodename);
+	return 0;
+}
+
+static int show_pid_max(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "%d\n", PID_LIMIT);
+	return 0;
+}
+
+static int show_zero(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "0\n");
+	return 0;
+}
+
+static int show_mmap_min_addr(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "%lu\n", PAGE_SIZE);
+	return 0;
+}
+
+static int show_max_map_count(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "65530\n"); /* Linux's figure: programs plan with it. There is no such limit. */
+	return 0;
+}
+
+#define FILE_OF(text, function)                                            \
+	{                                                                  \
+		.name = (text), .mode = S_IFREG | 0444, .show = (function) \
+	}
+
+static const struct proc_entry sys_kernel[] = {
+	FILE_OF("hostname", show_hostname),       FILE_OF("osrelease", show_osrelease),
+	FILE_OF("ostype", show_ostype),           FILE_OF("pid_max", show_pid_max),
+	FILE_OF("randomize_va_space", show_zero), {.name = NULL}};
+
+static const struct proc_entry sys_vm[] = {FILE_OF("max_map_count", show_max_map_count),
+					   FILE_OF("mmap_min_addr", show_mmap_min_addr),
+					   FILE_OF("nr_hugepages", show_zero),
+					   FILE_OF("overcommit_memory", show_zero),
+					   {.name = NULL}};
+
+static const struct proc_entry sys[] = {{.name = "kernel", .mode = S_IFDIR | 0555, .children = sys_kernel},
+					{.name = "vm", .mode = S_IFDIR | 0555, .children = sys_vm},
+					{.name = NULL}};
+
+/* ---- The tables --------------------------------------------------------------------------------------------------------- */
+
+const struct proc_entry proc_root[] = {
+	FILE_OF("cmdline", show_cmdline),
+	FILE_OF("cpuinfo", show_cpuinfo),
+	FILE_OF("filesystems", show_filesystems),
+	FILE_OF("loadavg", show_loadavg),
+	FILE_OF("meminfo", show_meminfo),
+	{.name = "mounts", .mode = S_IFLNK | 0777, .target = mounts_target},
+	{.name = "self", .mode = S_IFLNK | 0777, .target = self_target},
+	FILE_OF("stat", show_stat),
+	{.name = "sys", .mode = S_IFDIR | 0555, .children = sys},
+	{.name = "thread-self", .mode = S_IFLNK | 0777, .target = thread_self_target},
+	FILE_OF("uptime", show_uptime),
+	FILE_OF("version", show_version),
+	FILE_OF("vmstat", show_vmstat),
+	{.name = NULL},
+};
+
+/* /sys: nothing but what programs ask for to learn how many CPUs there are. */
+static int show_cpus(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "0\n");
+	return 0;
+}
+
+static const struct proc_entry sys_cpu[] = {FILE_OF("online", show_cpus),
+					    FILE_OF("possible", show_cpus),
+					    FILE_OF("present", show_cpus),
+					    {.name = NULL}};
+static const struct proc_entry sys_system[] = {{.name = "cpu", .mode = S_IFDIR | 0555, .children = sys_cpu},
+					       {.name = NULL}};
+static const struct proc_entry sys_devices[] = {
+	{.name = "system", .mode = S_IFDIR | 0555, .children = sys_system}, {.name = NULL}};
+
+const struct proc_entry sys_root[] = {{.name = "devices", .mode = S_IFDIR | 0555, .children = sys_devices},
+				      {.name = NULL}};

@@ -385,6 +385,34 @@ static int64_t root_target(const struct proc_subject *subject, struct task *read
 	return place_path(subject, true, to, bytes);
 }
 
+/* The program that it runs, while it has memory. (n) is not needed: the space holds the file open. */
+static int follow_exe(const struct proc_subject *subject, struct path *out)
+{
+	struct user_space *space = process_space(subject->process);
+	int error = -ENOENT;
+
+	if (space && space->program) {
+		*out = (struct path){name_ref(space->program->name), inode_ref(space->program->inode)};
+		error = 0;
+	}
+	if (space)
+		user_space_unref(space);
+	return error;
+}
+
+static int64_t exe_target(const struct proc_subject *subject, struct task *reader, char *to, size_t bytes)
+{
+	struct user_space *space = process_space(subject->process);
+	int64_t length = -ENOENT;
+
+	(void)reader;
+	if (space && space->program)
+		length = (int64_t)file_path(space->program, to, bytes);
+	if (space)
+		user_space_unref(space);
+	return length;
+}
+
 /* Of an open file; -ENOENT: it has been closed. */
 static int64_t fd_target(const struct proc_subject *subject, struct task *reader, char *to, size_t bytes)
 {
@@ -506,6 +534,7 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 		{.name = "comm", .mode = S_IFREG | 0444, .show = show_comm},                            \
 		{.name = "cwd", .mode = S_IFLNK | 0777, .target = cwd_target, .follow = follow_cwd},    \
 		{.name = "environ", .mode = S_IFREG | 0400, .show = show_environ},                      \
+		{.name = "exe", .mode = S_IFLNK | 0777, .target = exe_target, .follow = follow_exe},    \
 		{.name = "fd", .mode = S_IFDIR | 0500, .numbers = &fd_numbers},                         \
 		{.name = "fdinfo", .mode = S_IFDIR | 0555, .numbers = &fdinfo_numbers},                 \
 		{.name = "limits", .mode = S_IFREG | 0444, .show = show_limits},                        \

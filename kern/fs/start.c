@@ -197,7 +197,7 @@ static void start_root(void)
 {
 	struct filesystem *fs;
 
-	if (filesystem_create(&ramfs_type, "rootfs", "", &fs) != 0)
+	if (filesystem_create(&ramfs_type, ramfs_type.name, "", &fs) != 0)
 		panic("no memory for the root file system");
 	rw_write_lock(&names_lock);
 	filesystem_mount(fs, NULL);

@@ -14,6 +14,7 @@ use constant {
 	TIOCSPTLCK => 0x40045431,
 	TIOCGPTN   => 0x80045430,
 	CHUNK      => 4096,
+	GLANCE     => 0.05, # seconds between looks whether the command has ended
 };
 
 # Starts a command on a new terminal of so many rows and columns.
@@ -67,7 +68,7 @@ sub expect
 	until ($self->{seen} =~ /$text/) {
 		my $left = $end - time;
 		return undef if $left <= 0;
-		last if not $self->look($left) and $self->ended;
+		last if not $self->look($left < GLANCE ? $left : GLANCE) and $self->ended;
 	}
 	return undef unless $self->{seen} =~ s/^(.*?$text)//s;
 	return $1;
@@ -87,7 +88,7 @@ sub finish
 {
 	my ($self, $seconds) = @_;
 	my $end = time + $seconds;
-	$self->look(0.05) until $self->ended or time > $end;
+	$self->look(GLANCE) until $self->ended or time > $end;
 	if (not $self->ended) {
 		kill 'KILL', $self->{pid};
 		waitpid $self->{pid}, 0;

@@ -150,7 +150,7 @@ $(ISO): $(KERNEL) $(ARCHIVE) boot/grub.cfg tools/mkiso
 ## iso         the boot image, for BIOS and UEFI
 iso: $(ISO)
 
-## run         boots the ISO in QEMU and runs the demo; exits with its status
+## run         boots the ISO in QEMU: a shell on a terminal, else the demo; exits with its status
 run:
 	@tools/deps run
 	@$(MAKE) --no-print-directory run-built

@@ -78,6 +78,10 @@ is($ran->{status}, 1, 'its status, whatever it is');
 		"drwxrwxrwt\ndrwx------\ndrwxrwxrwt\n", 'there always are /tmp, /root and /dev/shm');
 }
 
+$ran = run(['--root', $tree, '--deb', 'busybox-static', '--'], '/bin/busybox', 'sh', '-c', 'ls / | grep -x absolute; exit 9');
+is($ran->{out}, "absolute\n", 'a shell with a pipeline');
+is($ran->{status}, 9, 'its status');
+
 # Options, words, status, what is said.
 for (['a directory that is not there', 125, qr{--root: /no/such: No such file}, ['--root', '/no/such'], '/bin/told'],
 	['a root that is a file', 125, qr{--root: \S+: Not a directory}, ['--root', "$tree/bin/told"], '/bin/told'],

@@ -73,6 +73,14 @@ subtest 'make run' => sub {
 	is_deeply($pty->settings, $before, 'the settings are as before');
 };
 
+subtest 'a window of unknown size' => sub {
+	my $pty = Pty->start(0, 0, 'tools/run-iso', Phoenix::built() . '/phoenix.iso');
+	my $greeting = $pty->expect($prompt, PATIENCE);
+	unlike($greeting // 'winsize', qr/winsize/, 'is not given');
+	$pty->type("exit\r");
+	is(($pty->finish(PATIENCE))[0], 0, 'status');
+};
+
 subtest 'phoenix-run' => sub {
 	my $tree = scratch() . '/tree';
 	mkdir $_ for $tree, "$tree/bin";

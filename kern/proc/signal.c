@@ -325,13 +325,19 @@ int signal_send_task(struct task *task, const siginfo_t *info)
 	return send(task->process, task, info);
 }
 
+static void set_sender(siginfo_t *info, const struct process *sender)
+{
+	info->si_pid = sender->pid;
+	info->si_uid = sender->credentials.user.real;
+}
+
 void signal_info_init(siginfo_t *info, int signo, int code)
 {
 	memset(info, 0, sizeof(*info));
 	info->si_signo = signo;
 	info->si_code = code;
 	if (code == SI_USER || code == SI_TKILL || code == SI_QUEUE)
-		info->si_pid = task_current()->process->pid;
+		set_sender(info, task_current()->process);
 }
 
 void signal_send_process_kernel(struct process *process, int signo)
@@ -364,7 +370,7 @@ int signal_send_group(int group, int signo)
 	return found ? 0 : -ESRCH;
 }
 
-/* Everybody is root. */
+/* The ids that kill(2) names. */
 int signal_may_send(const struct task *sender, const struct process *target, int signo)
 {
 	const struct identity *own = &sender->process->credentials.user;

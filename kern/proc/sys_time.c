@@ -4,6 +4,7 @@
  * The clock itself is kern/core/time.c's; most programs read it without a call (kern/arch/x86_64/vdso). Timers are in timers.c and itimer.c.
  */
 #include <asm/errno.h>
+#include <linux/capability.h>
 #include <linux/time.h>
 
 #include "signal_internal.h"
@@ -200,7 +201,6 @@ int64_t sys_clock_settime(struct task *task, struct trapframe *frame)
 	int64_t now;
 	int error;
 
-	(void)task;
 	if ((int)frame->rdi != CLOCK_REALTIME)
 		return -EINVAL;
 	error = time_from_user(frame->rsi, &now);
@@ -208,6 +208,8 @@ int64_t sys_clock_settime(struct task *task, struct trapframe *frame)
 		return error;
 	if (now == INT64_MAX)
 		return -EINVAL;
+	if (!task_capable(task, CAP_SYS_TIME))
+		return -EPERM;
 	set_realtime(now);
 	return 0;
 }
@@ -231,7 +233,6 @@ int64_t sys_settimeofday(struct task *task, struct trapframe *frame)
 	struct timezone zone;
 	struct timeval time;
 
-	(void)task;
 	if (frame->rdi && copy_from_user(&time, frame->rdi, sizeof(time)) != 0)
 		return -EFAULT;
 	if (frame->rsi && copy_from_user(&zone, frame->rsi, sizeof(zone)) != 0)
@@ -241,6 +242,8 @@ int64_t sys_settimeofday(struct task *task, struct trapframe *frame)
 	if (time.tv_sec < 0 || time.tv_sec >= INT64_MAX / NS_PER_SECOND || time.tv_usec < 0 ||
 	    time.tv_usec >= NS_PER_SECOND / NS_PER_US)
 		return -EINVAL;
+	if (!task_capable(task, CAP_SYS_TIME))
+		return -EPERM;
 	set_realtime(time.tv_sec * NS_PER_SECOND + time.tv_usec * NS_PER_US);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <fenv.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <sys/auxv.h>
 #include <sys/wait.h>
 #include <ucontext.h>
 
@@ -59,8 +60,13 @@ static volatile char *map(int prot)
 	return mmap(NULL, PAGE, prot, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+/* Phoenix's own memory, in each of its regions: on Linux too there is nothing. */
+static const uintptr_t kernel[] = {0x78000000,     0x78100000,     0x7fe00000,     0x80000000,    0xffffff000,
+				   0x6f8000000000, 0x6fc000000000, 0x700000000000, 0x7ff000000000};
+
 static void memory(void)
 {
+	volatile char *vdso = (volatile char *)getauxval(AT_SYSINFO_EHDR);
 	volatile char *none = map(PROT_NONE), *readonly = map(PROT_READ), *gone = map(PROT_READ | PROT_WRITE);
 	volatile char *data = map(PROT_READ | PROT_WRITE);
 
@@ -77,6 +83,13 @@ static void memory(void)
 	CHECK_FAULT(readonly[10] = 1, SIGSEGV, SEGV_ACCERR, readonly + 10);
 	CHECK_FAULT(((void (*)(void))data)(), SIGSEGV, SEGV_ACCERR, data);
 	CHECK_FAULT((void)*(volatile char *)HIGH_ADDRESS, SIGSEGV, SEGV_MAPERR, HIGH_ADDRESS);
+	for (volatile size_t i = 0; i < sizeof(kernel) / sizeof(kernel[0]); i++) {
+		CHECK_FAULT((void)*(volatile char *)kernel[i], SIGSEGV, SEGV_MAPERR, kernel[i]);
+		CHECK_FAULT(*(volatile char *)kernel[i] = 1, SIGSEGV, SEGV_MAPERR, kernel[i]);
+	}
+	if (vdso) {
+		CHECK_FAULT(*vdso = 1, SIGSEGV, SEGV_ACCERR, vdso);
+	}
 	CHECK_FAULT((void)*(volatile char *)NOT_CANONICAL, SIGSEGV, SI_KERNEL, 0);
 	munmap((void *)none, PAGE);
 	munmap((void *)readonly, PAGE);

@@ -84,18 +84,25 @@ static void explain(char why[WHY_BYTES], vaddr_t address, vm_prot_t access, int 
 		env_format(rest, room, "no map entry");
 }
 
+/* Is there something for ring 3, though not this? The gate area's pages are no map entry's. */
+static bool is_protected(uint64_t error, vaddr_t address, const struct fault_result *result)
+{
+	if (result->outcome == FAULT_PROTECTION)
+		return true;
+	return (error & PF_PRESENT) && address >= LAYOUT_GATE_START && address < LAYOUT_GATE_END;
+}
+
 /* What sigaction(2) says of an access that vm_fault refused with `status`. */
-static void fill_refusal(siginfo_t *info, vaddr_t address, int status, const struct fault_result *result)
+static void fill_refusal(siginfo_t *info, uint64_t error, vaddr_t address, int status,
+			 const struct fault_result *result)
 {
 	info->si_addr = (void *)address;
 	info->si_signo = SIGSEGV;
 	if (status == -EIO || status == -ENXIO) {
 		info->si_signo = SIGBUS;
 		info->si_code = BUS_ADRERR;
-	} else if (result->outcome == FAULT_PROTECTION && !forbidden_region(address)) {
-		info->si_code = SEGV_ACCERR;
 	} else {
-		info->si_code = SEGV_MAPERR;
+		info->si_code = is_protected(error, address, result) ? SEGV_ACCERR : SEGV_MAPERR;
 	}
 }
 
@@ -107,7 +114,7 @@ static __attribute__((noinline)) void refuse(struct trapframe *frame, vaddr_t ad
 	siginfo_t info = {.si_signo = 0};
 	char why[WHY_BYTES];
 
-	fill_refusal(&info, address, status, result);
+	fill_refusal(&info, frame->error, address, status, result);
 	if (status == -ENOMEM)
 		info.si_signo = SIGKILL;
 	else if (signal_fault(frame, &info))

@@ -93,17 +93,15 @@ int64_t sys_munlock(struct task *task, struct trapframe *frame)
 
 /* ---- All of the memory --------------------------------------------------------------------------------- */
 
-/* What cannot be made resident, what allows no access say, stays as it is: as Linux, that is no error. */
+/* What cannot be made resident, as what allows no access or is beyond a file's end, is locked from the moment on that it can: as Linux, that is no error. */
 static int wire_one(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
 		    void *context)
 {
 	bool on_fault = *(const bool *)context;
 
 	(void)found;
-	if (on_fault)
+	if (on_fault || map_wire(space->root, start, bytes) != 0)
 		map_wire_on_fault(space->root, start, bytes);
-	else
-		map_wire(space->root, start, bytes);
 	return 0;
 }
 

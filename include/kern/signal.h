@@ -113,14 +113,13 @@ struct process_signals {
 		*handlers;        /* (g) a reference; NULL: the process has ended, and takes no signals */
 	TAILQ_HEAD(, task) tasks; /* (g) those that can be given signals */
 	struct pending_signals pending; /* (g) for any of its tasks */
-	uint64_t queued; /* (g) signals with information that are pending here: RLIMIT_SIGPENDING */
-	struct wait_queue arrivals;      /* (-) woken when a signal has come: signalfd */
-	enum stop_state stop;            /* (g) */
-	int stop_signal;                 /* (g) which one stops it, or stopped it last */
-	bool stop_taken;                 /* (g) a task is about to stop it: SIGCONT takes this back */
-	bool stop_unreported;            /* (g) it has been stopped, and wait(2) has not told yet */
-	bool continue_unreported;        /* (g) the same, of being continued */
-	bool notify_continued;           /* (g) the parent has to be told */
+	uint64_t queued;          /* (g) signals with information that are pending here: RLIMIT_SIGPENDING */
+	enum stop_state stop;     /* (g) */
+	int stop_signal;          /* (g) which one stops it, or stopped it last */
+	bool stop_taken;          /* (g) a task is about to stop it: SIGCONT takes this back */
+	bool stop_unreported;     /* (g) it has been stopped, and wait(2) has not told yet */
+	bool continue_unreported; /* (g) the same, of being continued */
+	bool notify_continued;    /* (g) the parent has to be told */
 	struct wait_queue continued;     /* (-) where stopped tasks wait */
 	bool exiting;                    /* (g) all its tasks are ending or shall end */
 	int exit_status;                 /* (g) then: as wait(2) gives it */

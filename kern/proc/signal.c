@@ -21,6 +21,7 @@ void signals_init(void)
 	slab_cache_init(&handlers_cache, "signal handlers", sizeof(struct signal_handlers));
 	signal_queue_init();
 	posix_timers_init();
+	timerfds_init();
 }
 
 struct signal_handlers *signal_handlers_create(void)
@@ -94,7 +95,6 @@ int signal_process_begin(struct process *child, struct process *parent, bool sha
 	spin_init(&signals->lock, RANK_SIGNAL, "signals");
 	TAILQ_INIT(&signals->tasks);
 	pending_init(&signals->pending);
-	wait_queue_init(&signals->arrivals);
 	wait_queue_init(&signals->continued);
 	itimers_init(child);
 	return 0;
@@ -289,7 +289,7 @@ void signal_announce(struct process *process, struct task *task, int signo)
 		exit_group_locked(process, signo);
 	else if (task)
 		thread_interrupt(&task->thread, INTERRUPT_SIGNAL);
-	wait_wake_all(&signals->arrivals);
+	wait_wake_all(&signal_readers);
 }
 
 int signal_send_locked(struct process *process, struct task *task, const siginfo_t *info)

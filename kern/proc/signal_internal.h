@@ -87,6 +87,9 @@ int signal_take(struct task *task, uint64_t wanted, siginfo_t *info);
 bool signal_prepare(struct process *process, struct task *task, int signo); /* false: it is ignored */
 void signal_announce(struct process *process, struct task *task, int signo);
 
+/* Who reads signals with signalfd(2): woken when any has come to anybody, as a queue of a process would go with it (signalfd.c). */
+extern struct wait_queue signal_readers;
+
 /* Both, and what is between: signal_send_process, signal_send_task. */
 int signal_send_locked(struct process *process, struct task *task, const siginfo_t *info);
 
@@ -120,6 +123,7 @@ stack_t signal_stack(const struct task *task);
 
 /* Makes the slab cache; once. */
 void posix_timers_init(void);
+void timerfds_init(void);
 
 void itimers_init(struct process *process);
 /* Stops them, for good. No locks held. */

@@ -254,6 +254,11 @@ static syscall_handler *const linux_calls[LINUX_CALLS] = {
 	[__NR_timer_gettime] = sys_timer_gettime,
 	[__NR_timer_getoverrun] = sys_timer_getoverrun,
 	[__NR_timer_delete] = sys_timer_delete,
+	[__NR_timerfd_create] = sys_timerfd_create,
+	[__NR_timerfd_settime] = sys_timerfd_settime,
+	[__NR_timerfd_gettime] = sys_timerfd_gettime,
+	[__NR_signalfd] = sys_signalfd,
+	[__NR_signalfd4] = sys_signalfd4,
 };
 
 /* Says it on the console, the first time for each number that Linux might have. */

@@ -119,6 +119,9 @@ syscall_handler sys_getitimer, sys_setitimer, sys_alarm;
 syscall_handler sys_timer_create, sys_timer_settime, sys_timer_gettime, sys_timer_getoverrun;
 syscall_handler sys_timer_delete;
 
+/* timerfd.c, signalfd.c */
+syscall_handler sys_timerfd_create, sys_timerfd_settime, sys_timerfd_gettime, sys_signalfd, sys_signalfd4;
+
 /* sys_phoenix.c */
 syscall_handler sys_map_list, sys_vm_stats, sys_explain;
 

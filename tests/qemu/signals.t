@@ -8,7 +8,7 @@ use lib $FindBin::Bin;
 use Phoenix;
 use Test::More;
 
-for my $name (qw(signals faults registers timing storm)) {
+for my $name (qw(signals faults registers timing storm descriptors)) {
 	my $ran = run([], program($name));
 	is($ran->{status}, 0, $name) or diag($ran->{out}, $ran->{err});
 	like($ran->{out}, qr/^$name: [1-9]\d* checks, 0 failed$/m, "$name: all checks pass");

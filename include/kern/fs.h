@@ -192,8 +192,15 @@ int descriptor_close(struct task *task, int descriptor);
 int descriptor_replace(struct task *task, int descriptor, struct file *file, unsigned flags);
 /* FD_CLOEXEC of an open descriptor; -EBADF. `set`: -1 asks only. */
 int descriptor_flags(struct task *task, int descriptor, int set);
-/* The first descriptor from `from` on that is open, with its file (a reference); -1: none. For listings, and for closing ranges. */
+/* The first descriptor from `from` on that is open, with its file (a reference) if `out` is not NULL; -1: none. For listings, and for closing ranges. */
 int descriptor_next(struct file_table *table, int from, struct file **out);
+/* What listings say of an open descriptor. -ENOENT. */
+struct descriptor_info {
+	uint64_t position;
+	uint32_t flags, device;
+	uint64_t inode;
+};
+int descriptor_describe(struct file_table *table, int descriptor, struct descriptor_info *out);
 /* What the file of a descriptor is of: references. -ENOENT. May be called with names_lock held, as a file's last reference may not be dropped. */
 struct path;
 int descriptor_path(struct file_table *table, int descriptor, struct path *out);

@@ -43,8 +43,8 @@ enum lock_rank {
 	RANK_EXEC,      /* one exec, or change of threads, in a process at a time */
 	RANK_SPACE,     /* a user space's heap, arenas and limits */
 	RANK_POLL,      /* epoll instances */
-	RANK_NAMESPACE, /* the tree of file names */
 	RANK_FILE,      /* an open file's position */
+	RANK_NAMESPACE, /* the tree of file names */
 	RANK_INODE,     /* a file's contents and attributes; pipes, sockets, serial streams */
 	RANK_TTY,       /* a terminal */
 	RANK_FILES,     /* a table of descriptors */

@@ -395,7 +395,7 @@ int descriptor_next(struct file_table *table, int from, struct file **out)
 			at |= CHUNK - 1;
 		else if (chunk->files[at % CHUNK])
 			found = at;
-		if (found >= 0)
+		if (found >= 0 && out)
 			*out = file_ref(chunk->files[at % CHUNK]);
 	}
 	spin_unlock(&table->lock);
@@ -413,6 +413,24 @@ int descriptor_path(struct file_table *table, int descriptor, struct path *out)
 		file = chunk->files[descriptor % CHUNK];
 	if (file)
 		*out = (struct path){file->name ? name_ref(file->name) : NULL, inode_ref(file->inode)};
+	spin_unlock(&table->lock);
+	return file ? 0 : -ENOENT;
+}
+
+int descriptor_describe(struct file_table *table, int descriptor, struct descriptor_info *out)
+{
+	struct file *file = NULL;
+	struct chunk *chunk;
+
+	spin_lock(&table->lock);
+	chunk = chunk_of(table, descriptor);
+	if (chunk)
+		file = chunk->files[descriptor % CHUNK];
+	if (file)
+		*out = (struct descriptor_info){.position = file->position,
+						.flags = file->flags,
+						.device = file->inode->fs->device,
+						.inode = file->inode->number};
 	spin_unlock(&table->lock);
 	return file ? 0 : -ENOENT;
 }

@@ -446,14 +446,11 @@ static int fd_follow(const struct proc_subject *subject, struct path *out)
 static int fd_next(const struct proc_subject *subject, int from)
 {
 	struct file_table *files = process_files(subject->process);
-	struct file *file;
 	int found;
 
 	if (!files)
 		return -1;
-	found = descriptor_next(files, from, &file);
-	if (found >= 0)
-		file_unref(file);
+	found = descriptor_next(files, from, NULL);
 	file_table_unref(files, NULL);
 	return found;
 }
@@ -475,18 +472,15 @@ static int fd_find(const struct proc_subject *subject, int number, struct proc_s
 static int show_fdinfo(struct seq *seq, const struct proc_subject *subject)
 {
 	struct file_table *files = process_files(subject->process);
-	struct file *file = NULL;
+	struct descriptor_info info;
 	int error = -ENOENT;
 
 	if (!files)
 		return error;
-	if (descriptor_next(files, subject->number, &file) == subject->number) {
-		seq_print(seq, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", NUMBER(file->position),
-			  (unsigned)file->flags, file->inode->fs->device, NUMBER(file->inode->number));
-		error = 0;
-	}
-	if (file)
-		file_unref(file);
+	error = descriptor_describe(files, subject->number, &info);
+	if (!error)
+		seq_print(seq, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", NUMBER(info.position),
+			  info.flags, info.device, NUMBER(info.inode));
 	file_table_unref(files, NULL);
 	return error;
 }

@@ -134,16 +134,18 @@ static void generated_release(struct file *file)
 	slab_free(&text_cache, text);
 }
 
-/* The text is guarded by the inode's lock, as reads at a position of their own do not have the file's. */
+/* The text is guarded by the file's lock, which who reads at the file's own position has already. */
 static int64_t generated_read(struct file *file, struct io *io, uint64_t *position)
 {
 	const struct generated *generated = generated_of(file->inode);
+	bool has_lock = mutex_held(&file->lock);
 	struct text *text = file->private;
 	int64_t moved = 0;
 
 	if (!generated->entry->show)
 		return -EINVAL;
-	mutex_lock(&file->inode->lock);
+	if (!has_lock)
+		mutex_lock(&file->lock);
 	if (*position == 0 || !text->pages)
 		moved = make_text(generated, text);
 	if (moved == 0 && *position < text->bytes) {
@@ -152,7 +154,8 @@ static int64_t generated_read(struct file *file, struct io *io, uint64_t *positi
 		moved = io_put(io, (char *)page_data(text->pages) + *position,
 			       io->left < left ? io->left : left);
 	}
-	mutex_unlock(&file->inode->lock);
+	if (!has_lock)
+		mutex_unlock(&file->lock);
 	if (moved > 0)
 		*position += (uint64_t)moved;
 	return moved;

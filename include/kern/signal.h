@@ -269,6 +269,9 @@ void signal_kill_others(struct task *task);
 bool signal_take_stopped(struct process *child, bool keep, int *signo);
 bool signal_take_continued(struct process *child, bool keep);
 
+/* Is it stopped now? */
+bool signal_is_stopped(struct process *process);
+
 /* ---- What kern/proc has for signals (process.c, exit.c) ---------------------------------------------------------- */
 
 /* The current task ends; with the last one the process, with signals.exit_status if signals.exiting. Its thread holds no locks. */

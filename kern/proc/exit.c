@@ -111,6 +111,7 @@ static void give_children_away_locked(struct process *process, struct process_li
 		/* As Linux: a child's end is always told by SIGCHLD to who adopts it. */
 		child->exit_signal = SIGCHLD;
 		LIST_INSERT_HEAD(&heir->children, child, sibling);
+		group_orphan_locked(child, process, NULL);
 		if (child->death_signal)
 			signal_send_process_kernel(child, child->death_signal);
 		if (child->state == PROCESS_ZOMBIE && tell_end_locked(child))
@@ -182,6 +183,8 @@ static void end_process(struct process *process)
 	spin_lock(&process_lock);
 	if (process->pid != FIRST_PID)
 		give_children_away_locked(process, &reaped);
+	if (process->parent)
+		group_orphan_locked(process, process->parent, process);
 	process->state = PROCESS_ZOMBIE;
 	/* Who started the system waits for the first process there. */
 	wait_wake_all(&process->news);

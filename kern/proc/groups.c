@@ -266,6 +266,33 @@ static bool orphaned_locked(const struct process_group *group, const struct proc
 	return true;
 }
 
+static bool has_stopped_locked(const struct process_group *group)
+{
+	struct process *member;
+
+	TAILQ_FOREACH(member, &group->members, member)
+	{
+		if (signal_is_stopped(member))
+			return true;
+	}
+	return false;
+}
+
+void group_orphan_locked(struct process *process, const struct process *parent, const struct process *leaving)
+{
+	const struct process_group *group = process->group;
+	struct process *member;
+
+	if (parent->group == group || parent->group->session != group->session ||
+	    !orphaned_locked(group, leaving) || !has_stopped_locked(group))
+		return;
+	TAILQ_FOREACH(member, &group->members, member)
+	{
+		signal_send_process_kernel(member, SIGHUP);
+		signal_send_process_kernel(member, SIGCONT);
+	}
+}
+
 bool process_group_orphaned(struct process *process)
 {
 	bool orphaned;

@@ -23,6 +23,13 @@ void process_wait_all_freed(void);
 
 void groups_init(void);
 
+/*
+ * A process of a group loses `parent`, or leaves (`leaving`): if the group is an orphan by that, and stopped, nobody would let it go on any more, and so it
+ * gets SIGHUP and SIGCONT (setpgid(2)). The table is locked.
+ */
+void group_orphan_locked(struct process *process, const struct process *parent,
+			 const struct process *leaving);
+
 /* The parts of prctl(2) that are about capabilities; -ENOSYS: it is about something else (credentials.c). */
 int64_t credentials_control(struct task *task, const struct trapframe *frame);
 

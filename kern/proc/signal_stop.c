@@ -142,3 +142,13 @@ bool signal_take_continued(struct process *child, bool keep)
 	spin_unlock(&signals->lock);
 	return news;
 }
+
+bool signal_is_stopped(struct process *process)
+{
+	bool stopped;
+
+	spin_lock(&process->signals.lock);
+	stopped = process->signals.stop == STOP_DONE;
+	spin_unlock(&process->signals.lock);
+	return stopped;
+}

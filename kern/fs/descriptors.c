@@ -27,6 +27,7 @@ struct file_table {
 	struct spinlock lock;         /* RANK_FILES */
 	_Atomic uint32_t refs;        /* (a) processes */
 	int lowest;                   /* (f) all before it are used */
+	unsigned end;                 /* (f) there are no chunks from this one on; it never becomes less */
 	struct chunk *chunks[CHUNKS]; /* (f) NULL: all free */
 };
 
@@ -65,10 +66,23 @@ int file_table_create(struct file_table **out)
 	return 0;
 }
 
+/* The first descriptor of the chunk, from `at` on, that is used; CHUNK: none is. */
+static unsigned next_used(const struct chunk *chunk, unsigned at)
+{
+	while (at < CHUNK) {
+		uint64_t word = chunk->used[at / WORD_BITS] >> at % WORD_BITS;
+
+		if (word)
+			return at + (unsigned)__builtin_ctzll(word);
+		at = (at / WORD_BITS + 1) * WORD_BITS;
+	}
+	return CHUNK;
+}
+
 static void copy_chunk(struct chunk *to, const struct chunk *from)
 {
 	*to = *from;
-	for (unsigned i = 0; i < CHUNK; i++) {
+	for (unsigned i = next_used(from, 0); i < CHUNK; i = next_used(from, i + 1)) {
 		if (to->files[i])
 			file_ref(to->files[i]);
 		else
@@ -82,21 +96,24 @@ int file_table_copy(struct file_table *table, struct file_table **out)
 	struct file_table *copy;
 	int error = file_table_create(&copy);
 
-	for (unsigned i = 0; !error && i < CHUNKS; i++) {
+	if (error)
+		return error;
+	copy->end = __atomic_load_n(&table->end, __ATOMIC_ACQUIRE);
+	for (unsigned i = 0; !error && i < copy->end; i++) {
 		if (!table->chunks[i])
 			continue;
 		copy->chunks[i] = slab_alloc(&chunk_cache);
 		if (!copy->chunks[i])
 			error = -ENOMEM;
 		else
-			memset(copy->chunks[i], 0, sizeof(struct chunk));
+			memset(copy->chunks[i]->used, 0, sizeof(copy->chunks[i]->used));
 	}
 	if (error) {
 		file_table_unref(copy, NULL);
 		return error;
 	}
 	spin_lock(&table->lock);
-	for (unsigned i = 0; i < CHUNKS; i++)
+	for (unsigned i = 0; i < copy->end; i++)
 		if (copy->chunks[i])
 			copy_chunk(copy->chunks[i], table->chunks[i]);
 	spin_unlock(&table->lock);
@@ -120,7 +137,7 @@ static void close_file(struct file *file, struct file_table *table, struct proce
 
 static void free_chunk(struct file_table *table, struct chunk *chunk, struct process *process)
 {
-	for (unsigned i = 0; i < CHUNK; i++)
+	for (unsigned i = next_used(chunk, 0); i < CHUNK; i = next_used(chunk, i + 1))
 		if (chunk->files[i])
 			close_file(chunk->files[i], table, process);
 	slab_free(&chunk_cache, chunk);
@@ -130,7 +147,7 @@ void file_table_unref(struct file_table *table, struct process *process)
 {
 	if (--table->refs > 0)
 		return;
-	for (unsigned i = 0; i < CHUNKS; i++)
+	for (unsigned i = 0; i < table->end; i++)
 		if (table->chunks[i])
 			free_chunk(table, table->chunks[i], process);
 	slab_free(&table_cache, table);
@@ -248,6 +265,8 @@ static int make_chunk(struct file_table *table, int descriptor)
 		slab_free(&chunk_cache, chunk);
 	else
 		table->chunks[descriptor / CHUNK] = chunk;
+	if (table->end <= (unsigned)descriptor / CHUNK)
+		__atomic_store_n(&table->end, (unsigned)descriptor / CHUNK + 1, __ATOMIC_RELEASE);
 	return 0;
 }
 
@@ -388,7 +407,7 @@ int descriptor_next(struct file_table *table, int from, struct file **out)
 	int found = -1;
 
 	spin_lock(&table->lock);
-	for (int at = from; found < 0 && at < DESCRIPTOR_MAX; at++) {
+	for (int at = from; found < 0 && at < (int)table->end * CHUNK; at++) {
 		struct chunk *chunk = table->chunks[at / CHUNK];
 
 		if (!chunk)
@@ -441,11 +460,13 @@ static struct file *take_close_on_exec(struct file_table *table, int *from)
 	struct file *file = NULL;
 
 	spin_lock(&table->lock);
-	for (; !file && *from < DESCRIPTOR_MAX; (*from)++) {
+	for (; !file && *from < (int)table->end * CHUNK; (*from)++) {
 		struct chunk *chunk = table->chunks[*from / CHUNK];
 
 		if (!chunk)
 			*from |= CHUNK - 1;
+		else if (!chunk->close_on_exec[*from % CHUNK / WORD_BITS])
+			*from |= WORD_BITS - 1;
 		else if (chunk->files[*from % CHUNK] &&
 			 bit_get(chunk->close_on_exec, (unsigned)*from % CHUNK))
 			file = take_out(table, *from);

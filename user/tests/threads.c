@@ -166,6 +166,7 @@ static void ends(void)
 static void robust(void)
 {
 	pthread_mutex_t *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	volatile int *locked = (volatile int *)((char *)shared + PAGE / 2);
 	pthread_mutexattr_t how;
 	pid_t pid;
 
@@ -176,10 +177,12 @@ static void robust(void)
 	pid = fork();
 	if (pid == 0) {
 		pthread_mutex_lock(shared);
+		*locked = 1;
 		usleep(20000);
 		_exit(0);
 	}
-	usleep(5000);
+	while (!*locked)
+		usleep(1000);
 	CHECK(pthread_mutex_lock(shared) == EOWNERDEAD);
 	CHECK(pthread_mutex_consistent(shared) == 0);
 	CHECK(pthread_mutex_unlock(shared) == 0 && pthread_mutex_lock(shared) == 0);
@@ -230,9 +233,13 @@ static void requeue(void)
 
 	for (long i = 0; i < THREADS; i++)
 		CHECK(pthread_create(&threads[i], NULL, wait_for_word, NULL) == 0);
-	usleep(30000);
-	moved = futex(&words[0], FUTEX_CMP_REQUEUE | private, 1, (void *)100, &words[1], 0);
-	CHECK(moved == THREADS);
+	/* Away as they come, and then back together. */
+	while (moved < THREADS) {
+		usleep(1000);
+		moved += futex(&words[0], FUTEX_CMP_REQUEUE | private, 0, (void *)100, &words[1], 0);
+	}
+	CHECK(futex(&words[1], FUTEX_CMP_REQUEUE | private, 0, (void *)100, &words[0], 0) == THREADS);
+	CHECK(futex(&words[0], FUTEX_CMP_REQUEUE | private, 1, (void *)100, &words[1], 0) == THREADS);
 	CHECK(futex(&words[0], FUTEX_WAKE | private, 100, NULL, NULL, 0) == 0);
 	woken = futex(&words[1], FUTEX_WAKE | private, 3, NULL, NULL, 0);
 	CHECK(woken == 3);
@@ -256,9 +263,8 @@ static void shared_word(void)
 	pid = fork();
 	if (pid == 0)
 		_exit(futex(word, FUTEX_WAIT, 0, NULL, NULL, 0) == 0 ? 0 : 1);
-	usleep(20000);
-	*again = 1;
-	CHECK(futex(again, FUTEX_WAKE, 1, NULL, NULL, 0) == 1);
+	while (futex(again, FUTEX_WAKE, 1, NULL, NULL, 0) == 0)
+		usleep(1000);
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 

@@ -33,6 +33,9 @@
 /* Tables that a user pmap has from its creation to its end. */
 #define PERMANENT_TABLES 3
 
+/* Entries that are looked at in one go where most are absent. */
+#define ENTRIES_AT_ONCE 8u
+
 #define PRIVATE_PML4 pte_index(LAYOUT_PRIVATE_START, 4)
 #define KERNEL_PDPT  pte_index(LAYOUT_KERNEL_START, 3)
 #define KERNEL_PDE   pte_index(LAYOUT_KERNEL_START, 2)
@@ -593,6 +596,32 @@ static bool drop_contents(struct pmap *pmap, struct page *table, struct removal 
 	return true;
 }
 
+/* Is any of the entries from `first` to before `end` present? */
+static bool any_present(const pte_t *entries, unsigned first, unsigned end)
+{
+	pte_t all = 0;
+
+#pragma GCC unroll 8
+	for (unsigned i = first; i < end; i++)
+		all |= pte_load(&entries[i]);
+	return all & PTE_PRESENT;
+}
+
+/* The first address from `va` on, at most `end`, whose entry at `level` is present; `va`'s is not. Most of large ranges is absent. */
+static vaddr_t skip_absent(const pte_t *entries, vaddr_t va, vaddr_t end, unsigned level)
+{
+	unsigned i = pte_index(va, level) + 1;
+	uint64_t span = pte_span(level);
+	vaddr_t next = (va & ~(span - 1)) + span;
+
+	while (i % ENTRIES_AT_ONCE == 0 && i < PTE_ENTRIES && next < end &&
+	       !any_present(entries, i, i + ENTRIES_AT_ONCE)) {
+		i += ENTRIES_AT_ONCE;
+		next += ENTRIES_AT_ONCE * span;
+	}
+	return next < end ? next : end;
+}
+
 /* Empties [start, end) of a table at `level`, and unlinks the tables below that are then empty. */
 static void remove_range(struct pmap *pmap, struct page *table, unsigned level, vaddr_t start, vaddr_t end,
 			 struct removal *gone)
@@ -606,8 +635,10 @@ static void remove_range(struct pmap *pmap, struct page *table, unsigned level, 
 		struct page *below;
 
 		next = block_end(va, end, level);
-		if (!(pte_load(slot) & PTE_PRESENT))
+		if (!(pte_load(slot) & PTE_PRESENT)) {
+			next = skip_absent(entries, va, end, level);
 			continue;
+		}
 		if (level == 1) {
 			pte_exchange(slot, 0);
 			table->in_use--;
@@ -675,17 +706,6 @@ static unsigned count_present(const pte_t *entries, unsigned first, unsigned end
 	for (unsigned i = first; i < end; i++)
 		present += (unsigned)(pte_load(&entries[i]) & PTE_PRESENT);
 	return present;
-}
-
-/* Is any of the entries from `first` to before `end` present? */
-static bool any_present(const pte_t *entries, unsigned first, unsigned end)
-{
-	pte_t all = 0;
-
-#pragma GCC unroll 8
-	for (unsigned i = first; i < end; i++)
-		all |= pte_load(&entries[i]);
-	return all & PTE_PRESENT;
 }
 
 static bool end_inside(const pte_t *entries, unsigned level, vaddr_t start, vaddr_t end);

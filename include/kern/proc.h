@@ -173,6 +173,7 @@ void user_space_unref(struct user_space *space);
 #define PROCESS_NAME_BYTES 16
 #define FIRST_PID          1
 #define PID_LIMIT          32768 /* numbers of tasks, processes, groups and sessions are below it */
+#define PID_MAX_LEAST      301   /* as low as pid_max() may be set */
 
 /*
  * One spinlock of rank RANK_PROCESS for the table and the tree of processes: numbers, parents and children, groups and
@@ -215,6 +216,8 @@ void credentials_exec(struct credentials *credentials, int64_t user, int64_t gro
 
 /* May the task do what only those may who have the capability (CAP_..., <linux/capability.h>)? */
 bool task_capable(const struct task *task, int capability);
+/* May the task see, and change, what the process has in its memory (ptrace(2), "Ptrace access mode checking")? */
+bool task_may_look(const struct task *task, const struct process *process);
 /* The same of those who are root in all but name: CAP_SYS_ADMIN. */
 bool task_is_privileged(const struct task *task);
 /* Is the process in the group, the file system's one or a supplementary one? Takes process_lock. */
@@ -363,6 +366,10 @@ struct file_table *process_files(struct process *process);
 /* What uname(2) says (kern/proc/sys_system.c). */
 struct new_utsname;
 void system_names(struct new_utsname *out);
+
+/* Numbers are given below this: /proc/sys/kernel/pid_max. PID_MAX_LEAST to PID_LIMIT, or -EINVAL. */
+int pid_max(void);
+int pid_max_set(int value);
 
 /* The number that was given last to a task or process. */
 int process_last_id(void);

@@ -7,6 +7,7 @@
 #ifndef KERN_PROCFS_H
 #define KERN_PROCFS_H
 
+#include <kern/fs.h>
 #include <kern/inode.h>
 #include <kern/proc.h>
 
@@ -49,6 +50,8 @@ struct proc_entry {
 
 	/* (-) Files: writes the text. An error instead, -ESRCH where the process has ended. */
 	int (*show)(struct seq *seq, const struct proc_subject *subject);
+	/* (-) Files whose contents are no text: in `show`'s place, moves bytes as file_ops' read does, from a position on. */
+	int64_t (*read)(const struct proc_subject *subject, struct io *io, uint64_t position);
 	/* (-) Files that can be written: of what a program wrote, with a 0 after it. */
 	int (*store)(const struct proc_subject *subject, char *text, size_t bytes);
 	/* (-) Links: the target. Its length. */

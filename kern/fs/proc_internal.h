@@ -6,6 +6,12 @@
 
 #include <kern/procfs.h>
 
+/* A mapping's line in maps; `path`: room for PATH_MAX bytes. */
+void proc_show_mapping(struct seq *seq, const struct lookup *found, char *path);
+
+int proc_show_smaps(struct seq *seq, const struct proc_subject *subject);
+int64_t proc_read_pagemap(const struct proc_subject *subject, struct io *io, uint64_t position);
+
 int proc_show_maps(struct seq *seq, const struct proc_subject *subject);
 int proc_show_mounts(struct seq *seq, const struct proc_subject *subject);
 int proc_show_mountinfo(struct seq *seq, const struct proc_subject *subject);

@@ -39,7 +39,7 @@ static void show_name(struct seq *seq, size_t line, const struct lookup *found, 
 	seq_put_escaped(seq, name, strlen(name), "\n");
 }
 
-static void show_mapping(struct seq *seq, const struct lookup *found, char *path)
+void proc_show_mapping(struct seq *seq, const struct lookup *found, char *path)
 {
 	const struct map_label *label = found->how.label;
 	vm_prot_t prot = found->how.prot;
@@ -65,7 +65,7 @@ int proc_show_maps(struct seq *seq, const struct proc_subject *subject)
 
 	if (space && page) {
 		while (map_lookup_from(space->root, at, map_end(space->root), &found) == 0) {
-			show_mapping(seq, &found, page_data(page));
+			proc_show_mapping(seq, &found, page_data(page));
 			at = found.end;
 			lookup_release(&found);
 		}

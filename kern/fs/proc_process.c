@@ -535,7 +535,9 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 		{.name = "maps", .mode = S_IFREG | 0444, .show = proc_show_maps},                       \
 		{.name = "mountinfo", .mode = S_IFREG | 0444, .show = proc_show_mountinfo},             \
 		{.name = "mounts", .mode = S_IFREG | 0444, .show = proc_show_mounts},                   \
+		{.name = "pagemap", .mode = S_IFREG | 0400, .read = proc_read_pagemap},                 \
 		{.name = "root", .mode = S_IFLNK | 0777, .target = root_target, .follow = follow_root}, \
+		{.name = "smaps", .mode = S_IFREG | 0444, .show = proc_show_smaps},                     \
 		{.name = "stat", .mode = S_IFREG | 0444, .show = show_stat},                            \
 		{.name = "statm", .mode = S_IFREG | 0444, .show = show_statm},                          \
 	{                                                                                               \

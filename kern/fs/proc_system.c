@@ -251,8 +251,36 @@ static int show_hostname(struct seq *seq, const struct proc_subject *subject)
 static int show_pid_max(struct seq *seq, const struct proc_subject *subject)
 {
 	(void)subject;
-	seq_print(seq, "%d\n", PID_LIMIT);
+	seq_print(seq, "%d\n", pid_max());
 	return 0;
+}
+
+/* A decimal number, perhaps with white space around it. -EINVAL: the text is none. */
+static int parse_number(const char *text, int *out)
+{
+	int value = 0;
+
+	while (*text == ' ' || *text == '\t')
+		text++;
+	if (*text < '0' || *text > '9')
+		return -EINVAL;
+	for (; *text >= '0' && *text <= '9'; text++) {
+		if (value > (INT32_MAX - 9) / 10)
+			return -EINVAL;
+		value = value * 10 + (*text - '0');
+	}
+	while (*text == ' ' || *text == '\t' || *text == '\n')
+		text++;
+	*out = value;
+	return *text == '\0' ? 0 : -EINVAL;
+}
+
+static int store_pid_max(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	int value, error = parse_number(text, &value);
+
+	(void)subject, (void)bytes;
+	return error ? error : pid_max_set(value);
 }
 
 static int show_zero(struct seq *seq, const struct proc_subject *subject)
@@ -282,9 +310,13 @@ static int show_max_map_count(struct seq *seq, const struct proc_subject *subjec
 	}
 
 static const struct proc_entry sys_kernel[] = {
-	FILE_OF("hostname", show_hostname),       FILE_OF("osrelease", show_osrelease),
-	FILE_OF("ostype", show_ostype),           FILE_OF("pid_max", show_pid_max),
-	FILE_OF("randomize_va_space", show_zero), {.name = NULL}};
+	FILE_OF("hostname", show_hostname),
+	FILE_OF("osrelease", show_osrelease),
+	FILE_OF("ostype", show_ostype),
+	{.name = "pid_max", .mode = S_IFREG | 0644, .show = show_pid_max, .store = store_pid_max},
+	FILE_OF("randomize_va_space", show_zero),
+	FILE_OF("tainted", show_zero),
+	{.name = NULL}};
 
 static const struct proc_entry sys_vm[] = {FILE_OF("max_map_count", show_max_map_count),
 					   FILE_OF("mmap_min_addr", show_mmap_min_addr),
@@ -315,7 +347,7 @@ const struct proc_entry proc_root[] = {
 	{.name = NULL},
 };
 
-/* /sys: nothing but what programs ask for to learn how many CPUs there are. */
+/* /sys: nothing but what programs ask for, as to learn how many CPUs there are. */
 static int show_cpus(struct seq *seq, const struct proc_subject *subject)
 {
 	(void)subject;
@@ -332,5 +364,13 @@ static const struct proc_entry sys_system[] = {{.name = "cpu", .mode = S_IFDIR |
 static const struct proc_entry sys_devices[] = {
 	{.name = "system", .mode = S_IFDIR | 0555, .children = sys_system}, {.name = NULL}};
 
+/* Merging of equal pages, which never runs: MADV_MERGEABLE is taken note of, as where it is not turned on. */
+static const struct proc_entry sys_ksm[] = {FILE_OF("run", show_zero), {.name = NULL}};
+static const struct proc_entry sys_mm[] = {{.name = "ksm", .mode = S_IFDIR | 0555, .children = sys_ksm},
+					   {.name = NULL}};
+static const struct proc_entry sys_kernel_dir[] = {{.name = "mm", .mode = S_IFDIR | 0555, .children = sys_mm},
+						   {.name = NULL}};
+
 const struct proc_entry sys_root[] = {{.name = "devices", .mode = S_IFDIR | 0555, .children = sys_devices},
+				      {.name = "kernel", .mode = S_IFDIR | 0555, .children = sys_kernel_dir},
 				      {.name = NULL}};

@@ -135,15 +135,13 @@ static void generated_release(struct file *file)
 }
 
 /* The text is guarded by the file's lock, which who reads at the file's own position has already. */
-static int64_t generated_read(struct file *file, struct io *io, uint64_t *position)
+static int64_t read_text(struct file *file, struct io *io, const uint64_t *position)
 {
 	const struct generated *generated = generated_of(file->inode);
 	bool has_lock = mutex_held(&file->lock);
 	struct text *text = file->private;
 	int64_t moved = 0;
 
-	if (!generated->entry->show)
-		return -EINVAL;
 	if (!has_lock)
 		mutex_lock(&file->lock);
 	if (*position == 0 || !text->pages)
@@ -156,6 +154,20 @@ static int64_t generated_read(struct file *file, struct io *io, uint64_t *positi
 	}
 	if (!has_lock)
 		mutex_unlock(&file->lock);
+	return moved;
+}
+
+static int64_t generated_read(struct file *file, struct io *io, uint64_t *position)
+{
+	const struct generated *generated = generated_of(file->inode);
+	int64_t moved;
+
+	if (generated->entry->read)
+		moved = generated->entry->read(&generated->subject, io, *position);
+	else if (generated->entry->show)
+		moved = read_text(file, io, position);
+	else
+		return -EINVAL;
 	if (moved > 0)
 		*position += (uint64_t)moved;
 	return moved;

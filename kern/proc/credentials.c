@@ -85,6 +85,21 @@ bool task_capable(const struct task *task, int capability)
 	return task->process->credentials.usable >> capability & 1;
 }
 
+static bool same_identity(uint32_t caller, const struct identity *target)
+{
+	return caller == target->real && caller == target->effective && caller == target->saved;
+}
+
+bool task_may_look(const struct task *task, const struct process *process)
+{
+	const struct credentials *own = &task->process->credentials, *other = &process->credentials;
+
+	if (process == task->process || task_capable(task, CAP_SYS_PTRACE))
+		return true;
+	return same_identity(own->user.real, &other->user) && same_identity(own->group.real, &other->group) &&
+	       !process->not_dumpable && !(other->permitted & ~own->permitted);
+}
+
 bool task_is_privileged(const struct task *task)
 {
 	return task_capable(task, CAP_SYS_ADMIN);

@@ -54,7 +54,18 @@ void futex_init(void)
 
 /* ---- Keys ---------------------------------------------------------------------------------------------- */
 
-/* The key of a word. -EINVAL: unaligned; -EFAULT: nobody's memory. It is given back with key_put. */
+/* Makes the word's page readable. */
+static int bring_in(vaddr_t address)
+{
+	uint32_t value;
+
+	return copy_from_user(&value, address, sizeof(value));
+}
+
+/*
+ * The key of a word. -EINVAL: unaligned; -EFAULT: nobody's memory, or, unless it is private, none that can be read, as on Linux, which looks for
+ * its page. It is given back with key_put.
+ */
 static int key_get(struct task *task, vaddr_t address, bool private, struct futex_key *key)
 {
 	struct user_space *space = task->process->space;
@@ -67,6 +78,8 @@ static int key_get(struct task *task, vaddr_t address, bool private, struct fute
 	*key = (struct futex_key){.object = space, .place = address};
 	if (private)
 		return 0;
+	if (bring_in(address) != 0)
+		return -EFAULT;
 	if (map_lookup(space->root, address, &found) != 0)
 		return -EFAULT;
 	if (found.how.inherit == INHERIT_SHARE) {
@@ -147,14 +160,6 @@ static int enter(struct futex_waiter *waiter, vaddr_t address, uint32_t expected
 	}
 	spin_unlock(&bucket->lock);
 	return error;
-}
-
-/* Makes the word's page readable. */
-static int bring_in(vaddr_t address)
-{
-	uint32_t value;
-
-	return copy_from_user(&value, address, sizeof(value));
 }
 
 static int enter_bringing_in(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
@@ -604,11 +609,16 @@ int64_t sys_get_robust_list(struct task *task, struct trapframe *frame)
 	vaddr_t list = task->robust_list;
 
 	if (frame->rdi != 0) {
+		bool allowed;
+
 		other = task_find((int)frame->rdi);
 		if (!other)
 			return -ESRCH;
 		list = other->robust_list;
+		allowed = task_may_look(task, other->process);
 		task_unref(other);
+		if (!allowed)
+			return -EPERM;
 	}
 	if (copy_to_user(frame->rdx, &bytes, sizeof(bytes)) != 0 ||
 	    copy_to_user(frame->rsi, &list, sizeof(list)) != 0)

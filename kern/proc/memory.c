@@ -147,6 +147,7 @@ int check_promise(pgoff_t pages)
 int space_of_process(struct task *task, int pid, struct user_space **out)
 {
 	struct process *process = pid == 0 ? NULL : process_find(pid);
+	bool allowed;
 
 	if (pid == 0) {
 		*out = task->process->space;
@@ -155,8 +156,13 @@ int space_of_process(struct task *task, int pid, struct user_space **out)
 	}
 	if (!process)
 		return -ESRCH;
-	*out = process_space(process);
+	*out = NULL;
+	allowed = task_may_look(task, process);
+	if (allowed)
+		*out = process_space(process);
 	process_unref(process);
+	if (!allowed)
+		return -EPERM;
 	return *out ? 0 : -ESRCH;
 }
 

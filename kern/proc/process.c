@@ -27,6 +27,7 @@ static struct {
 	uint64_t used[PID_LIMIT /
 		      WORD_BITS];  /* (p) bit n: the number n is a task's, process's, group's or session's */
 	int last;                  /* (p) the number given last */
+	_Atomic int number_end;    /* (a) numbers are given below it */
 	unsigned processes, tasks; /* (p) how many are in the table */
 	unsigned most_tasks;       /* (-) */
 	_Atomic unsigned objects;  /* (a) structures that are not freed yet, of both kinds */
@@ -42,6 +43,7 @@ void process_init(void)
 	slab_cache_init(&process_cache, "process", sizeof(struct process));
 	slab_cache_init(&task_cache, "task", sizeof(struct task));
 	wait_queue_init(&table.freed);
+	table.number_end = PID_LIMIT;
 	table.most_tasks = most < LEAST_TASKS ? LEAST_TASKS : most;
 	groups_init();
 }
@@ -66,12 +68,12 @@ static void set_used(int number, bool used)
 /* A number that nobody has, the lowest above the one given last; -EAGAIN: there is none. */
 static int take_number(void)
 {
-	int number = table.last;
+	int number = table.last, end = table.number_end;
 
 	ASSERT(spin_held(&process_lock));
-	for (int tried = 0; tried < PID_LIMIT; tried++) {
+	for (int tried = 0; tried < end; tried++) {
 		number++;
-		if (number == PID_LIMIT)
+		if (number >= end)
 			number = FIRST_REUSED_ID;
 		if (!number_used(number)) {
 			set_used(number, true);
@@ -80,6 +82,19 @@ static int take_number(void)
 		}
 	}
 	return -EAGAIN;
+}
+
+int pid_max(void)
+{
+	return table.number_end;
+}
+
+int pid_max_set(int value)
+{
+	if (value < PID_MAX_LEAST || value > PID_LIMIT)
+		return -EINVAL;
+	table.number_end = value;
+	return 0;
 }
 
 void number_put_locked(int number)

@@ -108,12 +108,12 @@ static int file_blob(const struct call *call, struct request *request)
 	error = call->file->ops->mmap(call->file, &ask);
 	if (error)
 		return error;
+	request->how.max_prot = ask.max_prot;
 	if (!ask.blob)
 		return anonymous_blob(call, request);
 	request->blob = ask.blob;
 	request->offset = ask.blob_offset;
 	request->how.name = "file";
-	request->how.max_prot = ask.max_prot;
 	if (!is_shared(call) && !ask.device)
 		error = request_clone(request);
 	if (!error) {

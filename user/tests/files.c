@@ -413,6 +413,7 @@ static void devices(void)
 {
 	int file = open("/dev/null", O_RDWR);
 	struct stat stat;
+	char *pages;
 
 	CHECK(read(file, buffer, 10) == 0 && write(file, buffer, 12345) == 12345);
 	CHECK(fstat(file, &stat) == 0 && S_ISCHR(stat.st_mode) && stat.st_rdev == 0x103);
@@ -421,6 +422,12 @@ static void devices(void)
 	memset(buffer, 1, 5000);
 	CHECK(read(file, buffer, 5000) == 5000 && buffer[0] == 0 && buffer[4999] == 0);
 	CHECK(lseek(file, 5, SEEK_SET) >= 0);
+	close(file);
+	file = open("/dev/zero", O_RDONLY);
+	pages = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, file, 0);
+	CHECK(pages != MAP_FAILED && *pages == 0);
+	CHECK_ERROR(mprotect(pages, PAGE, PROT_READ | PROT_WRITE), EACCES);
+	CHECK(munmap(pages, PAGE) == 0);
 	close(file);
 	file = open("/dev/full", O_RDWR);
 	CHECK_ERROR(write(file, buffer, 1), ENOSPC);

@@ -3,6 +3,7 @@
  */
 #define _GNU_SOURCE
 #include "check.h"
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/capability.h>
 #include <sched.h>
@@ -13,6 +14,7 @@
 #include <sys/resource.h>
 #include <sys/sysinfo.h>
 #include <sys/times.h>
+#include <sys/uio.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -39,6 +41,21 @@ static int is(uid_t real, uid_t effective, uid_t saved)
 	       geteuid() == effective;
 }
 
+/* Another user's: not to be seen. */
+static void others_memory(void)
+{
+	static char here[8];
+	void *head;
+	size_t bytes;
+	struct iovec part = {here, sizeof(here)};
+
+	CHECK(syscall(SYS_get_robust_list, 0, &head, &bytes) == 0);
+	CHECK_ERROR(syscall(SYS_get_robust_list, getppid(), &head, &bytes), EPERM);
+	CHECK(process_vm_readv(getpid(), &part, 1, &part, 1, 0) == sizeof(here));
+	CHECK_ERROR(process_vm_readv(getppid(), &part, 1, &part, 1, 0), EPERM);
+	CHECK_ERROR(process_vm_writev(getppid(), &part, 1, &part, 1, 0), EPERM);
+}
+
 static void users(void)
 {
 	CHECK(is(0, 0, 0));
@@ -57,6 +74,7 @@ static void users(void)
 	CHECK_ERROR(sethostname("x", 1), EPERM);
 	CHECK_ERROR(setgroups(0, NULL), EPERM);
 	CHECK_ERROR(kill(getppid(), 0), EPERM);
+	others_memory();
 }
 
 static void user_groups(void)
@@ -211,6 +229,31 @@ static void usage(void)
 	CHECK(sysinfo(&info) == 0 && info.procs >= 2 && info.totalram > info.freeram && info.freeram > 0);
 }
 
+/* Numbers start anew at the end that is set. */
+static void numbers(void)
+{
+	const char path[] = "/proc/sys/kernel/pid_max";
+	char before[16];
+	int file = open(path, O_RDWR), highest = 0;
+	ssize_t bytes = read(file, before, sizeof(before));
+
+	CHECK(bytes > 0);
+	CHECK_ERROR(pwrite(file, "300\n", 4, 0), EINVAL);
+	CHECK_ERROR(pwrite(file, "four hundred", 12, 0), EINVAL);
+	CHECK(pwrite(file, "400\n", 4, 0) == 4);
+	for (int i = 0; i < 450; i++) {
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(0);
+		CHECK(waitpid(pid, NULL, 0) == pid);
+		highest = pid > highest ? pid : highest;
+	}
+	CHECK(highest == 399);
+	CHECK(pwrite(file, before, (size_t)bytes, 0) == bytes);
+	close(file);
+}
+
 int main(void)
 {
 	in_child(users);
@@ -221,5 +264,6 @@ int main(void)
 	in_child(priorities);
 	in_child(names);
 	in_child(usage);
+	in_child(numbers);
 	return checks_end("identity");
 }

@@ -2,6 +2,7 @@
  * mmap, munmap, mprotect, mremap, brk, madvise and mincore: what they do, and every error they have to give.
  */
 #include "check.h"
+#include <fcntl.h>
 
 #define BYTES        (16 * PAGE)
 #define HUGE         (1ul << 46)
@@ -244,6 +245,49 @@ static void test_many(void)
 	CHECK(munmap(memory, MANY * PAGE) == 0);
 }
 
+/* ---- What /proc says ------------------------------------------------------------------------------------- */
+
+/* A figure of smaps, in pages, of the mapping that begins at `memory`; -1: there is none. */
+static long listed(const char *memory, const char *figure)
+{
+	FILE *file = fopen("/proc/self/smaps", "r");
+	char line[512], start[32];
+	bool inside = false;
+	long kib = -1;
+
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)memory);
+	while (file && kib < 0 && fgets(line, sizeof(line), file)) {
+		if (strncmp(line, start, strlen(start)) == 0)
+			inside = true;
+		else if (inside && strncmp(line, figure, strlen(figure)) == 0)
+			kib = strtol(line + strlen(figure) + 1, NULL, 10);
+	}
+	if (file)
+		fclose(file);
+	return kib < 0 ? -1 : kib / (long)(PAGE / 1024);
+}
+
+static void test_listings(void)
+{
+	char *whole = map(BYTES, PROT_NONE), *memory = whole + PAGE;
+	int file = open("/proc/self/pagemap", O_RDONLY);
+	off_t at = (off_t)((unsigned long)memory / PAGE * sizeof(uint64_t));
+	uint64_t words[3];
+
+	CHECK(mprotect(memory, BYTES - 2 * PAGE, PROT_READ | PROT_WRITE) == 0);
+	memory[PAGE] = 1;
+	CHECK(listed(memory, "Size") == BYTES / PAGE - 2 && listed(memory, "Rss") == 1);
+	CHECK(listed(memory, "Locked") == 0);
+	CHECK(pread(file, words, sizeof(words), at) == sizeof(words));
+	CHECK(words[0] >> 63 == 0 && words[1] >> 63 == 1 && words[2] >> 63 == 0);
+	CHECK_ERROR(pread(file, words, 7, at), EINVAL);
+	CHECK_ERROR(pread(file, words, 8, at + 4), EINVAL);
+	CHECK(mlock(memory, 4 * PAGE) == 0);
+	CHECK(listed(memory, "Rss") == 4 && listed(memory, "Locked") == 4);
+	CHECK(munmap(whole, BYTES) == 0);
+	close(file);
+}
+
 int main(void)
 {
 	test_mmap();
@@ -254,5 +298,6 @@ int main(void)
 	test_madvise();
 	test_mincore();
 	test_many();
+	test_listings();
 	return checks_end("memory");
 }

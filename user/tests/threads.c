@@ -210,7 +210,13 @@ static void futex_errors(void)
 	CHECK(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)1, &other, 5) == 0);
 	CHECK(futex(&word, FUTEX_WAKE, 100, NULL, NULL, 0) == 0);
 	CHECK_ERROR(futex(&word, 77, 1, NULL, NULL, 0), ENOSYS);
+	/* A wake only looks for the word if it may be another process's. */
+	CHECK(mprotect(mapped, PAGE, PROT_NONE) == 0);
+	CHECK_ERROR(futex(mapped, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT);
+	CHECK_ERROR(futex(&word, FUTEX_CMP_REQUEUE, 1, (void *)1, mapped, 5), EFAULT);
+	CHECK(futex(mapped, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1, NULL, NULL, 0) == 0);
 	munmap(mapped, PAGE);
+	CHECK_ERROR(futex(mapped, FUTEX_WAKE, 1, NULL, NULL, 0), EFAULT);
 	CHECK_ERROR(futex(mapped, FUTEX_WAIT, 0, NULL, NULL, 0), EFAULT);
 	CHECK_ERROR(futex(mapped, FUTEX_WAIT | FUTEX_PRIVATE_FLAG, 0, NULL, NULL, 0), EFAULT);
 	CHECK_ERROR(futex(&word, FUTEX_WAIT, 5, (void *)8, NULL, 0), EFAULT);

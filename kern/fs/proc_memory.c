@@ -1,0 +1,148 @@
+/*
+ * /proc/PID/smaps and /proc/PID/pagemap (proc(5)): what of a process's memory is resident.
+ *
+ * Resident is, as on Linux, what the process's page tables show, and what is locked. Where pages are in RAM is not told. The mappings' lines are proc_maps.c's.
+ */
+#include <asm/errno.h>
+#include <vm/pmap.h>
+
+#include "proc_internal.h"
+
+#define NUMBER(value) ((unsigned long long)(value))
+#define KIB_PER_PAGE  (PAGE_SIZE / 1024)
+#define CHUNK_PAGES   256u
+
+/* ---- smaps ------------------------------------------------------------------------------------------------------- */
+
+/* Of memory that is locked: it is resident though not all of it need be in the page tables. */
+static uint64_t count_locked(struct user_space *space, vaddr_t start, vaddr_t end)
+{
+	unsigned char resident[CHUNK_PAGES];
+	uint64_t count = 0;
+
+	for (vaddr_t at = start; at < end;) {
+		pgoff_t pages = bytes_to_pages(end - at);
+
+		if (pages > CHUNK_PAGES)
+			pages = CHUNK_PAGES;
+		if (map_residency(space->root, at, pages_to_bytes(pages), resident) != 0)
+			break;
+		for (pgoff_t i = 0; i < pages; i++)
+			count += resident[i];
+		at += pages_to_bytes(pages);
+	}
+	return count;
+}
+
+static uint64_t count_shown(struct user_space *space, vaddr_t start, vaddr_t end)
+{
+	struct pmap *pmap = map_pmap(space->root);
+	uint64_t count = 0;
+
+	for (vaddr_t at = start; (at = pmap_next(pmap, at, end)) < end; at += PAGE_SIZE)
+		count++;
+	return count;
+}
+
+static void show_kib(struct seq *seq, const char *name, uint64_t pages)
+{
+	seq_print(seq, "%s:%*s%8llu kB\n", name, (int)(15 - strlen(name)), "", NUMBER(pages * KIB_PER_PAGE));
+}
+
+/* How many processes share a page is not counted: a shared mapping's pages count as shared, and in full for each. */
+static void show_figures(struct seq *seq, struct user_space *space, const struct lookup *found)
+{
+	uint64_t resident = (found->wired ? count_locked : count_shown)(space, found->start, found->end);
+	bool shared = found->how.inherit == INHERIT_SHARE;
+
+	show_kib(seq, "Size", bytes_to_pages(found->end - found->start));
+	show_kib(seq, "KernelPageSize", 1);
+	show_kib(seq, "MMUPageSize", 1);
+	show_kib(seq, "Rss", resident);
+	show_kib(seq, "Pss", resident);
+	show_kib(seq, "Shared_Clean", 0);
+	show_kib(seq, "Shared_Dirty", shared ? resident : 0);
+	show_kib(seq, "Private_Clean", 0);
+	show_kib(seq, "Private_Dirty", shared ? 0 : resident);
+	show_kib(seq, "Anonymous", shared || found->how.label ? 0 : resident);
+	show_kib(seq, "Swap", 0);
+	show_kib(seq, "Locked", found->wired ? resident : 0);
+}
+
+static void show_mappings(struct seq *seq, struct user_space *space, char *path)
+{
+	struct lookup found;
+	vaddr_t at = 0;
+
+	while (map_lookup_from(space->root, at, map_end(space->root), &found) == 0) {
+		proc_show_mapping(seq, &found, path);
+		show_figures(seq, space, &found);
+		at = found.end;
+		lookup_release(&found);
+	}
+}
+
+int proc_show_smaps(struct seq *seq, const struct proc_subject *subject)
+{
+	struct user_space *space = process_space(subject->process);
+	struct page *page = page_alloc(PAGE_KERNEL, 0);
+
+	if (space && page)
+		show_mappings(seq, space, page_data(page));
+	if (space)
+		user_space_unref(space);
+	if (!page)
+		return -ENOMEM;
+	page_free(page);
+	return 0;
+}
+
+/* ---- pagemap: a word of 8 bytes for each page -------------------------------------------------------------------- */
+
+#define WORD_BYTES   sizeof(uint64_t)
+#define CHUNK_WORDS  64u
+#define PAGE_PRESENT ((uint64_t)1 << 63)
+
+static int64_t read_words(struct user_space *space, struct io *io, uint64_t position)
+{
+	struct pmap *pmap = map_pmap(space->root);
+	pgoff_t page = position / WORD_BYTES, end = bytes_to_pages(map_end(space->root));
+	int64_t done = 0;
+
+	while (io->left >= WORD_BYTES && page < end) {
+		uint64_t words[CHUNK_WORDS], left = io->left / WORD_BYTES;
+		unsigned count = left < CHUNK_WORDS ? (unsigned)left : CHUNK_WORDS;
+		int64_t moved;
+
+		if (count > end - page)
+			count = (unsigned)(end - page);
+		for (unsigned i = 0; i < count; i++) {
+			vaddr_t at = pages_to_bytes(page + i);
+
+			words[i] = pmap_next(pmap, at, at + PAGE_SIZE) == at ? PAGE_PRESENT : 0;
+		}
+		moved = io_put(io, words, count * WORD_BYTES);
+		if (moved <= 0)
+			return done > 0 ? done : moved;
+		done += moved;
+		page += count;
+		if ((uint64_t)moved < count * WORD_BYTES || thread_current()->interrupts)
+			break;
+	}
+	return done;
+}
+
+int64_t proc_read_pagemap(const struct proc_subject *subject, struct io *io, uint64_t position)
+{
+	struct user_space *space;
+	int64_t done;
+
+	if (position % WORD_BYTES != 0 || io->left % WORD_BYTES != 0)
+		return -EINVAL;
+	space = process_space(subject->process);
+	if (!space)
+		return 0;
+	done = read_words(space, io, position);
+	user_space_unref(space);
+	return done;
+}

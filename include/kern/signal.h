@@ -127,6 +127,8 @@ struct process_signals {
 	struct interval_timer virtual;   /* (g) ITIMER_VIRTUAL */
 	struct interval_timer profile;   /* (g) ITIMER_PROF */
 	struct timer real_timer;         /* (g) */
+	uint64_t cpu_seconds_told;       /* (g) of CPU time, when RLIMIT_CPU's signal came last; 0: never */
+	bool ended;                      /* (g) no timer starts any more */
 	struct timer cpu_timer;          /* (g) looks at the timers that count CPU time */
 	LIST_HEAD(, posix_timer) timers; /* (g) timer_create's */
 	int next_timer;                  /* (g) the number of the next one */
@@ -271,6 +273,9 @@ bool signal_take_continued(struct process *child, bool keep);
 
 /* Is it stopped now? */
 bool signal_is_stopped(struct process *process);
+
+/* RLIMIT_CPU has been set, or inherited: its signals come from now on (itimer.c). */
+void signal_cpu_limited(struct process *process);
 
 /* ---- What kern/proc has for signals (process.c, exit.c) ---------------------------------------------------------- */
 

@@ -80,18 +80,40 @@ static uint64_t total(struct thread_times times)
 	return times.user_ns + times.kernel_ns;
 }
 
-/* Starts the timer for the next time at which a process that has used so much may have used enough. */
-static void arm_cpu(struct process_signals *signals, struct thread_times used)
+/* The CPU time at which RLIMIT_CPU has something to say next: a SIGXCPU at the soft limit and each second from there on. */
+static uint64_t limit_due(const struct process *process)
 {
-	uint64_t step = TIME_NEVER;
+	const struct rlimit64 *limit = &process->limits[RLIMIT_CPU];
+	uint64_t second = limit->rlim_cur;
+
+	if (process->signals.cpu_seconds_told >= second)
+		second = process->signals.cpu_seconds_told + 1;
+	second = limit->rlim_max < second ? limit->rlim_max : second;
+	return second < INT64_MAX / NS_PER_SECOND ? second * NS_PER_SECOND : TIME_NEVER;
+}
+
+static uint64_t until(uint64_t due, uint64_t used)
+{
+	if (due == TIME_NEVER)
+		return TIME_NEVER;
+	return due > used ? due - used : 0;
+}
+
+static uint64_t least(uint64_t left, uint64_t right)
+{
+	return left < right ? left : right;
+}
+
+/* Starts the timer for the next time at which a process that has used so much may have used enough. */
+static void arm_cpu(struct process *process, struct thread_times used)
+{
+	struct process_signals *signals = &process->signals;
+	uint64_t step = until(limit_due(process), total(used));
 
 	if (signals->virtual.when != 0)
-		step = signals->virtual.when > used.user_ns ? signals->virtual.when - used.user_ns : 0;
-	if (signals->profile.when != 0) {
-		uint64_t left = signals->profile.when > total(used) ? signals->profile.when - total(used) : 0;
-
-		step = left < step ? left : step;
-	}
+		step = least(step, until(signals->virtual.when, used.user_ns));
+	if (signals->profile.when != 0)
+		step = least(step, until(signals->profile.when, total(used)));
 	if (step == TIME_NEVER)
 		timer_cancel(&signals->cpu_timer);
 	else
@@ -107,6 +129,16 @@ static void expire(struct process *process, struct interval_timer *timer, uint64
 	skip_expired(timer, used);
 }
 
+static void check_limit(struct process *process, uint64_t used)
+{
+	uint64_t seconds = used / NS_PER_SECOND;
+
+	if (used < limit_due(process))
+		return;
+	process->signals.cpu_seconds_told = seconds;
+	send_locked(process, seconds >= process->limits[RLIMIT_CPU].rlim_max ? SIGKILL : SIGXCPU);
+}
+
 static void fire_cpu(struct timer *timer)
 {
 	struct process *process = owner_of_cpu(timer);
@@ -116,7 +148,20 @@ static void fire_cpu(struct timer *timer)
 	spin_lock(&signals->lock);
 	expire(process, &signals->virtual, used.user_ns, SIGVTALRM);
 	expire(process, &signals->profile, total(used), SIGPROF);
-	arm_cpu(signals, used);
+	check_limit(process, total(used));
+	if (!signals->ended)
+		arm_cpu(process, used);
+	spin_unlock(&signals->lock);
+}
+
+void signal_cpu_limited(struct process *process)
+{
+	struct process_signals *signals = &process->signals;
+
+	spin_lock(&signals->lock);
+	signals->cpu_seconds_told = 0;
+	if (!signals->ended)
+		timer_start(&signals->cpu_timer, time_after(SHORTEST_STEP_NS));
 	spin_unlock(&signals->lock);
 }
 
@@ -131,6 +176,7 @@ void itimers_end(struct process *process)
 	struct process_signals *signals = &process->signals;
 
 	spin_lock(&signals->lock);
+	signals->ended = true;
 	signals->real.when = signals->virtual.when = signals->profile.when = 0;
 	spin_unlock(&signals->lock);
 	timer_cancel_wait(&signals->real_timer);
@@ -183,7 +229,7 @@ static struct interval_timer exchange(struct process *process, int which, uint64
 	old = (struct interval_timer){left(timer, now), timer->interval};
 	*timer = (struct interval_timer){wait ? now + wait : 0, wait ? interval : 0};
 	if (which != ITIMER_REAL)
-		arm_cpu(signals, used);
+		arm_cpu(process, used);
 	else if (wait)
 		timer_start(&signals->real_timer, timer->when);
 	else

@@ -131,6 +131,8 @@ void signal_task_begin(struct task *task, const struct task *parent, bool keep_s
 			task->signals.stack_flags = parent->signals.stack_flags;
 		}
 	}
+	if (task->process->limits[RLIMIT_CPU].rlim_cur != RLIM64_INFINITY && TAILQ_EMPTY(&signals->tasks))
+		signal_cpu_limited(task->process);
 	spin_lock(&signals->lock);
 	TAILQ_INSERT_TAIL(&signals->tasks, task, signals.link);
 	task->signals.listed = true;

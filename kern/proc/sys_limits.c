@@ -69,6 +69,8 @@ static int64_t limit_call(struct task *task, int pid, unsigned resource, vaddr_t
 		before = process->limits[resource];
 	if (!error && new_limit)
 		process->limits[resource] = limit;
+	if (!error && new_limit && resource == RLIMIT_CPU)
+		signal_cpu_limited(process);
 	spin_unlock(&process_lock);
 	if (!error && old_limit && copy_to_user(old_limit, &before, sizeof(before)) != 0)
 		return -EFAULT;

@@ -6,6 +6,7 @@
 #include <kern/pipe.h>
 #include <kern/poll.h>
 #include <kern/procfs.h>
+#include <kern/socket.h>
 #include <kern/tty.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
@@ -216,6 +217,7 @@ void fs_init(void)
 	devices_init();
 	ttys_init();
 	pipes_init();
+	sockets_init();
 	polls_init();
 	epolls_init();
 	eventfds_init();

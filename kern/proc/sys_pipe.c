@@ -18,24 +18,25 @@
 
 /* ---- pipe -------------------------------------------------------------------------------------------------- */
 
-/* Both descriptors and their numbers in user memory, or neither. */
-static int64_t install_ends(struct task *task, struct file *ends[2], vaddr_t to, unsigned flags)
+int64_t install_pair(struct task *task, struct file *files[2], vaddr_t to, unsigned flags)
 {
 	int numbers[2], error = 0;
 
 	numbers[0] = descriptor_reserve(task, 0);
-	if (numbers[0] < 0)
-		return numbers[0];
-	numbers[1] = descriptor_reserve(task, 0);
+	numbers[1] = numbers[0] < 0 ? numbers[0] : descriptor_reserve(task, 0);
 	if (numbers[1] < 0)
 		error = numbers[1];
 	else if (copy_to_user(to, numbers, sizeof(numbers)) != 0)
 		error = -EFAULT;
 	for (unsigned i = 0; i < 2; i++) {
 		if (!error)
-			descriptor_fill(task, numbers[i], ends[i], flags & O_CLOEXEC);
+			descriptor_fill(task, numbers[i], files[i], flags & O_CLOEXEC);
 		else if (numbers[i] >= 0)
 			descriptor_cancel(task, numbers[i]);
+	}
+	if (error) {
+		file_unref(files[0]);
+		file_unref(files[1]);
 	}
 	return error;
 }
@@ -50,12 +51,7 @@ static int64_t make_pipe(struct task *task, vaddr_t to, unsigned flags)
 	result = pipe_create(flags & (O_NONBLOCK | O_DIRECT), ends);
 	if (result)
 		return result;
-	result = install_ends(task, ends, to, flags);
-	if (result) {
-		file_unref(ends[0]);
-		file_unref(ends[1]);
-	}
-	return result;
+	return install_pair(task, ends, to, flags);
 }
 
 int64_t sys_pipe(struct task *task, struct trapframe *frame)

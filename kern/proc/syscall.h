@@ -40,6 +40,17 @@ syscall_handler sys_syncfs, sys_sync, sys_sync_file_range, sys_fadvise64;
 /* sys_pipe.c */
 syscall_handler sys_pipe, sys_pipe2, sys_splice, sys_tee, sys_vmsplice;
 
+/*
+ * Makes two files descriptors, whose numbers go into user memory at `to`, as pipe(2) does: both, or neither. Takes over the references in any
+ * case. `flags`: O_CLOEXEC. -EMFILE, -ENOMEM, -EFAULT.
+ */
+int64_t install_pair(struct task *task, struct file *files[2], vaddr_t to, unsigned flags);
+
+/* sys_socket.c */
+syscall_handler sys_socket, sys_socketpair, sys_bind, sys_listen, sys_accept, sys_accept4, sys_connect;
+syscall_handler sys_getsockname, sys_getpeername, sys_sendto, sys_recvfrom, sys_sendmsg, sys_recvmsg;
+syscall_handler sys_sendmmsg, sys_recvmmsg, sys_shutdown, sys_setsockopt, sys_getsockopt;
+
 /* sys_poll.c */
 syscall_handler sys_poll, sys_ppoll, sys_select, sys_pselect6, sys_epoll_create, sys_epoll_create1;
 syscall_handler sys_epoll_ctl, sys_epoll_wait, sys_epoll_pwait, sys_epoll_pwait2, sys_eventfd, sys_eventfd2;

@@ -23,8 +23,8 @@ int ttys_open_standard(struct task *task);
 void tty_attach_first(struct task *task);
 
 /*
- * A session's leader ends: its terminal has no session any more, the foreground group gets SIGHUP and SIGCONT, and files that are open on the
- * terminal are hung up. No spinlocks held.
+ * A session's leader ends: its terminal has no session any more, the foreground group gets SIGHUP, and files that are open on the
+ * terminal are hung up, unless it is a pseudo terminal. No spinlocks held.
  */
 void tty_leader_ends(struct session *session);
 

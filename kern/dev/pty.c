@@ -93,7 +93,8 @@ static void pty_closed(struct tty *tty)
 	wait_wake_all(&((struct pty *)tty)->readable);
 }
 
-static const struct tty_driver pty_driver = {.output = pty_output, .room = pty_room, .closed = pty_closed};
+static const struct tty_driver pty_driver = {
+	.output = pty_output, .room = pty_room, .closed = pty_closed, .is_pseudo = true};
 
 static struct pty *pty_create(void)
 {
@@ -213,7 +214,7 @@ static uint32_t master_poll(struct file *file, struct poll_table *table)
 
 	poll_wait(table, &pty->readable);
 	poll_wait(table, &pty->writable);
-	if (tty_output_count(&pty->tty) > 0)
+	if (can_read(pty))
 		events |= EPOLLIN | EPOLLRDNORM;
 	if (tty_input_room(&pty->tty) > 0)
 		events |= EPOLLOUT | EPOLLWRNORM;

@@ -36,6 +36,7 @@ struct tty_driver {
 	void (*expect)(struct tty *tty);
 	/* The last file of the terminal is closed. May be NULL. */
 	void (*closed)(struct tty *tty);
+	bool is_pseudo; /* the end of its session does not hang it up (as Linux) */
 };
 
 /*

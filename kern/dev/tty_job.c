@@ -104,8 +104,8 @@ void tty_leader_ends(struct session *session)
 	if (!tty)
 		return;
 	signal_group(group, SIGHUP);
-	signal_group(group, SIGCONT);
-	tty_hang_up_files(tty);
+	if (!tty->driver->is_pseudo)
+		tty_hang_up_files(tty);
 }
 
 void tty_lost(struct tty *tty)

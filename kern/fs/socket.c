@@ -449,7 +449,7 @@ static struct socket *take_waiting(struct socket *listener)
 	return end;
 }
 
-static void close_socket(struct socket *socket);
+static void close_socket(struct socket *socket, bool refused);
 
 int64_t socket_accept(struct file *file, unsigned flags, struct file **out)
 {
@@ -476,7 +476,7 @@ int64_t socket_accept(struct file *file, unsigned flags, struct file **out)
 	socket_ref(end);
 	status = make_file(end, flags, out);
 	if (status)
-		close_socket(end);
+		close_socket(end, true);
 	socket_unref(end);
 	return status;
 }
@@ -498,7 +498,8 @@ static void leave_peer(struct socket *socket, bool lost)
 	socket_unref(peer);
 }
 
-static void close_socket(struct socket *socket)
+/* `refused`: nobody accepted the connection that it is an end of. */
+static void close_socket(struct socket *socket, bool refused)
 {
 	struct socket *end;
 	bool lost;
@@ -506,9 +507,9 @@ static void close_socket(struct socket *socket)
 	unbind(socket);
 	socket->closed = true;
 	lost = socket_drop_queue(socket);
-	leave_peer(socket, lost);
+	leave_peer(socket, lost || refused);
 	while ((end = take_waiting(socket)) != NULL) {
-		close_socket(end);
+		close_socket(end, true);
 		socket_unref(end);
 	}
 	socket_wake(socket);
@@ -516,7 +517,7 @@ static void close_socket(struct socket *socket)
 
 static void socket_release(struct file *file)
 {
-	close_socket(socket_of(file));
+	close_socket(socket_of(file), false);
 	socket_unref(socket_of(file));
 }
 
@@ -527,8 +528,6 @@ int socket_shutdown(struct file *file, int how)
 
 	if (!reads && !writes)
 		return -EINVAL;
-	if (socket->state == SOCKET_FREE)
-		return -ENOTCONN;
 	peer = socket_peer(socket);
 	if (reads)
 		socket->no_more_input = true;
@@ -678,11 +677,11 @@ static int64_t socket_write(struct file *file, struct io *io, uint64_t *position
 	return socket_send(file, io, &message);
 }
 
-/* Is there room where it sends to? */
+/* Is there room where it sends to: more than for one small message? */
 static bool can_write(struct socket *socket)
 {
 	struct socket *peer = socket_peer(socket);
-	bool can = !peer || peer->charged < (uint64_t)peer->receive_buffer;
+	bool can = !peer || peer->charged <= (uint64_t)peer->receive_buffer / 4 * 3;
 
 	socket_unref(peer);
 	return can;

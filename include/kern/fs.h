@@ -119,6 +119,7 @@ struct file {
 	struct mutex lock;      /* (o) RANK_FILE */
 	uint64_t position;      /* (o) */
 	void *private;          /* (-) the operations' */
+	int use;                /* (-) INODE_...: ended with the file */
 	LIST_HEAD(, epoll_item) watchers; /* (-) epoll.c's */
 };
 
@@ -223,7 +224,7 @@ void fs_context_unref(struct fs_context *context);
 int fs_open(struct task *task, int directory, const char *path, unsigned flags, unsigned mode,
 	    struct file **out);
 
-/* Opens a program: a regular file that may be executed, -EACCES else. `flags`: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. */
+/* Opens a program: a regular file that may be executed, -EACCES else; -ETXTBSY: it is open for writing. `flags`: AT_EMPTY_PATH, AT_SYMLINK_NOFOLLOW. */
 int fs_open_exec(struct task *task, int directory, const char *path, unsigned flags, struct file **out);
 
 /* The file's contents as a blob (a reference), and its length in bytes. -EACCES: not a regular file. */

@@ -101,6 +101,7 @@ struct inode {
 	_Atomic uint32_t mode;           /* (a) type and permissions; changed with (i) */
 	_Atomic uint32_t uid, gid;       /* (a) changed with (i) */
 	_Atomic uint32_t seals;          /* (a) F_SEAL_...; changed with (i) */
+	_Atomic int32_t writers;         /* (a) opened for writing so often; below 0: executed, so often */
 	_Atomic int64_t accessed, modified, changed, created; /* (a) nanoseconds since 1970 */
 	struct mutex lock;                                    /* (i) RANK_INODE */
 	_Atomic uint64_t bytes;                               /* (a) length; changed with (i) */
@@ -131,6 +132,14 @@ int64_t inode_now(void);
 /* What is written, and what is read, was that now. */
 void inode_touch_modified(struct inode *inode);
 void inode_touch_accessed(struct inode *inode);
+
+/*
+ * A file is written or executed, never both at a time. -ETXTBSY: it is what the caller's is not. What succeeded is taken back by
+ * inode_end_use with the same use.
+ */
+enum inode_use { INODE_NO_USE = 0, INODE_WRITES = 1, INODE_EXECUTES = -1 };
+int inode_begin_use(struct inode *inode, enum inode_use use);
+void inode_end_use(struct inode *inode, enum inode_use use);
 
 /* Somebody wrote to it who is not to make programs of others: it is set-user-ID no more. The inode's lock is held. */
 void inode_drop_privileges(struct inode *inode);

@@ -456,9 +456,11 @@ void stats_print(struct process *process);
 void stats_print_access(struct process *process, const char *what, vaddr_t address, vm_prot_t access);
 
 /* What was in use before a program started, to tell afterwards whether all of it came back. */
+#define USAGE_CACHES 64
 struct usage {
 	uint64_t free_pages, slab_pages, kernel_tables;
-	uint64_t slab_objects;
+	const struct slab_cache *newest; /* of the caches that there were; objects[] goes on from there */
+	uint64_t objects[USAGE_CACHES];
 };
 struct usage usage_now(void);
 

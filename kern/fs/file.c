@@ -47,6 +47,7 @@ void file_unref(struct file *file)
 	file_locks_release(file);
 	if (file->ops->release)
 		file->ops->release(file);
+	inode_end_use(file->inode, file->use);
 	inode_unref(file->inode);
 	name_unref(file->name);
 	slab_free(&file_cache, file);

@@ -5,6 +5,7 @@
  */
 #include <asm/errno.h>
 #include <linux/magic.h>
+#include <stdatomic.h>
 
 #include "fs_internal.h"
 
@@ -113,6 +114,22 @@ void inode_unref(struct inode *inode)
 	slab_free(&inode_cache, inode);
 	fs->inodes--;
 	filesystem_unref(fs);
+}
+
+int inode_begin_use(struct inode *inode, enum inode_use use)
+{
+	int32_t writers = inode->writers;
+
+	do {
+		if ((use == INODE_WRITES && writers < 0) || (use == INODE_EXECUTES && writers > 0))
+			return -ETXTBSY;
+	} while (!atomic_compare_exchange_weak(&inode->writers, &writers, writers + use));
+	return 0;
+}
+
+void inode_end_use(struct inode *inode, enum inode_use use)
+{
+	inode->writers -= use;
 }
 
 void inode_drop_privileges(struct inode *inode)

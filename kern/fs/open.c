@@ -147,6 +147,20 @@ static int open_kind(struct file *file, struct task *task)
 	}
 }
 
+/* A regular file that is going to be written, or emptied, is not executed meanwhile. */
+static int begin_use(struct file *file, unsigned flags)
+{
+	enum inode_use use = access_of(flags) & MAY_WRITE ? INODE_WRITES : INODE_NO_USE;
+	int error = 0;
+
+	if (flags & O_PATH || !S_ISREG(file->inode->mode))
+		return 0;
+	error = inode_begin_use(file->inode, use);
+	if (!error)
+		file->use = use;
+	return error;
+}
+
 /* Takes over the references of `found`. */
 int fs_open_found(struct task *task, struct path *found, unsigned flags, bool created, struct file **out)
 {
@@ -166,7 +180,8 @@ int fs_open_found(struct task *task, struct path *found, unsigned flags, bool cr
 	file = file_create(ops_for(inode, flags), inode, found->name, flags & (FILE_FLAGS | O_NOCTTY), NULL);
 	if (!file)
 		return -ENOMEM;
-	if (!(flags & O_PATH))
+	error = begin_use(file, flags);
+	if (!error && !(flags & O_PATH))
 		error = open_kind(file, task);
 	file->flags &= ~(uint32_t)O_NOCTTY; /* for who opens terminals only */
 	if (error)
@@ -226,6 +241,7 @@ int fs_open_exec(struct task *task, int directory, const char *path, unsigned fl
 	unsigned look = (flags & AT_SYMLINK_NOFOLLOW ? 0 : LOOKUP_FOLLOW) |
 			(flags & AT_EMPTY_PATH ? LOOKUP_EMPTY : 0);
 	struct path found;
+	struct file *file;
 	int error = path_lookup(task, directory, path, look, &found);
 
 	if (error)
@@ -240,6 +256,15 @@ int fs_open_exec(struct task *task, int directory, const char *path, unsigned fl
 		path_release(&found);
 		return error;
 	}
-	*out = file_create(ops_for(found.inode, O_RDONLY), found.inode, found.name, O_RDONLY, NULL);
-	return *out ? 0 : -ENOMEM;
+	file = file_create(ops_for(found.inode, O_RDONLY), found.inode, found.name, O_RDONLY, NULL);
+	if (!file)
+		return -ENOMEM;
+	error = inode_begin_use(file->inode, INODE_EXECUTES);
+	if (error) {
+		file_unref(file);
+		return error;
+	}
+	file->use = INODE_EXECUTES;
+	*out = file;
+	return 0;
 }

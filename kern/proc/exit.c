@@ -134,8 +134,7 @@ void process_end_borrowing(struct process *process)
 	spin_lock(&process_lock);
 	if (process->borrows) {
 		__atomic_store_n(&process->borrows, false, __ATOMIC_RELEASE);
-		if (process->parent)
-			wait_wake_all(&process->parent->news);
+		wait_wake_all(&process->news);
 	}
 	spin_unlock(&process_lock);
 }

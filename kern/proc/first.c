@@ -216,6 +216,7 @@ static int run(const struct program_start *start, int *status, struct reason *re
 	}
 	thread_run(&task->thread);
 	*status = status_of_wait(await_end(task->process));
+	shm_end();
 	fs_end();
 	usage_check(&before);
 	return 0;

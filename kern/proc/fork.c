@@ -232,10 +232,10 @@ static int link_locked(struct process *process, struct task *task, struct task *
 	return error;
 }
 
-/* vfork(2): the parent goes on when the child has ended or has a memory of its own. */
-static void wait_for_loan(struct process *parent, struct process *child)
+/* vfork(2): the caller, whose child it need not be, goes on when the process has ended or has a memory of its own. */
+static void wait_for_loan(struct process *child)
 {
-	WAIT_EVENT(&parent->news, !__atomic_load_n(&child->borrows, __ATOMIC_ACQUIRE), SLEEP_KILLABLE,
+	WAIT_EVENT(&child->news, !__atomic_load_n(&child->borrows, __ATOMIC_ACQUIRE), SLEEP_KILLABLE,
 		   TIME_NEVER);
 }
 
@@ -263,7 +263,7 @@ static int64_t begin(struct process *process, struct task *task, struct task *pa
 		process_ref(process);
 	thread_run(&task->thread);
 	if (is_process && (request->flags & CLONE_VFORK))
-		wait_for_loan(parent->process, process);
+		wait_for_loan(process);
 	if (is_process)
 		process_unref(process);
 	return tid;
@@ -356,9 +356,10 @@ int64_t sys_vfork(struct task *task, struct trapframe *frame)
 
 int64_t sys_clone(struct task *task, struct trapframe *frame)
 {
+	unsigned signo = frame->rdi & CSIGNAL;
 	const struct clone_request request = {
 		.flags = (uint32_t)frame->rdi & ~(uint64_t)CSIGNAL,
-		.exit_signal = (int)(frame->rdi & CSIGNAL),
+		.exit_signal = signo <= LAST_SIGNAL ? (int)signo : 0, /* as Linux */
 		.stack = frame->rsi,
 		.parent_tid = frame->rdx,
 		.child_tid = frame->r10,

@@ -132,15 +132,36 @@ void stats_print(struct process *process)
 struct usage usage_now(void)
 {
 	struct usage usage = {.free_pages = page_stats().free_pages,
-			      .kernel_tables = pmap_stats(&kernel_pmap).table_pages};
+			      .kernel_tables = pmap_stats(&kernel_pmap).table_pages,
+			      .newest = slab_caches()};
+	unsigned n = 0;
 
 	for (struct slab_cache *cache = slab_caches(); cache; cache = cache->next) {
 		spin_lock(&cache->lock);
 		usage.slab_pages += cache->pages;
-		usage.slab_objects += cache->objects;
+		if (n < USAGE_CACHES)
+			usage.objects[n++] = cache->objects;
 		spin_unlock(&cache->lock);
 	}
 	return usage;
+}
+
+/* Of which caches there are more objects, or fewer; caches that were made since had none. */
+static void check_objects(const struct usage *before, const struct usage *now)
+{
+	const struct slab_cache *cache = now->newest;
+	unsigned old = 0;
+	bool was_there = false;
+
+	for (unsigned n = 0; cache && n < USAGE_CACHES; cache = cache->next, n++) {
+		int64_t missing = (int64_t)now->objects[n];
+
+		was_there |= cache == before->newest;
+		if (was_there)
+			missing -= (int64_t)before->objects[old++];
+		if (missing != 0)
+			env_log("phoenix: %lld small objects leaked: %s", (long long)missing, cache->name);
+	}
 }
 
 void usage_check(const struct usage *before)
@@ -153,7 +174,5 @@ void usage_check(const struct usage *before)
 
 	if (pages != 0)
 		env_log("phoenix: %lld pages leaked", (long long)pages);
-	if (now.slab_objects != before->slab_objects)
-		env_log("phoenix: %lld small objects leaked",
-			(long long)(now.slab_objects - before->slab_objects));
+	check_objects(before, &now);
 }

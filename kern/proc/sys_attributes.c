@@ -223,7 +223,11 @@ int64_t sys_truncate(struct task *task, struct trapframe *frame)
 	else
 		error = inode_permission(task, found.inode, MAY_WRITE);
 	if (!error)
+		error = inode_begin_use(found.inode, INODE_WRITES);
+	if (!error) {
 		error = inode_truncate(found.inode, task, frame->rsi);
+		inode_end_use(found.inode, INODE_WRITES);
+	}
 	path_release(&found);
 	return error;
 }

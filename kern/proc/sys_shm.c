@@ -485,6 +485,13 @@ static int64_t owner_call(struct task *task, int id, int command, vaddr_t from)
 	return result;
 }
 
+void shm_end(void)
+{
+	for (unsigned i = 0; i < MAX_SEGMENTS; i++)
+		if (table.places[i])
+			map_label_unref(&table.places[i]->label);
+}
+
 int64_t sys_shmctl(struct task *task, struct trapframe *frame)
 {
 	int id = (int)frame->rdi, command = (int)frame->rsi;

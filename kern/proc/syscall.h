@@ -27,6 +27,7 @@ syscall_handler sys_process_vm_readv, sys_process_vm_writev;
 /* sys_shm.c */
 syscall_handler sys_shmget, sys_shmat, sys_shmdt, sys_shmctl;
 void shm_init(void); /* once */
+void shm_end(void);  /* when there are no processes: segments do not go with them */
 
 /* sys_mremap.c */
 syscall_handler sys_mremap;

@@ -20,7 +20,7 @@ sub passes
 }
 
 my $debug = (Phoenix::built()) . '/debug/phoenix.elf';
-for my $name (qw(fork threads exec groups identity family)) {
+for my $name (qw(fork threads exec groups identity fuzzed family)) {
 	passes($name, [], program($name));
 	passes("$name, debug build", ['--kernel', $debug], program($name), $name eq 'family' ? 3 : ());
 }

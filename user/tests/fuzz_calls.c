@@ -9,6 +9,8 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <sched.h>
+#include <setjmp.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -28,13 +30,19 @@
 #define PAGE          4096ul
 #define ARENA_PAGES   64
 #define MAX_WORKERS   32
-#define LIFETIME_NS   2000000000l /* a worker that is older is killed */
+#define LIFETIME_NS   5000000000l /* a worker that is older is killed */
+#define STUCK_NS      500000000l  /* ... and one that has made no call for so long */
 #define TICK_US       15000       /* between signals that end calls which wait */
 #define HIGHEST_CALL  462         /* a little above the last that Linux 6.1 has */
 #define OWN_CALLS     0x5000      /* Phoenix's own */
 #define OWN_COUNT     4
 #define WORKER_BYTES  (96ul << 20)
 #define WORKER_CALLS  4000
+#define RESTORE_EVERY 16 /* calls, after which a worker's signals are put in order */
+#define THREADS       4  /* of a worker, at a time */
+#define THREAD_BYTES  16384
+#define THREAD_CALLS  12
+#define SIGNALS       64
 #define NS_PER_SECOND 1000000000l
 
 static uint64_t state;
@@ -65,6 +73,11 @@ static long now_ns(void)
 
 /* Memory of the worker's to point into: readable and writable, with read-only pages, holes, and file pages among them. */
 static char *arena;
+
+/* What the first process sees of its workers; shared. */
+static struct progress {
+	_Atomic uint64_t calls;
+} * progress;
 
 static const char *const paths[] = {
 	"/",
@@ -291,17 +304,79 @@ static bool is_excluded(long number)
 	}
 }
 
+static bool mostly(void)
+{
+	return below(64) != 0;
+}
+
+/* Changes of memory stay in the arena, for the program's own is not there: *start and *bytes. */
+static void into_arena(uint64_t *start, uint64_t *bytes)
+{
+	uint64_t from = below(ARENA_PAGES) * PAGE;
+
+	if (mostly()) {
+		*start = (uint64_t)arena + from + (below(16) == 0);
+		*bytes = below(ARENA_PAGES * PAGE - from + 1);
+	}
+}
+
+static void aim_at_memory(long number, uint64_t *a)
+{
+	uint64_t bytes = PAGE;
+
+	switch (number) {
+	case SYS_mmap:
+		if (!(a[3] & MAP_FIXED))
+			break;
+		into_arena(&a[0], &a[1]);
+		break;
+	case SYS_munmap:
+	case SYS_mprotect:
+	case SYS_pkey_mprotect:
+	case SYS_madvise:
+	case SYS_remap_file_pages:
+		into_arena(&a[0], &a[1]);
+		break;
+	case SYS_mremap:
+		into_arena(&a[0], &a[1]);
+		into_arena(&a[4], &a[2]);
+		break;
+	case SYS_shmat:
+		if (a[1])
+			into_arena(&a[1], &bytes);
+		break;
+	case SYS_arch_prctl: /* the C library's thread pointer */
+		a[0] = mostly() ? below(0x1001) : a[0];
+		break;
+	default:
+		break;
+	}
+}
+
+static void aim_signal(uint64_t *signo)
+{
+	if ((*signo == SIGKILL || *signo == SIGSTOP) && mostly())
+		*signo = SIGUSR1;
+}
+
 /* Signals go to the worker's own group, never to the first process or to all. */
 static void aim(long number, uint64_t *a)
 {
+	aim_at_memory(number, a);
 	switch (number) {
 	case SYS_kill:
 	case SYS_tkill:
 	case SYS_rt_sigqueueinfo:
 		a[0] = below(3) ? (uint64_t)getpid() : 0;
+		aim_signal(&a[1]);
 		break;
 	case SYS_tgkill:
 	case SYS_rt_tgsigqueueinfo:
+		a[0] = (uint64_t)getpid();
+		if (mostly())
+			a[1] = a[0];
+		aim_signal(&a[2]);
+		break;
 	case SYS_pidfd_open:
 		a[0] = (uint64_t)getpid();
 		break;
@@ -314,15 +389,37 @@ static void aim(long number, uint64_t *a)
 	case SYS_clock_nanosleep:
 		a[1] = below(2);
 		break;
+	case SYS_clone: /* a child on the same stack would take the worker's away */
+		if (mostly())
+			a[0] &= ~(uint64_t)CLONE_VM;
+		break;
 	default:
 		break;
 	}
 }
 
-static void one_call(unsigned *forked)
+/* Calls that end the worker as a rule. */
+static bool is_rare(long number)
 {
-	uint64_t a[6];
-	long number, result;
+	return number == SYS_rt_sigreturn || number == SYS_setrlimit || number == SYS_prlimit64;
+}
+
+/* In place, so that a child on the same stack finds nothing there that it would spoil. */
+static inline __attribute__((always_inline)) long call(long number, const uint64_t *a)
+{
+	register uint64_t r10 __asm__("r10") = a[3], r8 __asm__("r8") = a[4], r9 __asm__("r9") = a[5];
+	long result;
+
+	__asm__ volatile("syscall"
+			 : "=a"(result)
+			 : "a"(number), "D"(a[0]), "S"(a[1]), "d"(a[2]), "r"(r10), "r"(r8), "r"(r9)
+			 : "rcx", "r11", "memory");
+	return result;
+}
+
+static long choose(void)
+{
+	long number;
 
 	do {
 		if (below(3) == 0)
@@ -331,32 +428,108 @@ static void one_call(unsigned *forked)
 			number = (long)(OWN_CALLS + below(OWN_COUNT));
 		else
 			number = (long)below(HIGHEST_CALL);
-	} while (is_excluded(number));
+	} while (is_excluded(number) || (is_rare(number) && mostly()));
+	return number;
+}
+
+static void one_call(unsigned *forked)
+{
+	static const uint64_t zero[6];
+	uint64_t a[6];
+	long number = choose(), result;
+
 	for (int i = 0; i < 6; i++)
 		a[i] = argument();
 	aim(number, a);
-	result = syscall(number, a[0], a[1], a[2], a[3], a[4], a[5]);
+	progress->calls++;
+	result = call(number, a);
 	/* In a child: a little of the same, and gone. */
 	if (result == 0 &&
 	    (number == SYS_fork || number == SYS_vfork || number == SYS_clone || number == SYS_clone3)) {
+		if (number == SYS_vfork)
+			call(SYS_exit_group, zero);
 		state ^= (uint64_t)getpid() << 32 | 1;
 		if (++*forked > 2 || number != SYS_fork)
-			syscall(SYS_exit_group, 0);
+			call(SYS_exit_group, zero);
 	}
+}
+
+/* ---- Threads ------------------------------------------------------------------------------------------- */
+
+static struct {
+	char stack[THREAD_BYTES] __attribute__((aligned(16)));
+	volatile int lives; /* the kernel clears it */
+} threads[THREADS];
+
+static int thread(void *unused)
+{
+	unsigned forked = 2;
+
+	(void)unused;
+	for (int i = 0; i < THREAD_CALLS; i++)
+		one_call(&forked);
+	syscall(SYS_exit, 0);
+	return 0;
+}
+
+/* Most share all; some are processes with the same memory. */
+static void start_thread(void)
+{
+	int flags = CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD;
+	unsigned i = (unsigned)below(THREADS);
+
+	if (threads[i].lives)
+		return;
+	if (below(4) == 0)
+		flags = CLONE_VM | (int)(below(2) * CLONE_FILES) | SIGCHLD;
+	threads[i].lives = 1;
+	if (clone(thread, threads[i].stack + THREAD_BYTES, flags | CLONE_CHILD_CLEARTID, NULL, NULL, NULL,
+		  &threads[i].lives) < 0)
+		threads[i].lives = 0;
 }
 
 /* ---- A worker ------------------------------------------------------------------------------------------ */
 
-static void nothing(int signo)
+static sigjmp_buf after_fault;
+static pid_t jumper; /* the thread whose that is */
+static char handler_stack[THREAD_BYTES];
+
+/* A fault is the arena's: it is made again. Other threads end. */
+static void handle(int signo)
 {
-	(void)signo;
+	if (signo != SIGSEGV && signo != SIGBUS && signo != SIGFPE && signo != SIGILL)
+		return;
+	if (syscall(SYS_gettid) != jumper)
+		syscall(SYS_exit, 0);
+	siglongjmp(after_fault, 1);
+}
+
+/* What was done to the timer, the mask and the handlers is undone. */
+static void restore_signals(bool all)
+{
+	struct sigaction action = {.sa_handler = handle, .sa_flags = SA_ONSTACK};
+	struct itimerval tick = {{0, TICK_US}, {0, TICK_US}};
+	stack_t stack = {.ss_sp = handler_stack, .ss_size = sizeof(handler_stack)};
+	sigset_t none;
+
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	sigaltstack(&stack, NULL);
+	setitimer(ITIMER_REAL, &tick, NULL);
+	sigaction(SIGALRM, &action, NULL);
+	sigaction(SIGSEGV, &action, NULL);
+	sigaction(SIGBUS, &action, NULL);
+	for (int signo = 1; all && signo <= SIGNALS; signo++)
+		if (signo != SIGCHLD)
+			sigaction(signo, &action, NULL);
 }
 
 static void make_arena(void)
 {
 	int fd;
 
-	arena = mmap(NULL, ARENA_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	arena = mmap(arena, ARENA_PAGES * PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | (arena ? MAP_FIXED : 0), -1, 0);
 	if (arena == MAP_FAILED)
 		_exit(3);
 	for (size_t i = 0; i < 8; i++)
@@ -394,11 +567,11 @@ static void open_some(void)
 static void work(uint64_t seed)
 {
 	struct rlimit bytes = {WORKER_BYTES, WORKER_BYTES}, processes = {64, 64}, core = {0, 0};
-	struct sigaction action = {.sa_handler = nothing};
-	struct itimerval tick = {{0, TICK_US}, {0, TICK_US}};
+	volatile unsigned i = 0;
 	unsigned forked = 0;
 
 	state = seed * 0x9e3779b97f4a7c15ull | 1;
+	jumper = getpid();
 	setsid();
 	setrlimit(RLIMIT_AS, &bytes);
 	setrlimit(RLIMIT_FSIZE, &bytes);
@@ -406,13 +579,16 @@ static void work(uint64_t seed)
 	setrlimit(RLIMIT_CORE, &core);
 	make_arena();
 	open_some();
-	for (unsigned i = 0; i < WORKER_CALLS; i++) {
-		if (i % 64 == 0) { /* what was done to the timer and the handler is undone */
-			sigaction(SIGALRM, &action, NULL);
-			setitimer(ITIMER_REAL, &tick, NULL);
-		}
+	if (sigsetjmp(after_fault, 1) != 0)
+		make_arena();
+	restore_signals(true);
+	while (i++ < WORKER_CALLS) {
+		if (i % RESTORE_EVERY == 0)
+			restore_signals(i % (RESTORE_EVERY * RESTORE_EVERY) == 0);
 		if (below(4) == 0)
 			stir();
+		if (below(64) == 0)
+			start_thread();
 		one_call(&forked);
 	}
 	_exit(0);
@@ -424,9 +600,13 @@ static struct {
 	pid_t pid; /* 0: none */
 	uint64_t seed;
 	long started;
+	long moved;     /* when it had made another call */
+	uint64_t calls; /* that it had made then */
 } workers[MAX_WORKERS];
 
+static struct progress *all_progress; /* a worker's is at its place */
 static unsigned long ended, killed, signalled;
+static uint64_t calls;
 
 static void reap(unsigned count)
 {
@@ -438,6 +618,7 @@ static void reap(unsigned count)
 			if (workers[i].pid != pid)
 				continue;
 			workers[i].pid = 0;
+			calls += all_progress[i].calls;
 			ended++;
 			signalled += WIFSIGNALED(status) != 0;
 		}
@@ -456,7 +637,10 @@ static void start_missing(unsigned count, uint64_t *next_seed, bool verbose)
 		if (workers[i].pid)
 			continue;
 		workers[i].seed = (*next_seed)++;
-		workers[i].started = now_ns();
+		workers[i].started = workers[i].moved = now_ns();
+		workers[i].calls = 0;
+		all_progress[i].calls = 0;
+		progress = &all_progress[i];
 		if (verbose)
 			printf("fuzz_calls: worker of seed %llu\n", (unsigned long long)workers[i].seed);
 		fflush(stdout);
@@ -470,11 +654,18 @@ static void start_missing(unsigned count, uint64_t *next_seed, bool verbose)
 
 static void kill_old(unsigned count)
 {
+	long now = now_ns();
+
 	for (unsigned i = 0; i < count; i++) {
-		if (workers[i].pid && now_ns() - workers[i].started > LIFETIME_NS) {
+		if (all_progress[i].calls != workers[i].calls) {
+			workers[i].calls = all_progress[i].calls;
+			workers[i].moved = now;
+		}
+		if (workers[i].pid &&
+		    (now - workers[i].started > LIFETIME_NS || now - workers[i].moved > STUCK_NS)) {
 			kill_worker(i);
 			killed++;
-			workers[i].started = now_ns();
+			workers[i].started = workers[i].moved = now;
 		}
 	}
 }
@@ -486,10 +677,15 @@ int main(int argc, char **argv)
 	unsigned count = argc > 3 ? (unsigned)atoi(argv[3]) : 4;
 	bool verbose = argc > 4 && strcmp(argv[4], "-v") == 0;
 
-	if (seconds <= 0 || count == 0 || count > MAX_WORKERS) {
+	/* A worker may exec it. */
+	if (argc < 2 || seconds <= 0 || count == 0 || count > MAX_WORKERS) {
 		fprintf(stderr, "usage: fuzz_calls SECONDS [SEED [PROCESSES (1 to %d) [-v]]]\n", MAX_WORKERS);
 		return 2;
 	}
+	all_progress = mmap(NULL, MAX_WORKERS * sizeof(*all_progress), PROT_READ | PROT_WRITE,
+			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (all_progress == MAP_FAILED)
+		return 3;
 	while (now_ns() < end) {
 		struct timespec pause = {0, 5000000};
 
@@ -506,7 +702,7 @@ int main(int argc, char **argv)
 		kill(-1, SIGKILL);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
-	printf("fuzz_calls: seed %llu: %lu workers ended, %lu by a signal, %lu killed for age\n",
-	       (unsigned long long)seed, ended, signalled, killed);
+	printf("fuzz_calls: seed %llu: %lu workers ended, %lu by a signal, %lu killed for age; %llu calls\n",
+	       (unsigned long long)seed, ended, signalled, killed, (unsigned long long)calls);
 	return 0;
 }

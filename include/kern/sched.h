@@ -100,8 +100,10 @@ struct thread {
 		sampled_ns; /* (q) of its CPU time, what samples have told the place of; its CPU's tick, too */
 	uint64_t user_ns;   /* (q) of that, in ring 3; the same */
 	uint64_t told_ns;   /* (q) the most that thread_times() said of ring 3 */
-	uint64_t switches;  /* (q) how often it gave the CPU away, having to wait */
-	uint64_t preemptions; /* (q) ... its slice being over */
+	uint64_t faults;    /* (s) page faults of ring 3 that were served, and ... */
+	uint64_t major_faults; /* (s) ... those of them that waited for a pager */
+	uint64_t switches;     /* (q) how often it gave the CPU away, having to wait */
+	uint64_t preemptions;  /* (q) ... its slice being over */
 #ifdef DEBUG
 	struct lock_record locks; /* (s) mutexes and read-write locks that it holds */
 #endif

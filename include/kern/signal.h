@@ -145,6 +145,9 @@ void signals_init(void);
  */
 int signal_process_begin(struct process *child, struct process *parent, bool share_handlers);
 
+/* What CLONE_CLEAR_SIGHAND asks of a new process with handlers of its own: all but ignored signals are SIG_DFL. */
+void signal_reset_handlers(struct process *child);
+
 /*
  * Fills task->signals: the mask is `parent`'s (none, if that is NULL), and so, if `keep_stack`, is the alternative stack (all but
  * CLONE_VM without CLONE_VFORK). Then the task can be given signals; it has a process. If the process is already exiting or

@@ -138,6 +138,8 @@ static int fill_process(struct process *process, struct task *parent, const stru
 
 	if (error)
 		return error;
+	if (request->flags & CLONE_CLEAR_SIGHAND)
+		signal_reset_handlers(process);
 	spin_lock(&process_lock);
 	memcpy(process->limits, of->limits, sizeof(process->limits));
 	memcpy(process->name, parent->name, sizeof(process->name));

@@ -547,13 +547,42 @@ static int get_deadline(vaddr_t from, int operation, bool realtime, uint64_t *ou
 	return 0;
 }
 
+/* A wait with a deadline that a signal interrupted goes on to the same deadline. */
+static int64_t wait_again(struct task *task, struct restart_block *block)
+{
+	const struct futex_call call = {
+		.task = task,
+		.address = block->argument[0],
+		.value = (uint32_t)block->argument[1],
+		.private = block->argument[2],
+		.deadline = block->deadline,
+	};
+	int64_t result = futex_wait(&call, (uint32_t)block->argument[3]);
+
+	return result == -ERESTARTSYS ? -ERESTART_RESTARTBLOCK : result;
+}
+
+static int64_t wait_to_deadline(const struct futex_call *call, uint32_t mask)
+{
+	int64_t result = futex_wait(call, mask);
+
+	if (result != -ERESTARTSYS || call->deadline == TIME_NEVER)
+		return result;
+	call->task->signals.restart = (struct restart_block){
+		.call = wait_again,
+		.deadline = call->deadline,
+		.argument = {call->address, call->value, call->private, mask},
+	};
+	return -ERESTART_RESTARTBLOCK;
+}
+
 static int64_t dispatch(struct futex_call *call, int operation)
 {
 	switch (operation) {
 	case FUTEX_WAIT:
-		return futex_wait(call, FUTEX_BITSET_MATCH_ANY);
+		return wait_to_deadline(call, FUTEX_BITSET_MATCH_ANY);
 	case FUTEX_WAIT_BITSET:
-		return futex_wait(call, call->value3);
+		return wait_to_deadline(call, call->value3);
 	case FUTEX_WAKE:
 		return futex_wake_call(call, FUTEX_BITSET_MATCH_ANY);
 	case FUTEX_WAKE_BITSET:

@@ -435,6 +435,8 @@ struct usage_counts task_usage(struct task *task)
 	return (struct usage_counts){
 		.user_ns = times.user_ns,
 		.kernel_ns = times.kernel_ns,
+		.minor_faults = task->thread.faults - task->thread.major_faults,
+		.major_faults = task->thread.major_faults,
 		.switches = task->thread.switches,
 		.preemptions = task->thread.preemptions,
 	};

@@ -100,6 +100,17 @@ int signal_process_begin(struct process *child, struct process *parent, bool sha
 	return 0;
 }
 
+void signal_reset_handlers(struct process *child)
+{
+	struct signal_handlers *handlers = child->signals.handlers;
+
+	spin_lock(&handlers->lock);
+	for (int i = 0; i < SIGNAL_MAX; i++)
+		if (handlers->actions[i].handler != (vaddr_t)SIG_IGN)
+			handlers->actions[i] = (struct stored_action){.handler = (vaddr_t)SIG_DFL};
+	spin_unlock(&handlers->lock);
+}
+
 void signal_process_end(struct process *process)
 {
 	struct process_signals *signals = &process->signals;

@@ -213,6 +213,7 @@ static syscall_handler *const linux_calls[LINUX_CALLS] = {
 	[__NR_reboot] = sys_reboot,
 	[__NR_rseq] = sys_not_here,
 	[__NR_acct] = sys_not_here,
+	[__NR_futex_waitv] = sys_not_here,
 
 	[__NR_exit] = sys_exit,
 	[__NR_exit_group] = sys_exit_group,

@@ -50,6 +50,7 @@
 	SUITE(serial)         \
 	SUITE(usercopy)       \
 	SUITE(time)           \
+	SUITE(sched)          \
 	SUITE(elf)            \
 	SUITE(process)
 

@@ -258,6 +258,9 @@ void trap_page_fault(struct trapframe *frame)
 	status = vm_fault(this_cpu()->map, address, fault_access(frame->error), &result);
 	if (__builtin_expect(status != 0, 0) && !grow_stack(address, &result))
 		refuse(frame, address, status, &result);
+	thread_current()->faults++;
+	if (__builtin_expect(result.outcome == FAULT_PAGE_IN, 0))
+		thread_current()->major_faults++;
 }
 
 /* ---- Other exceptions ---------------------------------------------------------------------------- */

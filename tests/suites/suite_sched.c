@@ -1,0 +1,384 @@
+/*
+ * The scheduler: threads that wait for each other in every way there is, timers, mutexes and read-write locks.
+ *
+ * Threads here run on one CPU, and only change places where they wait; so what a case counts needs no lock.
+ */
+#include <asm/errno.h>
+#include <kern/kern.h>
+#include <kern/sched.h>
+#include <kern/test.h>
+
+#define MILLISECOND 1000000ull
+#define THREADS     6
+#define ROUNDS      50
+
+void suite_sched(void);
+
+/* Threads of a case. Each counts itself in `ended`, last thing. */
+static struct team {
+	struct thread threads[THREADS];
+	unsigned started, ended, buried;
+	struct wait_queue queue;
+	struct mutex mutex;
+	struct rwlock rwlock;
+	unsigned counter, inside, most_inside;
+	bool go;
+	int status;
+	unsigned order[THREADS];
+} team;
+
+static void count_burial(struct thread *thread)
+{
+	(void)thread;
+	team.buried++;
+}
+
+static void team_begin(void)
+{
+	memset(&team, 0, sizeof(team));
+	wait_queue_init(&team.queue);
+	mutex_init(&team.mutex, RANK_FILE, "team");
+	rw_init(&team.rwlock, RANK_MAP_ROOT, "team");
+}
+
+/* Starts `count` threads, which get their number. */
+static bool team_start(unsigned count, void (*entry)(void *))
+{
+	for (unsigned i = 0; i < count; i++) {
+		if (!CHECK_EQ(thread_create(&team.threads[i], "test", entry, (void *)(uintptr_t)i, false,
+					    count_burial),
+			      0))
+			return false;
+		team.started++;
+		thread_run(&team.threads[i]);
+	}
+	return true;
+}
+
+static void team_join(void)
+{
+	while (team.buried < team.started)
+		time_sleep_until(time_nanoseconds() + MILLISECOND / 10);
+	CHECK_EQ(team.ended, team.started);
+}
+
+/* Lets the others run until they wait. */
+static void let_others_run(void)
+{
+	time_sleep_until(time_nanoseconds() + 2 * MILLISECOND);
+}
+
+static unsigned number_of(void *argument)
+{
+	return (unsigned)(uintptr_t)argument;
+}
+
+/* ---- Waiting and waking ---------------------------------------------------------------------------------- */
+
+static void wait_for_go(void *argument)
+{
+	int status = WAIT_EVENT(&team.queue, team.go, SLEEP_FIRM, TIME_NEVER);
+
+	team.order[team.ended++] = number_of(argument);
+	team.status |= status;
+}
+
+static void wake_all(void)
+{
+	bool in_order = true;
+
+	test_case("all who wait are woken, in the order of their arrival");
+	team_begin();
+	if (!team_start(THREADS, wait_for_go))
+		return;
+	let_others_run();
+	CHECK_EQ(team.ended, 0);
+	wait_wake_all(&team.queue);
+	let_others_run();
+	CHECK_EQ(team.ended, 0); /* what they wait for has not come */
+	team.go = true;
+	wait_wake_all(&team.queue);
+	team_join();
+	for (unsigned i = 0; i < THREADS; i++)
+		in_order = in_order && team.order[i] == i;
+	CHECK(in_order);
+	CHECK_EQ(team.status, 0);
+	CHECK(wait_queue_empty(&team.queue));
+}
+
+static void take_one(void *argument)
+{
+	(void)argument;
+	WAIT_EVENT(&team.queue, team.counter > 0 ? (team.counter--, true) : false, SLEEP_FIRM, TIME_NEVER);
+	team.ended++;
+}
+
+static void wake_some(void)
+{
+	test_case("as many are woken as is said");
+	team_begin();
+	if (!team_start(THREADS, take_one))
+		return;
+	let_others_run();
+	team.counter = 2;
+	wait_wake(&team.queue, 2);
+	let_others_run();
+	CHECK_EQ(team.ended, 2);
+	team.counter = THREADS - 2;
+	wait_wake(&team.queue, UINT32_MAX);
+	team_join();
+	CHECK_EQ(team.counter, 0);
+}
+
+/* Two threads that wake each other: no wake-up may be lost, or they would stop. */
+static void play(void *argument)
+{
+	unsigned own = number_of(argument);
+
+	for (unsigned i = 0; i < ROUNDS; i++) {
+		WAIT_EVENT(&team.queue, team.counter % 2 == own, SLEEP_FIRM, TIME_NEVER);
+		team.counter++;
+		wait_wake_all(&team.queue);
+	}
+	team.ended++;
+}
+
+static void ping_pong(void)
+{
+	test_case("two threads wake each other in turn");
+	team_begin();
+	if (!team_start(2, play))
+		return;
+	team_join();
+	CHECK_EQ(team.counter, 2 * ROUNDS);
+}
+
+static void deadlines(void)
+{
+	uint64_t start = time_nanoseconds();
+	struct waiter waiter;
+
+	test_case("a wait ends with its deadline, and not before");
+	team_begin();
+	CHECK_EQ(WAIT_EVENT(&team.queue, team.go, SLEEP_FIRM, start + 3 * MILLISECOND), -ETIMEDOUT);
+	CHECK(time_nanoseconds() >= start + 3 * MILLISECOND);
+	CHECK_EQ(WAIT_EVENT(&team.queue, team.go, SLEEP_FIRM, 1), -ETIMEDOUT);
+	CHECK_EQ(WAIT_EVENT(&team.queue, true, SLEEP_FIRM, 1), 0);
+	CHECK(wait_queue_empty(&team.queue));
+
+	test_case("a wake between the look and the sleep counts");
+	wait_enter(&team.queue, &waiter);
+	thread_sleep_begin(SLEEP_FIRM);
+	wait_wake_all(&team.queue);
+	CHECK_EQ(thread_sleep(TIME_NEVER), 0);
+	thread_sleep_end();
+	wait_leave(&waiter);
+}
+
+/* ---- Interrupting ------------------------------------------------------------------------------------------ */
+
+static void wait_interruptible(void *argument)
+{
+	(void)argument;
+	team.status = WAIT_EVENT(&team.queue, team.go, SLEEP_INTERRUPTIBLE, TIME_NEVER);
+	team.ended++;
+}
+
+static void wait_killable(void *argument)
+{
+	(void)argument;
+	team.status = WAIT_EVENT(&team.queue, team.go, SLEEP_KILLABLE, TIME_NEVER);
+	team.ended++;
+}
+
+static void interrupts(void)
+{
+	test_case("an interrupt ends an interruptible wait");
+	team_begin();
+	if (!team_start(1, wait_interruptible))
+		return;
+	let_others_run();
+	thread_interrupt(&team.threads[0], INTERRUPT_SIGNAL);
+	team_join();
+	CHECK_EQ(team.status, -EINTR);
+
+	test_case("only a killing one ends a killable wait");
+	team_begin();
+	if (!team_start(1, wait_killable))
+		return;
+	let_others_run();
+	thread_interrupt(&team.threads[0], INTERRUPT_SIGNAL | INTERRUPT_STOP);
+	let_others_run();
+	CHECK_EQ(team.ended, 0);
+	thread_interrupt(&team.threads[0], INTERRUPT_KILL);
+	team_join();
+	CHECK_EQ(team.status, -EINTR);
+
+	test_case("what has come counts more than an interrupt");
+	team_begin();
+	if (!team_start(1, wait_interruptible))
+		return;
+	let_others_run();
+	team.go = true;
+	thread_interrupt(&team.threads[0], INTERRUPT_SIGNAL);
+	team_join();
+	CHECK_EQ(team.status, 0);
+}
+
+/* ---- Timers --------------------------------------------------------------------------------------------------- */
+
+static struct timer timers[THREADS];
+static unsigned fired[THREADS], fired_count;
+
+static void fire(struct timer *timer)
+{
+	fired[fired_count++ % THREADS] = (unsigned)(timer - timers);
+}
+
+static void timers_fire(void)
+{
+	static const unsigned milliseconds[THREADS] = {5, 1, 4, 1, 3, 2};
+	uint64_t start = time_nanoseconds();
+	bool in_order = true;
+
+	test_case("timers fire in the order of their times");
+	fired_count = 0;
+	for (unsigned i = 0; i < THREADS; i++) {
+		timer_init(&timers[i], fire);
+		timer_start(&timers[i], start + milliseconds[i] * MILLISECOND);
+	}
+	time_sleep_until(start + 8 * MILLISECOND);
+	CHECK_EQ(fired_count, THREADS);
+	for (unsigned i = 1; i < THREADS; i++)
+		in_order = in_order && milliseconds[fired[i - 1]] <= milliseconds[fired[i]];
+	CHECK(in_order);
+
+	test_case("a timer that is stopped does not fire, one that is started again fires once");
+	fired_count = 0;
+	start = time_nanoseconds();
+	timer_start(&timers[0], start + MILLISECOND);
+	timer_start(&timers[1], start + MILLISECOND);
+	CHECK(timer_cancel(&timers[0]));
+	CHECK(!timer_cancel(&timers[0]));
+	timer_start(&timers[1], start + 2 * MILLISECOND);
+	time_sleep_until(start + 5 * MILLISECOND);
+	CHECK_EQ(fired_count, 1);
+	CHECK_EQ(fired[0], 1);
+	CHECK(!timer_cancel_wait(&timers[1]));
+}
+
+/* ---- Locks ------------------------------------------------------------------------------------------------------ */
+
+static void step_inside(void)
+{
+	team.inside++;
+	if (team.inside > team.most_inside)
+		team.most_inside = team.inside;
+	time_sleep_until(time_nanoseconds() + MILLISECOND / 20);
+	team.inside--;
+}
+
+static void hold_mutex(void *argument)
+{
+	(void)argument;
+	for (unsigned i = 0; i < ROUNDS / 5; i++) {
+		mutex_lock(&team.mutex);
+		step_inside();
+		team.counter++;
+		mutex_unlock(&team.mutex);
+	}
+	team.ended++;
+}
+
+static void try_mutex(void *argument)
+{
+	(void)argument;
+	team.status = mutex_trylock(&team.mutex) ? 1 : mutex_lock_killable(&team.mutex);
+	team.ended++;
+}
+
+static void mutexes(void)
+{
+	test_case("one thread at a time holds a mutex, and sleeps with it");
+	team_begin();
+	if (!team_start(THREADS, hold_mutex))
+		return;
+	team_join();
+	CHECK_EQ(team.most_inside, 1);
+	CHECK_EQ(team.counter, THREADS * (ROUNDS / 5));
+	CHECK(!mutex_held(&team.mutex));
+
+	test_case("who waits for a mutex to be killed does not get it");
+	team_begin();
+	mutex_lock(&team.mutex);
+	CHECK(mutex_held(&team.mutex));
+	if (team_start(1, try_mutex)) {
+		let_others_run();
+		thread_interrupt(&team.threads[0], INTERRUPT_KILL);
+		team_join();
+		CHECK_EQ(team.status, -EINTR);
+	}
+	mutex_unlock(&team.mutex);
+	CHECK(mutex_trylock(&team.mutex));
+	mutex_unlock(&team.mutex);
+}
+
+static void read(void *argument)
+{
+	(void)argument;
+	for (unsigned i = 0; i < ROUNDS / 5; i++) {
+		rw_read_lock(&team.rwlock);
+		CHECK(!rw_held_write(&team.rwlock));
+		step_inside();
+		rw_read_unlock(&team.rwlock);
+		thread_yield();
+	}
+	team.ended++;
+}
+
+static void write(void *argument)
+{
+	(void)argument;
+	for (unsigned i = 0; i < ROUNDS / 5; i++) {
+		rw_write_lock(&team.rwlock);
+		CHECK_EQ(team.inside, 0);
+		step_inside();
+		CHECK_EQ(team.inside, 0);
+		team.counter++;
+		rw_write_unlock(&team.rwlock);
+		thread_yield();
+	}
+	team.ended++;
+}
+
+static void read_or_write(void *argument)
+{
+	if (number_of(argument) % 3 == 0)
+		write(argument);
+	else
+		read(argument);
+}
+
+static void rwlocks(void)
+{
+	test_case("readers are in together, a writer alone; all of them come in");
+	team_begin();
+	if (!team_start(THREADS, read_or_write))
+		return;
+	team_join();
+	CHECK(team.most_inside > 1);
+	CHECK_EQ(team.counter, THREADS / 3 * (ROUNDS / 5));
+	CHECK(!rw_held(&team.rwlock));
+}
+
+void suite_sched(void)
+{
+	wake_all();
+	wake_some();
+	ping_pong();
+	deadlines();
+	interrupts();
+	timers_fire();
+	mutexes();
+	rwlocks();
+}

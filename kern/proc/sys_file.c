@@ -55,14 +55,14 @@ static int64_t transfer_one(const struct transfer *how, vaddr_t buffer, uint64_t
 {
 	const struct iovec part = {.iov_base = (void *)buffer, .iov_len = bytes};
 
-	/* Linux looks at the buffer's address first and then cuts the length. */
+	/* As Linux: no program has a buffer of that length, and that is said first. */
 	if (bytes > INT64_MAX) {
 		struct file *file = descriptor_get(how->task, how->descriptor);
 
 		if (!file)
 			return -EBADF;
 		file_unref(file);
-		return -EINVAL;
+		return -EFAULT;
 	}
 	return do_transfer(how, &part, 1);
 }

@@ -24,7 +24,7 @@ my %explained = (
 	'read-none'           => qr/anonymous --- > page \d+ absent, zero > no translation > read refused: not allowed here/,
 	'write-readonly'      => qr/anonymous r-- > page \d+ .* > write refused: not allowed here/,
 	'read-unmapped-again' => 'arena > nothing is mapped > read refused',
-	'overflow'            => 'arena > stack guard, reserved > write refused',
+	'overflow'            => 'arena > nothing is mapped > write refused',
 	'hlt'                 => undef,
 	'divide'              => undef,
 );
@@ -64,7 +64,7 @@ my @cases = (
 	['ud2',                 132,   qr/SIGILL: illegal instruction/],
 	['int3',                133,   qr/SIGTRAP/],
 	['divide',              136,   qr/SIGFPE/],
-	['overflow',            $segv, qr/write to 0x[0-9a-f]+ refused: "stack guard" is reserved/],
+	['overflow',            $segv, qr/write to 0x[0-9a-f]+ refused: no map entry/],
 	['lose-stack',          $segv, qr/write to 0x[0-9a-f]+ refused/],
 );
 

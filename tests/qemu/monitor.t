@@ -46,7 +46,7 @@ subtest 'at the start' => sub {
 	like($map, qr/^[0-9a-f-]+ r-x blob +0     text$/m, 'its text, of which nothing is resident');
 	like($map, qr/^[0-9a-f-]+ rw- blob +1   stack$/m, 'the stack, with a page');
 	like(answer($ran, 'explain 10ffffff00 w'),
-		qr/^arguments > arena > stack rw- > page 2047 resident > no translation > write faults: upgrade$/m, 'explain: the stack');
+		qr/^arguments > arena > stack rw- > page 2097151 resident > no translation > write faults: upgrade$/m, 'explain: the stack');
 	like(answer($ran, 'explain 401000 x'),
 		qr/ > text r-x > page 0 absent, boot module > no translation > execute faults: page in$/m, 'explain: the text');
 	like(answer($ran, 'check'), qr/^the map, its blobs and its translations are as they have to be$/m, 'check');
@@ -114,7 +114,7 @@ subtest 'bad input' => sub {
 		'explain 1 r 2 3 4 5 6'        => qr/^usage: explain /,
 		'explain ffffffffffffffff'     => qr/ > nothing is mapped > read refused$/,
 		'explain FFFFFFFFFFFFFFFF W'   => qr/^"W" is not an access: r, w or x$/,
-		'explain 0X10FFFFFF00 w'       => qr/ > stack rw- > page 2047 /,
+		'explain 0X10FFFFFF00 w'       => qr/ > stack rw- > page 2097151 /,
 		'explain 6fc000000000'         => qr/ > kernel dynamic memory, reserved > read refused$/,
 		'page'                         => qr/^usage: page ADDRESS$/,
 		'page 1 2'                     => qr/^usage: page ADDRESS$/,

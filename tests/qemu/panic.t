@@ -29,7 +29,7 @@ sub panics
 subtest 'a panic' => sub {
 	my $console = panics('panic', '');
 	like($console, qr/^backtrace:\n(?:.*\n)*?.*\b\w*panic\w*\+0x[0-9a-f]+/m, 'the backtrace has functions and offsets');
-	like($console, qr/\bkernel_main\+0x[0-9a-f]+/, 'down to kernel_main');
+	like($console, qr/\bthread_main\+0x[0-9a-f]+/, 'down to where the thread began');
 };
 
 subtest 'a kernel stack that runs over' => sub {

@@ -82,7 +82,7 @@ subtest '--stats' => sub {
 	like($ran->{err}, qr/^[0-9a-f-]+ r-x blob +\d+     text  \(.*page in \d+\)$/m, 'what happened in an entry');
 	like($ran->{err}, qr/^  first instruction: arguments > private space > arguments > text r-x > page .* > execute succeeds$/m,
 		'what an access of its text would do');
-	like($ran->{err}, qr/^  first of the stack: arguments > arena > stack rw- > page 2047 resident > .* > write succeeds$/m,
+	like($ran->{err}, qr/^  first of the stack: arguments > arena > stack rw- > page 2097151 resident > .* > write succeeds$/m,
 		'and one of its stack');
 	unlike($ran->{err}, qr/^  refused: /m, 'none was refused');
 	unlike($ran->{out}, qr/zero fill/, 'not on the standard output');

@@ -61,7 +61,7 @@ subtest 'at a crash' => sub {
 	my ($why) = $ran->{console} =~ /^  why: (.*)$/m;
 	is(answer($ran, 'explain'), ($why // '?') . "\n", 'explain alone says what the crash line says');
 	like(answer($ran, 'map'), qr/ text  \(resident \d+, page in \d+\)$/m, 'map says what happened in the text');
-	like(answer($ran, 'page 10ffffff00'), qr/^frame [0-9a-f]+: blob, 1 reference, index 2047 of its family, dirty$/m, 'the stack\'s page');
+	like(answer($ran, 'page 10ffffff00'), qr/^frame [0-9a-f]+: blob, 1 reference, index 2097151 of its family, dirty$/m, 'the stack\'s page');
 	like(answer($ran, 'page 400000'), qr/^frame [0-9a-f]+: boot module, [2-9] references$/m, 'the page of the program\'s file');
 	like(answer($ran, 'check'), qr/as they have to be$/m, 'check');
 	like($ran->{err}, qr/^phoenix> quit$/m, 'phoenix-run shows the console');

@@ -6,6 +6,7 @@
  */
 #include <asm/errno.h>
 #include <linux/capability.h>
+#include <linux/fcntl.h>
 #include <linux/sched.h>
 #include <linux/signal.h>
 #include <vm/layout.h>
@@ -33,6 +34,7 @@ struct clone_request {
 	vaddr_t parent_tid; /* where CLONE_PARENT_SETTID writes */
 	vaddr_t child_tid;  /* where CLONE_CHILD_SETTID and CLONE_CHILD_CLEARTID write */
 	vaddr_t thread;     /* the FS base, with CLONE_SETTLS */
+	vaddr_t pidfd;      /* where CLONE_PIDFD writes */
 };
 
 /* ---- A task's first steps ---------------------------------------------------------------------------------- */
@@ -287,10 +289,51 @@ static int64_t clone_task(struct task *parent, const struct trapframe *frame,
 	return result;
 }
 
+/* CLONE_PIDFD: what the child's descriptor becomes, when there is a child. */
+struct child_descriptor {
+	struct file *file; /* NULL: none was asked for */
+	int number;
+};
+
+/* Does all that may fail. Not before the child has its copy of the descriptors, in which this one is not. */
+static int child_descriptor_prepare(struct task *parent, struct process *child,
+				    const struct clone_request *request, struct child_descriptor *out)
+{
+	out->file = NULL;
+	if (!(request->flags & CLONE_PIDFD))
+		return 0;
+	out->number = descriptor_reserve(parent, 0);
+	if (out->number < 0)
+		return out->number;
+	out->file = pidfd_create(child, 0);
+	if (out->file && copy_to_user(request->pidfd, &out->number, sizeof(out->number)) == 0)
+		return 0;
+	descriptor_cancel(parent, out->number);
+	if (!out->file)
+		return -ENOMEM;
+	file_unref(out->file);
+	out->file = NULL;
+	return -EFAULT;
+}
+
+static void child_descriptor_finish(struct task *parent, const struct child_descriptor *descriptor,
+				    bool begun)
+{
+	if (!descriptor->file)
+		return;
+	if (begun) {
+		descriptor_fill(parent, descriptor->number, descriptor->file, O_CLOEXEC);
+	} else {
+		descriptor_cancel(parent, descriptor->number);
+		file_unref(descriptor->file);
+	}
+}
+
 static int64_t clone_process(struct task *parent, const struct trapframe *frame,
 			     const struct clone_request *request)
 {
 	struct process *process = process_create();
+	struct child_descriptor descriptor = {.file = NULL};
 	struct task *task = NULL;
 	int64_t result;
 
@@ -303,7 +346,10 @@ static int64_t clone_process(struct task *parent, const struct trapframe *frame,
 	}
 	result = make_task(process, parent, frame, request, &task);
 	if (!result)
+		result = child_descriptor_prepare(parent, process, request, &descriptor);
+	if (!result)
 		result = begin(process, task, parent, request);
+	child_descriptor_finish(parent, &descriptor, result > 0);
 	if (result < 0) {
 		abandon_process(process);
 		if (task) {
@@ -325,12 +371,17 @@ static bool flags_make_sense(uint64_t flags)
 		return false;
 	if ((flags & CLONE_SIGHAND) && !(flags & CLONE_VM))
 		return false;
-	return !(flags & (NAMESPACES | CLONE_PIDFD));
+	if ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED_)))
+		return false;
+	return !(flags & NAMESPACES);
 }
 
 static int64_t do_clone(struct task *task, const struct trapframe *frame, const struct clone_request *request)
 {
 	if (!flags_make_sense(request->flags))
+		return -EINVAL;
+	if ((request->flags & CLONE_PIDFD) && (request->flags & CLONE_PARENT_SETTID) &&
+	    request->pidfd == request->parent_tid)
 		return -EINVAL;
 	/* The first process has no parent whose child another one could be. */
 	if ((request->flags & CLONE_PARENT) && task->process->pid == FIRST_PID)
@@ -364,6 +415,7 @@ int64_t sys_clone(struct task *task, struct trapframe *frame)
 		.exit_signal = signo <= LAST_SIGNAL ? (int)signo : 0, /* as Linux */
 		.stack = frame->rsi,
 		.parent_tid = frame->rdx,
+		.pidfd = frame->rdx,
 		.child_tid = frame->r10,
 		.thread = frame->r8,
 	};
@@ -433,6 +485,7 @@ int64_t sys_clone3(struct task *task, struct trapframe *frame)
 		.exit_signal = (int)arguments.exit_signal,
 		.stack = arguments.stack ? arguments.stack + arguments.stack_size : 0,
 		.parent_tid = arguments.parent_tid,
+		.pidfd = arguments.pidfd,
 		.child_tid = arguments.child_tid,
 		.thread = arguments.tls,
 	};

@@ -1,5 +1,5 @@
 /*
- * Futexes (futex(2), get_robust_list(2)): waiting for a word of user memory to change.
+ * Futexes (futex(2), futex_waitv(2), get_robust_list(2)): waiting for a word of user memory to change.
  *
  * A word is known by a key: in memory that is shared between processes by the blob it is in and its place there, else by the user space and the
  * address. Waiters are in buckets by their key. A waiter looks at the word with its bucket locked, and who changes the word wakes with the bucket locked:
@@ -34,6 +34,7 @@ struct futex_waiter {
 	struct futex_key key;           /* (b) */
 	struct thread *thread;          /* (-) */
 	uint32_t mask;                  /* (-) of FUTEX_WAIT_BITSET */
+	bool private;                   /* (-) for futex_waitv: how its key is to be made */
 };
 
 /* Locks: (b) its own lock. */
@@ -139,10 +140,10 @@ static bool leave(struct futex_waiter *waiter)
 }
 
 /*
- * Enters the waiter if the word is what was expected, and begins to sleep. 0; -EAGAIN if it is not; -EFAULT if the page is not there: to be brought
+ * Enters the waiter if the word is what was expected, and, if so wanted, begins to sleep. 0; -EAGAIN if it is not; -EFAULT if the page is not there: to be brought
  * in.
  */
-static int enter(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
+static int enter(struct futex_waiter *waiter, vaddr_t address, uint32_t expected, bool sleeps)
 {
 	struct bucket *bucket = bucket_of(&waiter->key);
 	uint32_t value;
@@ -156,7 +157,8 @@ static int enter(struct futex_waiter *waiter, vaddr_t address, uint32_t expected
 	if (!error) {
 		waiter->bucket = bucket;
 		TAILQ_INSERT_TAIL(&bucket->waiters, waiter, link);
-		thread_sleep_begin(SLEEP_INTERRUPTIBLE);
+		if (sleeps)
+			thread_sleep_begin(SLEEP_INTERRUPTIBLE);
 	}
 	spin_unlock(&bucket->lock);
 	return error;
@@ -166,7 +168,7 @@ static int enter_bringing_in(struct futex_waiter *waiter, vaddr_t address, uint3
 {
 	int error;
 
-	while ((error = enter(waiter, address, expected)) == -EFAULT) {
+	while ((error = enter(waiter, address, expected, true)) == -EFAULT) {
 		error = bring_in(address);
 		if (error)
 			break;
@@ -230,6 +232,135 @@ static int64_t futex_wait(const struct futex_call *call, uint32_t mask)
 	/* A requeue has changed the key, and taken its references with it. */
 	key_put(&waiter.key);
 	return error == -EINTR ? -ERESTARTSYS : error;
+}
+
+/* ---- Waiting for several words (futex_waitv(2)) ------------------------------------------------------------ */
+
+/* Waiters of one thread, as many as were asked for. On pages of their own. */
+struct futex_group {
+	struct task *task;
+	unsigned count;    /* words */
+	unsigned with_key; /* of them have a key */
+	unsigned entered;  /* of them are in buckets, or have been woken */
+	struct {
+		struct futex_waiter waiter;
+		vaddr_t address;
+		uint32_t expected;
+	} word[];
+};
+
+/* The first that has been woken; -1: none. */
+static int woken_of(const struct futex_group *group)
+{
+	for (unsigned i = 0; i < group->entered; i++)
+		if (!still_waits(&group->word[i].waiter))
+			return (int)i;
+	return -1;
+}
+
+/* Takes all out of their buckets. The last that had been woken before, as on Linux; -1: none had. */
+static int leave_all(struct futex_group *group)
+{
+	int woken = -1;
+
+	for (unsigned i = 0; i < group->entered; i++)
+		if (!leave(&group->word[i].waiter))
+			woken = (int)i;
+	group->entered = 0;
+	return woken;
+}
+
+/* Enters all. -1; or the number of one that was woken meanwhile; or, with none entered, *error. */
+static int enter_all(struct futex_group *group, int *error)
+{
+	int woken = -1;
+
+	*error = 0;
+	while (group->entered < group->count) {
+		unsigned i = group->entered;
+
+		*error =
+			enter(&group->word[i].waiter, group->word[i].address, group->word[i].expected, false);
+		if (!*error) {
+			group->entered++;
+			continue;
+		}
+		woken = leave_all(group);
+		if (woken < 0 && *error == -EFAULT)
+			*error = bring_in(group->word[i].address);
+		if (woken >= 0 || *error)
+			break;
+	}
+	return woken;
+}
+
+/* The number of a word that was woken; or -EAGAIN, -EFAULT, -ETIMEDOUT, -ERESTARTSYS. */
+static int64_t wait_for_group(struct futex_group *group, uint64_t deadline)
+{
+	int status, woken = enter_all(group, &status);
+
+	if (woken >= 0 || status)
+		return woken >= 0 ? woken : status;
+	while (status == 0 && woken_of(group) < 0) {
+		thread_sleep_begin(SLEEP_INTERRUPTIBLE);
+		if (woken_of(group) < 0)
+			status = thread_sleep(deadline);
+		else
+			thread_sleep_end();
+	}
+	woken = leave_all(group);
+	if (woken >= 0)
+		return woken;
+	return status == -EINTR ? -ERESTARTSYS : status;
+}
+
+/* Reads what the call was given. 0, -EFAULT, -EINVAL. */
+static int get_words(struct futex_group *group, vaddr_t from)
+{
+	for (unsigned i = 0; i < group->count; i++) {
+		struct futex_waitv asked;
+
+		if (copy_from_user(&asked, from + i * sizeof(asked), sizeof(asked)) != 0)
+			return -EFAULT;
+		if ((asked.flags & ~(uint32_t)FUTEX_PRIVATE_FLAG) != FUTEX_32 || asked.__reserved != 0)
+			return -EINVAL;
+		group->word[i].address = asked.uaddr;
+		group->word[i].expected = (uint32_t)asked.val;
+		group->word[i].waiter = (struct futex_waiter){
+			.thread = thread_current(),
+			.mask = FUTEX_BITSET_MATCH_ANY,
+			.private = asked.flags & FUTEX_PRIVATE_FLAG,
+		};
+	}
+	return 0;
+}
+
+static int get_keys(struct futex_group *group)
+{
+	int error = 0;
+
+	while (!error && group->with_key < group->count) {
+		unsigned i = group->with_key;
+
+		error = key_get(group->task, group->word[i].address, group->word[i].waiter.private,
+				&group->word[i].waiter.key);
+		if (!error)
+			group->with_key++;
+	}
+	return error;
+}
+
+static int64_t wait_for_words(struct futex_group *group, vaddr_t from, uint64_t deadline)
+{
+	int64_t result = get_words(group, from);
+
+	if (!result)
+		result = get_keys(group);
+	if (!result)
+		result = wait_for_group(group, deadline);
+	for (unsigned i = 0; i < group->with_key; i++)
+		key_put(&group->word[i].waiter.key);
+	return result;
 }
 
 /* ---- Waking ----------------------------------------------------------------------------------------------- */
@@ -619,6 +750,34 @@ int64_t sys_futex(struct task *task, struct trapframe *frame)
 		return -ENOSYS;
 	error = waits ? get_deadline(frame->r10, operation, realtime, &call.deadline) : 0;
 	return error ? error : dispatch(&call, operation);
+}
+
+int64_t sys_futex_waitv(struct task *task, struct trapframe *frame)
+{
+	unsigned count = (unsigned)frame->rsi;
+	bool realtime = (int)frame->r8 == CLOCK_REALTIME;
+	uint64_t deadline = TIME_NEVER;
+	struct futex_group *group;
+	struct page *pages;
+	size_t page_count;
+	int64_t result;
+
+	if ((unsigned)frame->rdx != 0 || count == 0 || count > FUTEX_WAITV_MAX || frame->rdi == 0)
+		return -EINVAL;
+	if (frame->r10 && !realtime && (int)frame->r8 != CLOCK_MONOTONIC)
+		return -EINVAL;
+	result = get_deadline(frame->r10, FUTEX_WAIT_BITSET, realtime, &deadline);
+	if (result)
+		return result;
+	page_count = bytes_to_pages(page_round_up(sizeof(*group) + count * sizeof(group->word[0])));
+	pages = page_alloc_run(PAGE_KERNEL, page_count, 1, PAGE_ANYWHERE, 0);
+	if (!pages)
+		return -ENOMEM;
+	group = page_data(pages);
+	*group = (struct futex_group){.task = task, .count = count};
+	result = wait_for_words(group, frame->rdi, deadline);
+	page_free_run(pages, page_count);
+	return result;
 }
 
 /* ---- Robust lists ------------------------------------------------------------------------------------------------- */

@@ -60,6 +60,11 @@ void task_clear_tid(struct task *task);
 /* The locks of the task's robust list say that their owner died (futex.c). */
 void robust_list_end(struct task *task);
 
+/* An open file of a process, without a descriptor; `flags`: O_NONBLOCK. NULL: no memory (pidfd.c). */
+struct file *pidfd_create(struct process *process, unsigned flags);
+/* The process that a descriptor is of, with a reference; NULL: it is of none. `waits`: waitid does, as there is no O_NONBLOCK. */
+struct process *pidfd_process(struct task *task, int descriptor, bool *waits);
+
 #define NS_PER_CLOCK_TICK 10000000u /* times(2)'s: 100 a second */
 
 /* Ends all other processes; the current one is the first, and the machine is about to be turned off (exit.c). */

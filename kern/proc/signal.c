@@ -65,6 +65,16 @@ void signal_set_action(struct process_signals *signals, int signo, const struct 
 	spin_unlock(&handlers->lock);
 }
 
+void signal_handler_used(struct process_signals *signals, int signo, const struct signal_action *action)
+{
+	struct signal_action then = *action;
+
+	if (!(action->flags & SA_RESETHAND))
+		return;
+	then.handler = (vaddr_t)SIG_DFL;
+	signal_set_action(signals, signo, &then);
+}
+
 /* ---- Life ------------------------------------------------------------------------------------------ */
 
 static struct signal_handlers *inherit_handlers(struct process *parent, bool share)

@@ -20,7 +20,7 @@ bool signal_fault(struct trapframe *frame, const siginfo_t *info)
 	struct task *task = task_current();
 	struct process_signals *signals = &task->process->signals;
 	int signo = info->si_signo;
-	struct signal_action action, none = {.handler = (vaddr_t)SIG_DFL};
+	struct signal_action action;
 	bool handled;
 
 	if (task->thread.interrupts & INTERRUPT_KILL)
@@ -31,8 +31,8 @@ bool signal_fault(struct trapframe *frame, const siginfo_t *info)
 	action = signal_action(signals, signo);
 	handled = action.handler != (vaddr_t)SIG_DFL && action.handler != (vaddr_t)SIG_IGN &&
 		  !(task->signals.blocked & SIGNAL_BIT(signo));
-	if (handled && (action.flags & SA_RESETHAND))
-		signal_set_action(signals, signo, &none);
+	if (handled)
+		signal_handler_used(signals, signo, &action);
 	spin_unlock(&signals->lock);
 	if (!handled)
 		return false;

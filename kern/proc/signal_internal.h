@@ -25,6 +25,8 @@ struct signal_handlers {
 /* The process's action for a signal; its signals are locked. */
 struct signal_action signal_action(struct process_signals *signals, int signo);
 void signal_set_action(struct process_signals *signals, int signo, const struct signal_action *action);
+/* Its handler is about to run; SA_RESETHAND: it was the last time. Flags and mask stay, as Linux has it. */
+void signal_handler_used(struct process_signals *signals, int signo, const struct signal_action *action);
 
 /* What SIG_DFL means: sets of signals; what is in none of them ends the process. */
 #define DEFAULT_IGNORES \

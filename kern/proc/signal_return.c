@@ -120,10 +120,7 @@ static bool take_handled(struct task *task, struct signal_action *action, siginf
 		if (action_ignores(action, signo))
 			continue;
 		if (action->handler != (vaddr_t)SIG_DFL) {
-			struct signal_action none = {.handler = (vaddr_t)SIG_DFL};
-
-			if (action->flags & SA_RESETHAND)
-				signal_set_action(signals, signo, &none);
+			signal_handler_used(signals, signo, action);
 			return true;
 		}
 		if (!(SIGNAL_BIT(signo) & DEFAULT_STOPS)) {

@@ -3,8 +3,8 @@
  */
 #include <asm/errno.h>
 
+#include "process_internal.h"
 #include "signal_internal.h"
-#include "syscall.h"
 
 /* The table is locked; signal 0 only asks whether it might be sent. */
 static int send_checked(const struct task *sender, struct process *target, struct task *task,
@@ -20,13 +20,18 @@ static int send_checked(const struct task *sender, struct process *target, struc
 	return task ? signal_send_task(task, info) : signal_send_process(target, info);
 }
 
+/* As Linux: the number of any of its tasks will do. */
 static int send_to_process(const struct task *sender, int pid, const siginfo_t *info)
 {
 	struct process *target;
+	struct task *task;
 	int status = -ESRCH;
 
 	spin_lock(&process_lock);
 	target = process_find_locked(pid);
+	task = target ? NULL : task_find_locked(pid);
+	if (task)
+		target = task->process;
 	if (target)
 		status = send_checked(sender, target, NULL, info);
 	spin_unlock(&process_lock);
@@ -129,14 +134,19 @@ int64_t sys_tgkill(struct task *task, struct trapframe *frame)
 }
 
 /* What the kernel or kill(2) says, others may not say to others. */
+static int check_info(const struct task *task, int target, const siginfo_t *info)
+{
+	if ((info->si_code >= 0 || info->si_code == SI_TKILL) && target != task->tid)
+		return -EPERM;
+	return 0;
+}
+
 static int get_info(const struct task *task, int target, vaddr_t from, int signo, siginfo_t *info)
 {
 	if (copy_from_user(info, from, sizeof(*info)) != 0)
 		return -EFAULT;
 	info->si_signo = signo;
-	if ((info->si_code >= 0 || info->si_code == SI_TKILL) && target != task->tid)
-		return -EPERM;
-	return 0;
+	return check_info(task, target, info);
 }
 
 int64_t sys_rt_sigqueueinfo(struct task *task, struct trapframe *frame)
@@ -156,4 +166,38 @@ int64_t sys_rt_tgsigqueueinfo(struct task *task, struct trapframe *frame)
 		return -EINVAL;
 	error = get_info(task, (int)frame->rsi, frame->r10, (int)frame->rdx, &info);
 	return error ? error : send_to_task(task, (int)frame->rdi, (int)frame->rsi, &info);
+}
+
+/* As get_info, but the signal has to be the one that is in it. */
+static int get_own_info(const struct task *task, const struct process *target, vaddr_t from, int signo,
+			siginfo_t *info)
+{
+	if (copy_from_user(info, from, sizeof(*info)) != 0)
+		return -EFAULT;
+	return info->si_signo == signo ? check_info(task, target->pid, info) : -EINVAL;
+}
+
+/* As kill(2), or with information as rt_sigqueueinfo(2). The process may be a zombie, but not one that was waited for. */
+int64_t sys_pidfd_send_signal(struct task *task, struct trapframe *frame)
+{
+	int signo = (int)frame->rsi;
+	struct process *process;
+	siginfo_t info;
+	int64_t result = 0;
+	bool waits;
+
+	if ((unsigned)frame->r10 != 0)
+		return -EINVAL;
+	process = pidfd_process(task, (int)frame->rdi, &waits);
+	if (!process)
+		return -EBADF;
+	signal_info_init(&info, signo, SI_USER);
+	if (frame->rdx)
+		result = get_own_info(task, process, frame->rdx, signo, &info);
+	spin_lock(&process_lock);
+	if (!result)
+		result = process->state == PROCESS_GONE ? -ESRCH : send_checked(task, process, NULL, &info);
+	spin_unlock(&process_lock);
+	process_unref(process);
+	return result;
 }

@@ -113,7 +113,7 @@ syscall_handler sys_exit, sys_exit_group, sys_wait4, sys_waitid;
 syscall_handler sys_setsid, sys_getsid, sys_setpgid, sys_getpgid, sys_getpgrp;
 
 /* futex.c */
-syscall_handler sys_futex, sys_set_robust_list, sys_get_robust_list;
+syscall_handler sys_futex, sys_futex_waitv, sys_set_robust_list, sys_get_robust_list;
 
 /* sys_signal.c */
 syscall_handler sys_rt_sigaction, sys_rt_sigprocmask, sys_rt_sigpending, sys_pause, sys_rt_sigsuspend;
@@ -121,6 +121,10 @@ syscall_handler sys_rt_sigtimedwait, sys_sigaltstack, sys_rt_sigreturn, sys_rest
 
 /* sys_kill.c */
 syscall_handler sys_kill, sys_tkill, sys_tgkill, sys_rt_sigqueueinfo, sys_rt_tgsigqueueinfo;
+syscall_handler sys_pidfd_send_signal;
+
+/* pidfd.c */
+syscall_handler sys_pidfd_open, sys_pidfd_getfd;
 
 /* sys_time.c */
 syscall_handler sys_clock_gettime, sys_clock_getres, sys_clock_settime, sys_gettimeofday, sys_settimeofday;

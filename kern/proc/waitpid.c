@@ -20,14 +20,16 @@
 struct inquiry {
 	struct process *parent;
 	enum { ANY_CHILD, ONE_CHILD, CHILDREN_OF_GROUP } which;
-	int number;  /* of the child or the group */
-	int options; /* W... */
+	int number;           /* of the child or the group */
+	struct process *only; /* the one child, where that was given by a descriptor: a reference */
+	int options;          /* W... */
 
 	int child;        /* its pid; 0: none has anything to tell */
 	int code, status; /* CLD_..., and what goes with it */
 	int wait_status;  /* both, as wait4 has them */
 	struct usage_counts used;
 	struct process *gone; /* it has been reaped: the table's reference */
+	bool never_waits;     /* a descriptor with O_NONBLOCK was given: -EAGAIN where it would wait */
 };
 
 /* ---- Looking ------------------------------------------------------------------------------------------------- */
@@ -101,10 +103,10 @@ static bool may_tell(const struct inquiry *inquiry, const struct process *child)
 
 static int look_at_one(struct inquiry *inquiry)
 {
-	struct process *child = process_find_locked(inquiry->number);
+	struct process *child = inquiry->only ? inquiry->only : process_find_locked(inquiry->number);
 
-	if (!child || child->parent != inquiry->parent || !is_meant(inquiry, child) ||
-	    !may_tell(inquiry, child))
+	if (!child || child->state == PROCESS_GONE || child->parent != inquiry->parent ||
+	    !is_meant(inquiry, child) || !may_tell(inquiry, child))
 		return -ECHILD;
 	ask(inquiry, child);
 	return 0;
@@ -225,8 +227,25 @@ int64_t sys_wait4(struct task *task, struct trapframe *frame)
 	return inquiry.child;
 }
 
+static int choose_by_descriptor(struct task *task, struct inquiry *inquiry, int descriptor)
+{
+	struct process *process;
+	bool waits;
+
+	if (descriptor < 0)
+		return -EINVAL;
+	process = pidfd_process(task, descriptor, &waits);
+	if (!process)
+		return -EBADF;
+	inquiry->which = ONE_CHILD;
+	inquiry->number = process->pid;
+	inquiry->only = process;
+	inquiry->never_waits = !waits && !(inquiry->options & WNOHANG);
+	return 0;
+}
+
 /* waitid's way. */
-static int choose_by_type(struct inquiry *inquiry, int type, int id)
+static int choose_by_type(struct task *task, struct inquiry *inquiry, int type, int id)
 {
 	switch (type) {
 	case P_ALL:
@@ -241,8 +260,7 @@ static int choose_by_type(struct inquiry *inquiry, int type, int id)
 		inquiry->number = id == 0 ? own_group(inquiry->parent) : id;
 		return id >= 0 ? 0 : -EINVAL;
 	case P_PIDFD:
-		/* There are no descriptors of processes. */
-		return id >= 0 ? -EBADF : -EINVAL;
+		return choose_by_descriptor(task, inquiry, id);
 	default:
 		return -EINVAL;
 	}
@@ -272,9 +290,15 @@ int64_t sys_waitid(struct task *task, struct trapframe *frame)
 
 	if ((options & ~(int)WITH_WAITID) || !(options & (WEXITED | WSTOPPED | WCONTINUED)))
 		return -EINVAL;
-	error = choose_by_type(&inquiry, (int)frame->rdi, (int)frame->rsi);
+	error = choose_by_type(task, &inquiry, (int)frame->rdi, (int)frame->rsi);
+	if (inquiry.never_waits)
+		inquiry.options |= WNOHANG;
 	if (!error)
 		error = inquire(&inquiry);
+	if (inquiry.only)
+		process_unref(inquiry.only);
+	if (!error && inquiry.never_waits && !inquiry.child)
+		error = -EAGAIN;
 	if (error)
 		return error;
 	usage = rusage_of(&inquiry.used);

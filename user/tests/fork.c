@@ -3,6 +3,8 @@
  */
 #include "check.h"
 #include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -133,6 +135,83 @@ static void many(void)
 		CHECK(waitpid(pids[i], &status, 0) == pids[i] && WEXITSTATUS(status) == i);
 }
 
+/* ---- Descriptors of processes ------------------------------------------------------------------------------------- */
+
+static int pidfd_open(pid_t pid, unsigned flags)
+{
+	return (int)syscall(SYS_pidfd_open, pid, flags);
+}
+
+static int send_to(int descriptor, int signo, const siginfo_t *info)
+{
+	return (int)syscall(SYS_pidfd_send_signal, descriptor, signo, info, 0);
+}
+
+static bool readable_now(int descriptor)
+{
+	struct pollfd poller = {.fd = descriptor, .events = POLLIN};
+
+	return poll(&poller, 1, 0) == 1;
+}
+
+static void descriptors(void)
+{
+	siginfo_t info = {.si_signo = SIGUSR1, .si_code = SI_QUEUE};
+	int ends[2], descriptor, other;
+	pid_t pid;
+
+	CHECK(pipe(ends) == 0);
+	pid = fork();
+	if (pid == 0) {
+		pause();
+		_exit(1);
+	}
+	CHECK_ERROR(pidfd_open(0, 0), EINVAL);
+	CHECK_ERROR(pidfd_open(pid, 1), EINVAL);
+	CHECK_ERROR(pidfd_open(1 << 21, 0), ESRCH);
+	CHECK_ERROR(send_to(ends[0], SIGKILL, NULL), EBADF);
+	CHECK_ERROR(waitid(P_PIDFD, (id_t)ends[0], &info, WEXITED), EBADF);
+	descriptor = pidfd_open(pid, O_NONBLOCK);
+	CHECK(descriptor >= 0 && fcntl(descriptor, F_GETFD) == FD_CLOEXEC);
+	CHECK_ERROR(read(descriptor, &info, 1), EINVAL);
+	CHECK(!readable_now(descriptor) && send_to(descriptor, 0, NULL) == 0);
+	CHECK_ERROR(waitid(P_PIDFD, (id_t)descriptor, &info, WEXITED), EAGAIN);
+	info = (siginfo_t){.si_signo = SIGUSR1, .si_code = SI_QUEUE};
+	CHECK_ERROR(send_to(descriptor, SIGUSR2, &info), EINVAL);
+	info.si_code = SI_USER;
+	CHECK_ERROR(send_to(descriptor, SIGUSR1, &info), EPERM);
+	other = (int)syscall(SYS_pidfd_getfd, descriptor, ends[1], 0);
+	CHECK(other >= 0 && write(other, "x", 1) == 1 && read(ends[0], &info, 1) == 1);
+	CHECK_ERROR(syscall(SYS_pidfd_getfd, descriptor, 1000, 0), EBADF);
+	CHECK(send_to(descriptor, SIGKILL, NULL) == 0);
+	CHECK(poll(&(struct pollfd){.fd = descriptor, .events = POLLIN}, 1, -1) == 1);
+	CHECK(waitid(P_PIDFD, (id_t)descriptor, &info, WEXITED) == 0 && info.si_pid == pid);
+	CHECK(info.si_code == CLD_KILLED && info.si_status == SIGKILL);
+	CHECK_ERROR(send_to(descriptor, 0, NULL), ESRCH);
+	CHECK_ERROR(waitid(P_PIDFD, (id_t)descriptor, &info, WEXITED), ECHILD);
+	CHECK(close(descriptor) == 0 && close(other) == 0 && close(ends[0]) == 0 && close(ends[1]) == 0);
+}
+
+static void cloned_with_descriptor(void)
+{
+	int descriptor = -1;
+	siginfo_t info = {.si_pid = 0};
+	long pid;
+
+	CHECK_ERROR(syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, (int *)8, NULL, 0), EFAULT);
+	CHECK_ERROR(
+		syscall(SYS_clone, CLONE_PIDFD | CLONE_PARENT_SETTID | SIGCHLD, NULL, &descriptor, NULL, 0),
+		EINVAL);
+	pid = syscall(SYS_clone, CLONE_PIDFD | SIGCHLD, NULL, &descriptor, NULL, 0);
+	if (pid == 0)
+		_exit(fcntl(descriptor, F_GETFD) == -1 ? 9 : 1);
+	CHECK(pid > 0 && descriptor >= 0);
+	CHECK(waitid(P_PIDFD, (id_t)descriptor, &info, WEXITED) == 0 && info.si_pid == pid &&
+	      info.si_status == 9);
+	CHECK(readable_now(descriptor));
+	CHECK(close(descriptor) == 0);
+}
+
 static int in_new_exec(int count, char **arguments, char **environment)
 {
 	CHECK(count == 5 && !strcmp(arguments[2], "with") && !strcmp(arguments[3], "") && !arguments[5]);
@@ -150,6 +229,8 @@ int main(int count, char **arguments, char **environment)
 	errors();
 	nohang();
 	many();
+	descriptors();
+	cloned_with_descriptor();
 	CHECK(WEXITSTATUS(in_child(runs_itself)) == 42);
 	CHECK(WTERMSIG(in_child(aborts)) == SIGSEGV);
 	return checks_end("fork");

@@ -81,6 +81,7 @@ static void actions(void)
 	act(SIGUSR1, note, SA_RESETHAND);
 	CHECK(raise(SIGUSR1) == 0 && ordered == 3);
 	CHECK(sigaction(SIGUSR1, NULL, &old) == 0 && old.sa_handler == SIG_DFL);
+	CHECK(old.sa_flags & (int)SA_RESETHAND);
 	/* What is ignored unless the program says otherwise. */
 	CHECK(raise(SIGCHLD) == 0 && raise(SIGURG) == 0 && raise(SIGWINCH) == 0 && raise(SIGCONT) == 0);
 }

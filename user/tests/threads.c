@@ -274,6 +274,73 @@ static void shared_word(void)
 	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
 }
 
+#ifndef SYS_futex_waitv
+#define SYS_futex_waitv 449 /* musl does not name it yet */
+#endif
+
+/* ---- Several words at once ----------------------------------------------------------------------------------------- */
+
+static struct futex_waitv both[2];
+
+static long wait_for(unsigned count, const struct timespec *until, clockid_t clock)
+{
+	return syscall(SYS_futex_waitv, both, count, 0, until, clock);
+}
+
+static void *wait_for_both(void *argument)
+{
+	(void)argument;
+	return (void *)wait_for(2, NULL, CLOCK_MONOTONIC);
+}
+
+/* kill(2) takes the number of any task of a process. */
+static void *killed_by_own_number(void *argument)
+{
+	(void)argument;
+	return (void *)(long)kill((pid_t)syscall(SYS_gettid), 0);
+}
+
+static void numbers_of_tasks(void)
+{
+	pthread_t thread;
+	void *result;
+
+	CHECK(pthread_create(&thread, NULL, killed_by_own_number, NULL) == 0);
+	CHECK(pthread_join(thread, &result) == 0 && result == NULL);
+}
+
+static void several(void)
+{
+	const struct timespec past = {0, 0};
+	uint32_t first = 1, second = 2;
+	pthread_t thread;
+	void *result;
+
+	both[0] = (struct futex_waitv){1, (uint64_t)&first, FUTEX_32 | FUTEX_PRIVATE_FLAG, 0};
+	both[1] = (struct futex_waitv){2, (uint64_t)&second, FUTEX_32, 0};
+	CHECK_ERROR(wait_for(0, NULL, CLOCK_MONOTONIC), EINVAL);
+	CHECK_ERROR(wait_for(129, NULL, CLOCK_MONOTONIC), EINVAL);
+	CHECK_ERROR(wait_for(2, &past, CLOCK_BOOTTIME), EINVAL);
+	CHECK_ERROR(wait_for(2, &past, CLOCK_MONOTONIC), ETIMEDOUT);
+	CHECK_ERROR(wait_for(2, &past, CLOCK_REALTIME), ETIMEDOUT);
+	both[1].val = 3;
+	CHECK_ERROR(wait_for(2, NULL, CLOCK_MONOTONIC), EAGAIN);
+	both[1].val = 2;
+	both[1].flags = 0;
+	CHECK_ERROR(wait_for(2, NULL, CLOCK_MONOTONIC), EINVAL);
+	both[1].flags = FUTEX_32;
+	for (int i = 0; i < 20; i++) {
+		uint32_t *word = i % 2 ? &second : &first;
+
+		CHECK(pthread_create(&thread, NULL, wait_for_both, NULL) == 0);
+		while (futex(word, i % 2 ? FUTEX_WAKE : FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) == 0)
+			sched_yield();
+		CHECK(pthread_join(thread, &result) == 0 && (long)result == i % 2);
+	}
+	CHECK(futex(&first, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0) == 0);
+	CHECK(futex(&second, FUTEX_WAKE, 1, NULL, NULL, 0) == 0);
+}
+
 int main(int count, char **arguments)
 {
 	self = arguments[0];
@@ -284,6 +351,8 @@ int main(int count, char **arguments)
 	ends();
 	robust();
 	futex_errors();
+	several();
+	numbers_of_tasks();
 	requeue();
 	shared_word();
 	return checks_end("threads");

@@ -307,12 +307,14 @@ static void ending(void)
 	for (int round = 0; round < FORKS / GROUP; round++) {
 		struct timespec little = {0, 10000000};
 		int status, ended = 0;
+		int *begun = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 		pid_t leader = fork();
 
 		if (leader == 0) {
 			setpgid(0, 0);
 			for (int i = 1; i < GROUP; i++) {
 				if (fork() == 0) {
+					__atomic_add_fetch(begun, 1, __ATOMIC_SEQ_CST);
 					for (;;)
 						fork_and_wait();
 				}
@@ -321,6 +323,9 @@ static void ending(void)
 				pause();
 		}
 		setpgid(leader, leader);
+		/* Who is in fork() then blocks signals, and its child would not be told. */
+		while (__atomic_load_n(begun, __ATOMIC_SEQ_CST) < GROUP - 1)
+			sched_yield();
 		nanosleep(&little, NULL);
 		CHECK(kill(-leader, round % 2 ? SIGKILL : SIGTERM) == 0);
 		CHECK(waitpid(leader, &status, 0) == leader && WIFSIGNALED(status));
@@ -330,6 +335,7 @@ static void ending(void)
 				nanosleep(&little, NULL);
 		}
 		CHECK_ERROR(kill(-leader, 0), ESRCH);
+		munmap(begun, PAGE);
 	}
 }
 

@@ -34,7 +34,7 @@ int file_truncate(struct file *file, struct task *task, uint64_t bytes)
 
 int inode_truncate(struct inode *inode, struct task *task, uint64_t bytes)
 {
-	if (bytes > inode->bytes && bytes > task->process->limits[RLIMIT_FSIZE].rlim_cur)
+	if (task && bytes > inode->bytes && bytes > task->process->limits[RLIMIT_FSIZE].rlim_cur)
 		return too_long(task);
 	return ramfs_truncate(inode, bytes);
 }

@@ -52,6 +52,7 @@
 	SUITE(time)           \
 	SUITE(sched)          \
 	SUITE(elf)            \
+	SUITE(files)          \
 	SUITE(process)
 
 #define DECLARE_SUITE(suite) void suite_##suite(void) __attribute__((weak));

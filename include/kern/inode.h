@@ -105,9 +105,10 @@ struct inode {
 	_Atomic int64_t accessed, modified, changed, created; /* (a) nanoseconds since 1970 */
 	struct mutex lock;                                    /* (i) RANK_INODE */
 	_Atomic uint64_t bytes;                               /* (a) length; changed with (i) */
-	struct blob *blob;               /* (-) regular files' contents: a reference; NULL: none */
-	struct lent *lent;               /* (-) what of the contents the boot archive lends; NULL: nothing */
-	uint64_t charged;                /* (i) pages of fs->used_pages */
+	struct blob *blob;      /* (-) regular files' contents: a reference; NULL: none */
+	struct lent *lent;      /* (-) what of the contents the boot archive lends; NULL: nothing */
+	_Atomic int64_t stored; /* (a) pages of it that are stored; -1: to be counted. Changed with (i) */
+	uint64_t charged;       /* (i) pages of fs->used_pages */
 	struct lock_list *_Atomic locks; /* (a) of fcntl and flock; NULL: there never were any */
 	void *private;                   /* (-) the ops' or file_ops'; of sockets and FIFOs: (i) */
 };

@@ -7,7 +7,7 @@
 #include <linux/magic.h>
 #include <stdatomic.h>
 
-#include "fs_internal.h"
+#include "ramfs.h"
 
 #define RELATIME_NS   (24ull * 60 * 60 * 1000000000) /* an access time older than this is brought up to date */
 #define NS_PER_SECOND 1000000000
@@ -155,16 +155,6 @@ static struct statx_timestamp timestamp(int64_t ns)
 	return (struct statx_timestamp){.tv_sec = seconds, .tv_nsec = (uint32_t)rest};
 }
 
-static uint64_t blocks_of(struct inode *inode)
-{
-	struct blob_usage usage;
-	uint64_t pages = bytes_to_pages(inode->bytes);
-
-	if (!inode->blob || pages == 0 || blob_usage(inode->blob, 0, pages, &usage) != 0)
-		return 0;
-	return (usage.resident + usage.paged_out) * (PAGE_SIZE / BLOCK_BYTES);
-}
-
 void inode_stat(struct inode *inode, struct statx *out)
 {
 	*out = (struct statx){
@@ -176,7 +166,7 @@ void inode_stat(struct inode *inode, struct statx *out)
 		.stx_mode = (uint16_t)inode->mode,
 		.stx_ino = inode->number,
 		.stx_size = inode->bytes,
-		.stx_blocks = blocks_of(inode),
+		.stx_blocks = inode->blob ? ramfs_stored(inode) * (PAGE_SIZE / BLOCK_BYTES) : 0,
 		.stx_atime = timestamp(inode->accessed),
 		.stx_btime = timestamp(inode->created),
 		.stx_ctime = timestamp(inode->changed),

@@ -14,6 +14,9 @@ int ramfs_inode(struct filesystem *fs, uint32_t mode, uint32_t rdev, const char 
 extern const struct file_ops ramfs_file_ops;
 extern const struct inode_ops ramfs_inode_ops;
 
+/* How many pages of the file are stored, in memory or elsewhere. May take the inode's lock. */
+uint64_t ramfs_stored(struct inode *inode);
+
 /* Gives a new regular file its contents: none, or what a boot file lends (NULL: nothing). -ENOMEM. */
 struct bootfile;
 int ramfs_contents(struct inode *inode, const struct bootfile *lent);

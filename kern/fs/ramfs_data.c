@@ -23,16 +23,64 @@
 
 /* ---- Space -------------------------------------------------------------------------------------------------- */
 
-/* Is there room for so many pages more? A quarter of RAM is never files'. */
+/* Pages that may come without another look at what is free: a part of what was free at the last one. */
+static _Atomic int64_t credit;
+
+#define CREDIT_SHARE 8
+#define CREDIT_MOST  1024
+
+/* Is there room in memory for so many pages more? A quarter of RAM is never files'. */
+static bool memory_has_room(uint64_t pages)
+{
+	struct page_stats stats;
+	uint64_t reserve, spare;
+
+	if ((credit -= (int64_t)pages) >= 0)
+		return true;
+	stats = page_stats();
+	reserve = stats.ram_pages / RAMFS_RESERVE_SHARE;
+	spare = stats.free_pages > reserve ? stats.free_pages - reserve : 0;
+	credit = (int64_t)(spare / CREDIT_SHARE < CREDIT_MOST ? spare / CREDIT_SHARE : CREDIT_MOST);
+	return spare >= pages;
+}
+
 static bool has_room(struct inode *inode, uint64_t pages)
 {
-	struct page_stats stats = page_stats();
-	uint64_t reserve = stats.ram_pages / RAMFS_RESERVE_SHARE;
 	struct filesystem *fs = inode->fs;
 
 	if (fs->limit_pages && fs->used_pages + pages > fs->limit_pages)
 		return false;
-	return stats.free_pages > reserve && stats.free_pages - reserve >= pages;
+	return memory_has_room(pages);
+}
+
+/* Pages of [from, end) that are stored: in memory, at a pager, or lent. */
+static pgoff_t stored_pages(struct inode *inode, pgoff_t from, pgoff_t end)
+{
+	pgoff_t lent = inode->lent ? bytes_to_pages(bootfile_lent_bytes(inode->lent)) : 0, sum = 0;
+	struct blob_usage usage;
+
+	if (from < lent) {
+		sum = (end < lent ? end : lent) - from;
+		from += sum;
+	}
+	if (from < end && blob_usage(inode->blob, from, end - from, &usage) == 0)
+		sum += usage.resident + usage.paged_out;
+	return sum;
+}
+
+/* While the file can be written through a mapping, they are counted each time. */
+uint64_t ramfs_stored(struct inode *inode)
+{
+	bool mapped = blob_mapped(inode->blob, VM_WRITE);
+	int64_t stored = inode->stored;
+
+	if (stored < 0 || mapped) {
+		mutex_lock(&inode->lock);
+		stored = (int64_t)stored_pages(inode, 0, bytes_to_pages(inode->bytes));
+		inode->stored = mapped ? -1 : stored;
+		mutex_unlock(&inode->lock);
+	}
+	return (uint64_t)stored;
 }
 
 /* Counts pages of [from, to) that a change made come, or go: `before` were resident. Inode locked. */
@@ -77,6 +125,7 @@ int ramfs_contents(struct inode *inode, const struct bootfile *lent)
 		return error;
 	inode->bytes = lent ? lent->bytes : 0;
 	inode->seals = F_SEAL_SEAL;
+	inode->stored = lent ? -1 : 0;
 	return set_extent(inode, inode->bytes);
 }
 
@@ -138,6 +187,7 @@ int ramfs_truncate(struct inode *inode, uint64_t bytes)
 	else if (!error && bytes < inode->bytes)
 		error = shrink(inode, bytes);
 	if (!error) {
+		inode->stored = bytes == 0 ? 0 : bytes < inode->bytes ? -1 : (int64_t)inode->stored;
 		inode->bytes = bytes;
 		inode_touch_modified(inode);
 	}
@@ -185,11 +235,19 @@ static int64_t write_piece(struct inode *inode, struct io *io, uint64_t position
 	uint64_t before = blob_resident(inode->blob, first, end - first);
 	int64_t moved;
 
-	if (before < end - first && !has_room(inode, end - first - before))
-		return -ENOSPC;
-	moved = io_move_blob(io, inode->blob, position, bytes);
-	if (inode->fs->limit_pages && before < end - first)
-		charge(inode, first, end, before);
+	if (before == end - first) {
+		moved = io_move_blob(io, inode->blob, position, bytes);
+	} else if (!has_room(inode, end - first - before)) {
+		moved = -ENOSPC;
+	} else {
+		uint64_t stored = stored_pages(inode, first, end);
+
+		moved = io_move_blob(io, inode->blob, position, bytes);
+		if (inode->stored >= 0)
+			inode->stored += (int64_t)(stored_pages(inode, first, end) - stored);
+		if (inode->fs->limit_pages)
+			charge(inode, first, end, before);
+	}
 	return moved == -ENOMEM ? -ENOSPC : moved;
 }
 
@@ -233,6 +291,7 @@ static int64_t write_at(struct inode *inode, struct io *io, uint64_t position)
 		inode->bytes = position + (uint64_t)moved;
 	/* What a page got beyond the bytes that count is lost. */
 	if (longer && moved < bytes) {
+		inode->stored = -1;
 		set_extent(inode, inode->bytes);
 		clear_tail(inode, inode->bytes);
 	}
@@ -261,21 +320,6 @@ static int64_t ramfs_write(struct file *file, struct io *io, uint64_t *position)
 }
 
 /* ---- Positions ------------------------------------------------------------------------------------------------------ */
-
-/* Pages of [from, end) that are stored: in memory, at a pager, or lent. */
-static pgoff_t stored_pages(struct inode *inode, pgoff_t from, pgoff_t end)
-{
-	pgoff_t lent = inode->lent ? bytes_to_pages(bootfile_lent_bytes(inode->lent)) : 0, sum = 0;
-	struct blob_usage usage;
-
-	if (from < lent) {
-		sum = (end < lent ? end : lent) - from;
-		from += sum;
-	}
-	if (from < end && blob_usage(inode->blob, from, end - from, &usage) == 0)
-		sum += usage.resident + usage.paged_out;
-	return sum;
-}
 
 /* The first page of [from, end) that is stored, or that is not; `end`: there is none. By halves. */
 static pgoff_t find_page(struct inode *inode, pgoff_t from, pgoff_t end, bool stored)
@@ -343,6 +387,8 @@ static int ramfs_mmap(struct file *file, struct mmap_request *request)
 			return access != O_RDWR ? -EACCES : -EPERM;
 		if (access != O_RDWR || sealed)
 			request->max_prot &= ~(vm_prot_t)VM_WRITE;
+		/* Pages may come by the mapping from now on. */
+		inode->stored = -1;
 	}
 	blob_ref(inode->blob);
 	request->blob = inode->blob;
@@ -426,6 +472,7 @@ int ramfs_allocate(struct inode *inode, unsigned mode, uint64_t from, uint64_t b
 		inode->bytes = before;
 		set_extent(inode, before);
 	}
+	inode->stored = -1;
 	if (!error)
 		inode_touch_modified(inode);
 	mutex_unlock(&inode->lock);

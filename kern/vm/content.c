@@ -204,21 +204,46 @@ int blob_write(struct blob *blob, uint64_t offset, const void *from, size_t byte
 /* What an absent page would read as. */
 static const char zeroes[PAGE_SIZE];
 
+/* Reads in place what needs nothing to be done first: a resident page, or an absent one that would be zero. False: it was neither. */
+static bool read_in_place(struct blob *blob, uint64_t offset, size_t bytes,
+			  size_t (*move)(void *context, void *data, size_t bytes), void *context,
+			  size_t *moved)
+{
+	pgoff_t index = blob->base + (offset >> PAGE_SHIFT);
+	const char *data = NULL;
+	slot_t *place;
+	bool shared;
+
+	if (blob->fixed)
+		return false;
+	spin_lock(&blob->family->lock);
+	if (likely(index < blob->family->extent)) {
+		place = tree_find(&blob->tree, index, &shared);
+		if (place && slot_is_page(*place))
+			data = page_data(slot_page(*place));
+		else if ((!place || *place == SLOT_EMPTY) && !page_is_at_pager(blob, offset >> PAGE_SHIFT))
+			data = zeroes;
+	}
+	if (data)
+		*moved = move(context, (char *)data + (offset & PAGE_MASK), bytes);
+	family_unlock(blob->family);
+	return data != NULL;
+}
+
 int blob_in_place(struct blob *blob, uint64_t offset, size_t bytes, bool write,
 		  size_t (*move)(void *context, void *data, size_t bytes), void *context, size_t *moved)
 {
 	bool whole = write && bytes == PAGE_SIZE;
 	struct obtained found;
-	int error = check_bytes(blob, offset, bytes);
 	char *data;
+	int error;
 
+	BLOB_ASSERT_LIVE(blob);
 	ASSERT(bytes > 0 && (offset & PAGE_MASK) + bytes <= PAGE_SIZE);
-	if (error)
-		return error;
-	if (!write && is_absent_and_zero(blob, offset >> PAGE_SHIFT)) {
-		*moved = move(context, (char *)zeroes + (offset & PAGE_MASK), bytes);
+	if ((blob->fixed && !blob->contiguous) || offset >= blob_size(blob))
+		return -EINVAL;
+	if (!write && read_in_place(blob, offset, bytes, move, context, moved))
 		return 0;
-	}
 	error = blob_lock_and_obtain(blob, offset >> PAGE_SHIFT,
 				     whole   ? OBTAIN_UNZEROED
 				     : write ? OBTAIN_WRITE

@@ -165,6 +165,10 @@ struct page_stats {
 /* Exact while nobody allocates or frees. by_state counts the insides of free runs as PAGE_FREE. */
 struct page_stats page_stats(void);
 
+/* Frames with a descriptor that are RAM, and free pages but for those in CPUs' caches: two figures that cost nothing. */
+uint64_t page_ram_count(void);
+uint64_t page_free_count(void);
+
 /* Panics unless the free lists are what they should be. For tests; visits every free run. */
 void page_check(void);
 

@@ -23,34 +23,15 @@
 
 /* ---- Space -------------------------------------------------------------------------------------------------- */
 
-/* Pages that may come without another look at what is free: a part of what was free at the last one. */
-static _Atomic int64_t credit;
-
-#define CREDIT_SHARE 8
-#define CREDIT_MOST  1024
-
-/* Is there room in memory for so many pages more? A quarter of RAM is never files'. */
-static bool memory_has_room(uint64_t pages)
-{
-	struct page_stats stats;
-	uint64_t reserve, spare;
-
-	if ((credit -= (int64_t)pages) >= 0)
-		return true;
-	stats = page_stats();
-	reserve = stats.ram_pages / RAMFS_RESERVE_SHARE;
-	spare = stats.free_pages > reserve ? stats.free_pages - reserve : 0;
-	credit = (int64_t)(spare / CREDIT_SHARE < CREDIT_MOST ? spare / CREDIT_SHARE : CREDIT_MOST);
-	return spare >= pages;
-}
-
+/* Is there room for so many pages more? A part of RAM is never files'. */
 static bool has_room(struct inode *inode, uint64_t pages)
 {
+	uint64_t reserve = page_ram_count() / RAMFS_RESERVE_SHARE, free = page_free_count();
 	struct filesystem *fs = inode->fs;
 
 	if (fs->limit_pages && fs->used_pages + pages > fs->limit_pages)
 		return false;
-	return memory_has_room(pages);
+	return free > reserve && free - reserve >= pages;
 }
 
 /* Pages of [from, end) that are stored: in memory, at a pager, or lent. */
@@ -399,31 +380,43 @@ static int ramfs_mmap(struct file *file, struct mmap_request *request)
 
 /* ---- fallocate ------------------------------------------------------------------------------------------------------------ */
 
-/* Makes the bytes zero; what lies beyond what is lent becomes absent. Inode locked. */
+/* Whole pages of [from, end) that are not lent become absent. Only a blob with a pager needs that: of others blob_zero() does it. */
+static int forget_pages(struct inode *inode, uint64_t from, uint64_t end)
+{
+	uint64_t lent = page_round_up(bootfile_lent_bytes(inode->lent));
+	uint64_t first = page_round_up(from < lent ? lent : from), last = page_round_down(end);
+
+	if (first >= last)
+		return 0;
+	return blob_decommit(inode->blob, first >> PAGE_SHIFT, (last - first) >> PAGE_SHIFT);
+}
+
+/* Zeroes [from, end), of which blob_zero() would look at each page, but for those of the middle that are forgotten. */
+static int zero_around(struct inode *inode, uint64_t from, uint64_t end)
+{
+	uint64_t lent = page_round_up(bootfile_lent_bytes(inode->lent));
+	uint64_t first = page_round_up(from < lent ? lent : from), last = page_round_down(end);
+	int error;
+
+	if (first >= last)
+		return blob_zero(inode->blob, from, end - from);
+	error = from < first ? blob_zero(inode->blob, from, first - from) : 0;
+	return error || last == end ? error : blob_zero(inode->blob, last, end - last);
+}
+
+/* Makes the bytes zero, as far as the file reaches. Inode locked. */
 static int zero_range(struct inode *inode, uint64_t from, uint64_t end)
 {
-	uint64_t lent = inode->lent ? page_round_up(bootfile_lent_bytes(inode->lent)) : 0, cut;
 	int error;
 
 	if (end > inode->bytes)
 		end = inode->bytes;
 	if (from >= end)
 		return 0;
-	cut = lent < from ? from : lent < end ? lent : end;
-	error = blob_zero(inode->blob, from, cut - from);
-	if (!error && cut < end && inode->lent) {
-		uint64_t first = page_round_up(cut), last = page_round_down(end);
-
-		if (first < last)
-			error = blob_decommit(inode->blob, first >> PAGE_SHIFT, (last - first) >> PAGE_SHIFT);
-		if (!error && cut < first)
-			error = blob_zero(inode->blob, cut, (first < end ? first : end) - cut);
-		if (!error && last >= first && last < end)
-			error = blob_zero(inode->blob, last, end - last);
-	} else if (!error && cut < end) {
-		error = blob_zero(inode->blob, cut, end - cut);
-	}
-	return error;
+	if (!inode->lent)
+		return blob_zero(inode->blob, from, end - from);
+	error = zero_around(inode, from, end);
+	return error ? error : forget_pages(inode, from, end);
 }
 
 /* Makes pages exist, as far as the file reaches. Inode locked. */

@@ -650,6 +650,16 @@ void page_init(const struct phys_range *ram, size_t ram_count, const struct phys
 	spin_unlock(&buddy.lock);
 }
 
+uint64_t page_ram_count(void)
+{
+	return pages.ram_pages;
+}
+
+uint64_t page_free_count(void)
+{
+	return counter_get(&buddy.free_pages) + counter_get(&pages.pool_pages);
+}
+
 struct page_stats page_stats(void)
 {
 	struct page_stats stats = {.ram_pages = pages.ram_pages};

@@ -43,7 +43,7 @@ static void make(const char *path)
 }
 
 /* The path that an open file says it has. */
-static bool path_is(struct file *file, const char *expected)
+static int path_is(struct file *file, const char *expected)
 {
 	char path[PATH_BYTES];
 
@@ -53,10 +53,10 @@ static bool path_is(struct file *file, const char *expected)
 
 /* ---- Paths --------------------------------------------------------------------------------------------------- */
 
-static bool leads_to(const char *path, const char *expected)
+static int leads_to(const char *path, const char *expected)
 {
 	struct path found, wanted;
-	bool same;
+	int same;
 
 	if (!CHECK_EQ(path_lookup(NULL, AT_FDCWD, path, LOOKUP_FOLLOW, &found), 0))
 		return false;

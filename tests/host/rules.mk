@@ -16,7 +16,6 @@ HOST_LDFLAGS := $(HOST_WATCHED:%=-Wl,--wrap=%)
 HOST_NOT_SUITES := $(patsubst %,tests/suites/%.c,probe count suite_scale \
 	suite_cpu suite_usercopy suite_serial suite_time suite_sched suite_elf suite_process suite_files suite_panic \
 	suite_stack_overflow)
-	suite_stack_overflow)
 HOST_SUITES := $(filter-out $(HOST_NOT_SUITES),$(sort $(wildcard tests/suites/*.c)))
 HOST_CORE ?= $(sort $(wildcard kern/vm/*.c))
 # Those with main(): of the suites, and of streams of operations against the model.

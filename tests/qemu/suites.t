@@ -14,7 +14,8 @@ my $failed = 0;
 sub pass_on
 {
 	my ($kernel, $kind) = @_;
-	my $ran = run(['--kernel', $kernel, '--mem', 256, '--append', 'test=all'], '/bin/true');
+	my $ran = run(['--kernel', $kernel, '--mem', 256, '--append', 'test=all',
+		'--file', Phoenix::built() . '/user/demo:/bin/demo'], '/bin/true');
 	my $planned = -1;
 	my $cases = 0;
 	for (split /\n/, $ran->{console}) {

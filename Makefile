@@ -131,7 +131,10 @@ $(KERNEL): $(GEN)/ksyms.asm.o
 $(BUILD)/user/%: user/%.c $(BUILD)/user.config
 	$(say) MUSLCC $<
 	@mkdir -p $(@D)
-	$(Q)$(MUSLCC) $(USER_CFLAGS) -MMD -MP -MF $@.d -o $@ $<
+	$(Q)$(MUSLCC) $(USER_CFLAGS) -MMD -MP -MF $@.d -o $@ $(filter %.c,$^)
+
+# A program of several files: those beside it in a directory of its name.
+$(BUILD)/user/bench: $(sort $(wildcard user/bench/*))
 
 ARCHIVE_TOOLS := tools/mkarchive tools/lib/Archive.pm tools/lib/Root.pm $(wildcard /bin/busybox)
 

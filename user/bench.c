@@ -1,28 +1,23 @@
 /*
- * Benchmarks of memory calls and page faults by one process: a line "NAME <tab> UNIT <tab> VALUE" for each.
+ * Benchmarks of memory calls, page faults and processes: a line "NAME <tab> UNIT <tab> VALUE" for each; VALUE is
+ * "not available" where the system lacks what a case needs.
  *
  * A value is a difference of the clock divided by what was done: under QEMU's -icount shift=0 the clock
  * advances one nanosecond for each instruction, so that it is a number of instructions. The least of
  * ROUNDS rounds counts. bench/run runs it and compares; names and cases are those of bench/linux-6.1.tsv.
- * The arguments choose cases by the beginnings of their names; none: all.
+ * The arguments choose cases by the beginnings of their names; none: all. Here are the cases of one process and its memory; the
+ * others are in bench/process.c, how it is measured in bench/measure.c.
  */
 #define _GNU_SOURCE
-#include <signal.h>
-#include <stdbool.h>
-#include <stdint.h>
+#include "bench/bench.h"
+
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
-#define PAGE        4096ul
-#define ROUNDS      5
 #define CALLS       2000
-#define FAULT_PAGES 16384ul
-#define FAULT_BYTES (FAULT_PAGES * PAGE)
 #define SMALL_PAGES 16ul
 #define SMALL_BYTES (SMALL_PAGES * PAGE) /* 64 KiB */
 #define FLIP_PAGES  64ul
@@ -33,105 +28,9 @@
 #define GROW_STEPS  64ul
 #define MAX_SCATTER 1000ul
 #define PROTECTS    500ul
-#define FIXUP_PAGES 1024ul
-#define NANOSECONDS 1000000000ull
 
 static uint32_t order[FAULT_PAGES];
 static unsigned char resident[FAULT_PAGES];
-
-static uint64_t now(void)
-{
-	struct timespec time;
-
-	clock_gettime(CLOCK_MONOTONIC, &time);
-	return (uint64_t)time.tv_sec * NANOSECONDS + (uint64_t)time.tv_nsec;
-}
-
-/* What asking for the time itself costs. */
-static uint64_t clock_cost(void)
-{
-	uint64_t least = UINT64_MAX;
-
-	for (int i = 0; i < 100; i++) {
-		uint64_t start = now(), cost = now() - start;
-
-		if (cost < least)
-			least = cost;
-	}
-	return least;
-}
-
-static uint64_t overhead;
-
-/* A measurement in progress: the least of its rounds. */
-struct measure {
-	uint64_t start, least;
-};
-
-static const struct measure fresh = {.least = UINT64_MAX};
-
-static void start(struct measure *measure)
-{
-	measure->start = now();
-}
-
-static void stop(struct measure *measure)
-{
-	uint64_t cost = now() - measure->start;
-
-	cost = cost > overhead ? cost - overhead : 0;
-	if (cost < measure->least)
-		measure->least = cost;
-}
-
-static void report(const char *name, const char *unit, const struct measure *measure, uint64_t count)
-{
-	double value = (double)measure->least / (double)count;
-
-	printf(value < 1000 ? "%s\t%s\t%.1f\n" : "%s\t%s\t%.0f\n", name, unit, value);
-	fflush(stdout);
-}
-
-static void check(bool holds, const char *what)
-{
-	if (holds)
-		return;
-	printf("bench: failed: %s\n", what);
-	exit(1);
-}
-
-static char *map_as(size_t bytes, int prot, int flags)
-{
-	char *memory = mmap(NULL, bytes, prot, flags | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-
-	check(memory != MAP_FAILED, "mmap");
-	return memory;
-}
-
-static char *map(size_t bytes)
-{
-	char *memory = map_as(bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE);
-
-	madvise(memory, bytes, MADV_NOHUGEPAGE);
-	return memory;
-}
-
-static void unmap(char *memory, size_t bytes)
-{
-	check(munmap(memory, bytes) == 0, "munmap");
-}
-
-static void write_pages(volatile char *memory, size_t pages)
-{
-	for (size_t i = 0; i < pages; i++)
-		memory[i * PAGE] = 1;
-}
-
-static void read_pages(const volatile char *memory, size_t pages)
-{
-	for (size_t i = 0; i < pages; i++)
-		(void)memory[i * PAGE];
-}
 
 /* A fixed shuffle (Fisher and Yates, with a linear congruential generator). */
 static void shuffle(size_t count)
@@ -278,6 +177,22 @@ static void bench_populate(void)
 		unmap(memory, FAULT_BYTES);
 	}
 	report("mmap_populate_or_thp", "instructions/page", &measure, FAULT_PAGES);
+}
+
+static void bench_cluster(void)
+{
+	struct measure measure = fresh;
+
+	for (int round = 0; round < ROUNDS; round++) {
+		char *memory = map_as(FAULT_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE);
+
+		madvise(memory, FAULT_BYTES, MADV_HUGEPAGE);
+		start(&measure);
+		write_pages(memory, FAULT_PAGES);
+		stop(&measure);
+		unmap(memory, FAULT_BYTES);
+	}
+	report("fault_thp_per_4k", "instructions/page", &measure, FAULT_PAGES);
 }
 
 static void bench_shared(void)
@@ -471,30 +386,6 @@ static void bench_vmas(void)
 		bench_many(counts[i]);
 }
 
-static void give_right(int signo, siginfo_t *info, void *context)
-{
-	(void)signo, (void)context;
-	mprotect((void *)((uintptr_t)info->si_addr & -PAGE), PAGE, PROT_READ | PROT_WRITE);
-}
-
-static void bench_segv(void)
-{
-	struct sigaction action = {.sa_sigaction = give_right, .sa_flags = SA_SIGINFO};
-	struct measure fixup = fresh;
-
-	sigaction(SIGSEGV, &action, NULL);
-	for (int round = 0; round < ROUNDS; round++) {
-		char *memory = map_as(FIXUP_PAGES * PAGE, PROT_NONE, MAP_PRIVATE);
-
-		start(&fixup);
-		write_pages(memory, FIXUP_PAGES);
-		stop(&fixup);
-		unmap(memory, FIXUP_PAGES * PAGE);
-	}
-	signal(SIGSEGV, SIG_DFL);
-	report("segv_handler_mprotect_fixup", "instructions/page", &fixup, FIXUP_PAGES);
-}
-
 static const struct {
 	const char *name; /* how the names of what it reports begin, or the first of them */
 	void (*run)(void);
@@ -506,12 +397,20 @@ static const struct {
 	{"fault_demand_zero_rand", bench_fault_rand},
 	{"fault_read_zeropage", bench_fault_zeropage},
 	{"mmap_populate_or_thp", bench_populate},
+	{"fault_thp_per_4k", bench_cluster},
+	{"fault_cow_copy_in_child", bench_cow},
 	{"fault_shared_anon_first", bench_shared},
+	{"fault_shared_anon_minor", bench_shared_minor},
 	{"mmap_munmap_64k_untouched", bench_mmap_munmap},
 	{"mprotect_flip_64_touched", bench_mprotect},
 	{"brk_grow_shrink_64k", bench_brk},
 	{"mremap_grow_64k_step", bench_mremap},
+	{"fork_exit_wait_0", bench_fork},
+	{"vfork_exit_wait", bench_vfork},
+	{"fork_exec_static_exit_wait", bench_exec},
 	{"vmas", bench_vmas},
+	{"pipe_pingpong_roundtrip", bench_pipe},
+	{"file_read_fault_cached", bench_file},
 	{"segv_handler_mprotect_fixup", bench_segv},
 };
 
@@ -526,9 +425,12 @@ static bool chosen(const char *name, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	if (argc > 1 && strcmp(argv[1], DO_NOTHING) == 0)
+		return 0;
+	own_path = argv[0];
 	memset(order, 0, sizeof(order));
 	memset(resident, 0, sizeof(resident));
-	overhead = clock_cost();
+	measure_init();
 	for (size_t i = 0; i < sizeof(benches) / sizeof(benches[0]); i++) {
 		if (chosen(benches[i].name, argc, argv))
 			benches[i].run();

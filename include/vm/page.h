@@ -103,8 +103,8 @@ void page_init(const struct phys_range *ram, size_t ram_count, const struct phys
 struct page *page_alloc(enum page_state state, unsigned flags);
 
 /*
- * Allocates up to `count` pages, each as page_alloc would return it, for less than one by one. Returns how many: only what is
- * at hand, perhaps none, so that page_alloc may still have one then.
+ * Allocates up to `count` pages for less than one by one. Of a descriptor only `state`, refs (1), in_use and wired (0) are set. Returns how
+ * many: only what is at hand, perhaps none, so that page_alloc may still have one then.
  */
 unsigned page_alloc_many(enum page_state state, unsigned flags, unsigned count, struct page **out);
 

@@ -59,8 +59,8 @@ int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot,
 #define PMAP_WINDOW 64
 struct pmap_window {
 	vaddr_t start;
-	unsigned count;                  /* 1 to PMAP_WINDOW */
-	uint64_t writable;               /* a bit for each page: VM_WRITE, too, if it is in `prot` */
+	unsigned count;    /* 1 to PMAP_WINDOW */
+	uint64_t writable; /* a bit for each page that is not NULL: VM_WRITE, too, if it is in `prot` */
 	struct page *pages[PMAP_WINDOW]; /* NULL: the place stays as it is */
 };
 
@@ -93,8 +93,9 @@ bool pmap_harvest(struct pmap *pmap, vaddr_t va, bool *accessed, bool *dirty);
 
 struct pmap_stats pmap_stats(struct pmap *pmap);
 
-/* Clears a page; copies one. Through the physical map, so neither can fail. */
+/* Clears a page, or consecutive ones; copies one. Through the physical map, so none can fail. */
 void pmap_zero_page(struct page *page);
+void pmap_zero_run(struct page *first, size_t count);
 void pmap_copy_page(struct page *to, const struct page *from);
 
 #endif

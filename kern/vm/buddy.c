@@ -135,29 +135,44 @@ void buddy_put_frames(pgoff_t first, pgoff_t end)
 }
 
 /* Small runs first, so that long ones last. A whole run is taken at once where it fits. */
-unsigned buddy_take_pages(struct page **out, unsigned most, uint64_t kept, enum page_state state)
+static inline __attribute__((always_inline)) struct page *take_some(unsigned most, uint64_t kept,
+								    unsigned *count)
 {
-	uint64_t spare = counter_get(&buddy.free_pages);
-	unsigned taken = 0;
+	uint64_t free_pages = counter_get(&buddy.free_pages);
+	unsigned order, fits;
 
 	BUDDY_ASSERT_LOCKED();
-	if (spare <= kept)
-		return 0;
-	spare -= kept;
-	if (most > spare)
-		most = (unsigned)spare;
-	while (taken < most) {
-		DEBUG_ASSERT(buddy.nonempty != 0);
-		unsigned order = (unsigned)__builtin_ctz(buddy.nonempty), fits = log2_down(most - taken);
-		if (order > fits)
-			order = fits;
-		struct page *page = buddy_take(order);
-		for (size_t i = 0; i < (size_t)1 << order; i++) {
+	DEBUG_ASSERT(most > 0);
+	if (free_pages <= kept)
+		return NULL;
+	if (most > free_pages - kept)
+		most = (unsigned)(free_pages - kept);
+	DEBUG_ASSERT(buddy.nonempty != 0);
+	order = (unsigned)__builtin_ctz(buddy.nonempty);
+	fits = log2_down(most);
+	if (order > fits)
+		order = fits;
+	*count = 1u << order;
+	return buddy_take(order);
+}
+
+struct page *buddy_take_some(unsigned most, uint64_t kept, unsigned *count)
+{
+	return take_some(most, kept, count);
+}
+
+unsigned buddy_take_pages(struct page **out, unsigned most, uint64_t kept, enum page_state state)
+{
+	unsigned taken = 0, count;
+	struct page *page;
+
+	BUDDY_ASSERT_LOCKED();
+	while (taken < most && (page = take_some(most - taken, kept, &count)) != NULL) {
+		for (unsigned i = 0; i < count; i++) {
 			state_set(page + i, state);
 			out[taken++] = page + i;
 		}
 	}
-	DEBUG_ASSERT(taken == most);
 	return taken;
 }
 

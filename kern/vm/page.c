@@ -81,18 +81,28 @@ static inline bool state_is_allocated(unsigned state)
 	return state - PAGE_KERNEL <= PAGE_BLOB - PAGE_KERNEL;
 }
 
-/* What page_alloc promises of a descriptor. `order` is 0 outside the free lists. */
+/*
+ * What page_alloc_many promises of a descriptor: refs 1 and in_use 0 in one store; wired 0, the state and order 0,
+ * which it is outside the free lists, in another. Atomic, as state_set() is.
+ */
+static inline void page_prepare_counts(struct page *page, enum page_state state)
+{
+	_Static_assert(offsetof(struct page, in_use) == offsetof(struct page, refs) + 4, "refs, in_use");
+	_Static_assert(offsetof(struct page, state) == offsetof(struct page, wired) + 2, "wired, state");
+	_Static_assert(offsetof(struct page, order) == offsetof(struct page, wired) + 3, "wired, order");
+	DEBUG_ASSERT(page->order == 0);
+	__atomic_store_n((uint64_t *)(void *)&page->refs, 1, __ATOMIC_RELAXED);
+	__atomic_store_n((uint32_t *)(void *)&page->wired, (uint32_t)state << 16, __ATOMIC_RELAXED);
+}
+
+/* What page_alloc promises. */
 static inline void page_prepare(struct page *page, enum page_state state)
 {
-	DEBUG_ASSERT(page->order == 0);
 	page->next = NULL;
 	page->previous = NULL;
 	page->owner = NULL;
 	page->index = 0;
-	atomic_store_explicit(&page->refs, 1, memory_order_relaxed);
-	page->in_use = 0;
-	page->wired = 0;
-	state_set(page, state);
+	page_prepare_counts(page, state);
 }
 
 const char *page_state_name(enum page_state state)
@@ -353,42 +363,46 @@ static unsigned pool_take_many(enum page_state state, unsigned count, struct pag
 	return taken;
 }
 
-/* Takes up to `count` pages of the CPU's cache, and where that has none left, of the buddy allocator. */
-static unsigned cache_take_many(enum page_state state, unsigned count, struct page **out)
+/* Takes a run of at most `most` pages for `state`, past the CPU's cache; NULL: there are none to spare. */
+static struct page *run_take(enum page_state state, unsigned most, unsigned *count)
 {
-	struct page_cache *cache = cache_mine();
-	unsigned taken = 0;
+	struct page *first;
 
-	spin_lock(&cache->lock);
-	if (cache->count < count) {
-		spin_lock(&buddy.lock);
-		taken = buddy_take_pages(out, count - cache->count, pages.reserve, PAGE_CACHED);
-		spin_unlock(&buddy.lock);
-	}
-	while (taken < count && cache->count > 0)
-		out[taken++] = cache->pages[--cache->count];
-	cache->by_state[state] += taken;
-	spin_unlock(&cache->lock);
-	return taken;
+	spin_lock(&buddy.lock);
+	first = buddy_take_some(most, pages.reserve, count);
+	if (first != NULL)
+		pages.by_state[state] += *count;
+	spin_unlock(&buddy.lock);
+	return first;
 }
 
+/* Makes a run that was just taken `count` pages in `state`, in `out`. */
+static inline void run_prepare(struct page *first, unsigned count, enum page_state state, struct page **out)
+{
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < count; i++) {
+		page_unpoison(first + i);
+		page_prepare_counts(first + i, state);
+		out[i] = first + i;
+	}
+}
+
+/* Run by run, so that a run is cleared at once, with no lock held. */
 unsigned page_alloc_many(enum page_state state, unsigned flags, unsigned count, struct page **out)
 {
-	unsigned cleared = flags & PAGE_ALLOC_ZERO ? pool_take_many(state, count, out) : 0;
-	unsigned taken = cleared;
+	unsigned taken = flags & PAGE_ALLOC_ZERO ? pool_take_many(state, count, out) : 0;
+	unsigned length;
+	struct page *first;
 
 	DEBUG_ASSERT(state_is_allocated(state));
-	if (taken < count)
-		taken += cache_take_many(state, count - taken, out + taken);
-	/* unlocked: the pages are in no list any more, and so this thread's alone. */
-	for (unsigned i = cleared; i < taken; i++) {
-		page_unpoison(out[i]);
-		page_prepare(out[i], state);
-		if (flags & PAGE_ALLOC_ZERO)
-			pmap_zero_page(out[i]);
+	while (taken < count && (first = run_take(state, count - taken, &length)) != NULL) {
+		run_prepare(first, length, state, out + taken);
+		taken += length;
+		if (!(flags & PAGE_ALLOC_ZERO))
+			continue;
+		pmap_zero_run(first, length);
+		atomic_fetch_add_explicit(&pages.zero_misses, length, memory_order_relaxed);
 	}
-	if (flags & PAGE_ALLOC_ZERO)
-		atomic_fetch_add_explicit(&pages.zero_misses, taken - cleared, memory_order_relaxed);
 	return taken;
 }
 
@@ -493,9 +507,9 @@ struct page *page_alloc_run(enum page_state state, size_t count, size_t align_pa
 	for (size_t i = 0; i < count; i++) {
 		page_unpoison(first + i);
 		page_prepare(first + i, state);
-		if (flags & PAGE_ALLOC_ZERO)
-			pmap_zero_page(first + i);
 	}
+	if (flags & PAGE_ALLOC_ZERO)
+		pmap_zero_run(first, count);
 	return first;
 }
 

@@ -17,6 +17,9 @@
 /* Neighbours are entered within aligned groups of so many pages. */
 #define AROUND_PAGES 16u
 
+/* A cluster is an aligned group of so many: 2 MiB, as those who ask for huge pages expect. */
+#define CLUSTER_PAGES 512u
+
 _Static_assert(TREE_FANOUT <= PMAP_WINDOW && TREE_FANOUT % AROUND_PAGES == 0, "a node's pages fit a window");
 
 /* Pages of a blob below one node: those that an entry shows, or that are to be there. */
@@ -26,8 +29,11 @@ struct batch {
 	pgoff_t offset;          /* of the first, in pages of the blob */
 	unsigned count;
 	enum obtain_for purpose;
-	struct pmap_window window; /* what is to be entered; NULL: it is no plain case */
-	unsigned spares;           /* of `spare`: new pages */
+	struct pmap_window window; /* what is to be entered */
+	uint64_t missing;          /* a bit for each page that is no plain case */
+	unsigned spares;           /* new pages, and the next of them: in `spare`, or, where ... */
+	unsigned spare_next;
+	bool spare_in_window; /* ... there is one for each, in the window */
 	struct page *spare[TREE_FANOUT];
 };
 
@@ -88,8 +94,13 @@ static int batch_enter(struct batch *batch)
 
 /* ---- Fault-around ------------------------------------------------------------------------------- */
 
-/* Makes the batch the pages around `offset` that lie in the same aligned group of `pages`, and in the entry. */
-static void batch_around(struct batch *batch, struct map_entry *entry, pgoff_t offset, unsigned pages)
+/* Pages of a blob that an entry shows: [first, end). */
+struct group {
+	pgoff_t first, end;
+};
+
+/* The pages around `offset` that lie in the same aligned group of `pages` of the tree, and in the entry. */
+static struct group group_around(const struct map_entry *entry, pgoff_t offset, unsigned pages)
 {
 	pgoff_t base = entry->blob->base;
 	pgoff_t first = (base + offset) & ~(pgoff_t)(pages - 1);
@@ -100,10 +111,7 @@ static void batch_around(struct batch *batch, struct map_entry *entry, pgoff_t o
 	if (end > base + entry->offset + entry_pages(entry))
 		end = base + entry->offset + entry_pages(entry);
 	DEBUG_ASSERT(first <= base + offset && base + offset < end);
-	batch->blob = entry->blob;
-	batch->entry = entry;
-	batch->offset = first - base;
-	batch->count = (unsigned)(end - first);
+	return (struct group){first - base, end - base};
 }
 
 /*
@@ -112,22 +120,31 @@ static void batch_around(struct batch *batch, struct map_entry *entry, pgoff_t o
  */
 int enter_around(struct map_entry *entry, pgoff_t offset)
 {
+	struct group group = group_around(entry, offset, AROUND_PAGES);
+	uint64_t writable = 0;
 	struct batch batch;
 	slot_t *slots;
 	bool shared;
 
 	FAMILY_ASSERT_LOCKED(entry->blob->family);
-	batch_around(&batch, entry, offset, AROUND_PAGES);
+	batch.blob = entry->blob;
+	batch.entry = entry;
+	batch.offset = group.first;
+	batch.count = (unsigned)(group.end - group.first);
 	slots = batch_slots(&batch, &shared);
 	/* A tree that has only its first page has no node. */
 	if (!slots)
 		return -ENOENT;
-	batch.window.writable = 0;
 	for (unsigned i = 0; i < batch.count; i++) {
-		batch.window.pages[i] = NULL;
-		if (slot_is_page(slots[i]))
-			batch_show(&batch, i, slot_page(slots[i]), is_writable(slot_page(slots[i]), shared));
+		struct page *page = NULL;
+
+		if (slot_is_page(slots[i])) {
+			page = slot_page(slots[i]);
+			writable |= (uint64_t)is_writable(page, shared) << i;
+		}
+		batch.window.pages[i] = page;
 	}
+	batch.window.writable = writable;
 	DEBUG_ASSERT(batch.window.pages[offset - batch.offset]);
 	return batch_enter(&batch);
 }
@@ -144,11 +161,25 @@ static bool shows_zeroes(const struct batch *batch)
 /* How many of the batch's pages are within the extent: those from the first on. Family locked. */
 static unsigned batch_inside(const struct batch *batch)
 {
-	pgoff_t end = blob_extent_end(batch->blob);
+	pgoff_t end;
 
+	if (likely(last_index(batch) < batch->blob->family->extent))
+		return batch->count;
+	end = blob_extent_end(batch->blob);
 	if (end >= batch->offset + batch->count)
 		return batch->count;
 	return end > batch->offset ? (unsigned)(end - batch->offset) : 0;
+}
+
+/* Are all of the slots empty? */
+static bool all_empty(const slot_t *slots, unsigned count)
+{
+	slot_t any = SLOT_EMPTY;
+
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < count; i++)
+		any |= slots[i];
+	return any == SLOT_EMPTY;
 }
 
 /* How many pages have to be made for the batch. Family locked. */
@@ -158,12 +189,19 @@ static unsigned count_absent(const struct batch *batch)
 	bool shared;
 	slot_t *slots = batch_slots(batch, &shared);
 
-	if (!slots)
+	if (!slots || all_empty(slots, inside))
 		return inside;
-#pragma GCC unroll 8
 	for (unsigned i = 0; i < inside; i++)
 		absent += slots[i] == SLOT_EMPTY;
 	return absent;
+}
+
+/* The new pages are not to be entered just as they are. */
+static void spares_leave_window(struct batch *batch)
+{
+	DEBUG_ASSERT(batch->spare_in_window && batch->spare_next == 0);
+	memcpy(batch->spare, batch->window.pages, batch->spares * sizeof(batch->spare[0]));
+	batch->spare_in_window = false;
 }
 
 /* Allocates the pages that the batch lacks, as far as they are at hand. Family not locked. */
@@ -173,115 +211,158 @@ static void batch_allocate(struct batch *batch)
 	unsigned absent = 0;
 
 	batch->spares = 0;
+	batch->spare_next = 0;
+	batch->spare_in_window = false;
 	if (blob->pager || blob->fixed || shows_zeroes(batch))
 		return;
 	spin_lock(&blob->family->lock);
 	absent = count_absent(batch);
 	family_unlock(blob->family);
-	if (absent > 0)
-		batch->spares =
-			page_alloc_many(PAGE_BLOB, batch->purpose == OBTAIN_UNZEROED ? 0 : PAGE_ALLOC_ZERO,
-					absent, batch->spare);
+	if (absent == 0)
+		return;
+	batch->spare_in_window = absent == batch->count;
+	batch->spares = page_alloc_many(PAGE_BLOB, batch->purpose == OBTAIN_UNZEROED ? 0 : PAGE_ALLOC_ZERO,
+					absent, batch->spare_in_window ? batch->window.pages : batch->spare);
+	/* Not enough for all. */
+	if (batch->spare_in_window && batch->spares < batch->count)
+		spares_leave_window(batch);
 }
 
 /* Frees the pages that the batch did not need, as others have filled their places meanwhile. */
 static void batch_free(struct batch *batch)
 {
-	while (batch->spares > 0)
-		page_free(batch->spare[--batch->spares]);
+	while (batch->spare_next < batch->spares)
+		page_free(batch->spare[batch->spare_next++]);
 }
 
 /* Stores a new page in an empty place. Family locked. */
-static inline void batch_fill(struct batch *batch, unsigned i, slot_t *place)
+static inline void store_new(struct page *page, slot_t *place, struct family *family, pgoff_t index)
 {
-	struct page *page = batch->spare[--batch->spares];
-
 	DEBUG_ASSERT(*place == SLOT_EMPTY && page->refs == 1 && page_location(page) == 0);
-	page->owner = batch->blob->family;
-	page->index = batch->blob->base + batch->offset + i;
+	page->owner = family;
+	page->index = index;
 	*place = slot_of_page(page);
-	if (unlikely(batch->blob->family->wired_count > 0))
-		page_count_wirings(batch->blob->family, page);
-	batch_show(batch, i, page, true);
 }
 
 /* One page of the batch, if it is a plain case. `shared` is never true where pages are made. Family locked. */
-static inline void batch_page(struct batch *batch, unsigned i, slot_t *place, bool shared, bool zeroes)
+static void batch_page(struct batch *batch, unsigned i, slot_t *place, bool shared, bool zeroes)
 {
-	struct page *page = slot_page(*place);
+	struct blob *blob = batch->blob;
 
-	batch->window.pages[i] = NULL;
-	if (*place == SLOT_EMPTY) {
-		if (batch->spares > 0)
-			batch_fill(batch, i, place);
-		else if (zeroes)
-			batch_show(batch, i, page_of_zeroes, false);
+	if (*place == SLOT_EMPTY && batch->spare_next < batch->spares) {
+		struct page *page = batch->spare[batch->spare_next++];
+
+		store_new(page, place, blob->family, blob->base + batch->offset + i);
+		batch_show(batch, i, page, true);
+	} else if (*place == SLOT_EMPTY && zeroes) {
+		batch_show(batch, i, page_of_zeroes, false);
 	} else if (slot_is_page(*place)) {
-		bool writable = is_writable(page, shared);
+		bool writable = is_writable(slot_page(*place), shared);
 
 		if (writable || batch->purpose == OBTAIN_READ)
-			batch_show(batch, i, page, writable);
+			batch_show(batch, i, slot_page(*place), writable);
 	}
 }
 
 /*
- * Finds the slots, making nodes for new pages, which come into nodes that are the blob's alone. NULL: there are
- * none. Family locked.
+ * Finds the slots, making nodes for new pages, which come into nodes that are the blob's alone; *made: all of the slots' node.
+ * NULL: there are none. Family locked.
  */
-static slot_t *batch_place(struct batch *batch, bool *shared)
+static slot_t *batch_place(struct batch *batch, bool *shared, bool *made)
 {
 	slot_t *slots = batch_slots(batch, shared);
 	slot_t *last;
 
+	*made = false;
 	if (batch->spares == 0 || (slots && !*shared))
 		return slots;
 	*shared = false;
+	*made = !slots && batch->blob->tree.height > 0;
 	if (tree_place(&batch->blob->tree, last_index(batch), true, &last))
 		return NULL;
 	return last - (batch->count - 1);
 }
 
-/* Deals with every page of the batch that is a plain case. Family locked. Returns how many pages are new. */
-static unsigned batch_pages(struct batch *batch)
+/* The commonest batch: none of the pages is there, and there is a new one for each. Family locked. */
+static void batch_fill_all(struct batch *batch, slot_t *slots)
+{
+	struct family *family = batch->blob->family;
+	pgoff_t index = batch->blob->base + batch->offset;
+	unsigned count = batch->count;
+
+	FAMILY_ASSERT_LOCKED(family);
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < count; i++)
+		store_new(batch->window.pages[i], &slots[i], family, index + i);
+	batch->spare_next = count;
+	batch->window.writable = UINT64_MAX;
+	batch->missing = 0;
+}
+
+/* Any other batch, page by page. `slots` NULL: nothing is there, nor can it be made. Family locked. */
+static void batch_pages(struct batch *batch, slot_t *slots, bool shared)
+{
+	unsigned inside = batch_inside(batch);
+	bool zeroes = shows_zeroes(batch);
+
+	batch->window.writable = 0;
+	batch->missing = 0;
+	batch->blob->family->zeroes |= zeroes;
+	for (unsigned i = 0; i < batch->count; i++) {
+		slot_t none = SLOT_EMPTY;
+
+		batch->window.pages[i] = NULL;
+		if (i < inside)
+			batch_page(batch, i, slots ? &slots[i] : &none, shared, zeroes);
+		if (!batch->window.pages[i])
+			batch->missing |= bit(i);
+	}
+}
+
+/* Deals with every page of the batch that is a plain case. Family locked. */
+static void batch_serve(struct batch *batch)
 {
 	struct blob *blob = batch->blob;
-	bool zeroes = shows_zeroes(batch);
-	unsigned spares = batch->spares, inside = batch_inside(batch);
-	bool shared;
-	slot_t *slots = inside > 0 ? batch_place(batch, &shared) : NULL;
+	bool shared = false, made = false;
+	slot_t *slots = batch_inside(batch) > 0 ? batch_place(batch, &shared, &made) : NULL;
 
 	FAMILY_ASSERT_LOCKED(blob->family);
-	batch->window.writable = 0;
-	if (spares > 0 && blob->family->zeroes)
+	if (batch->spares > 0 && blob->family->zeroes)
 		blob_forget_translations(blob, batch->offset, batch->offset + batch->count, batch->entry);
-	blob->family->zeroes |= zeroes;
-	for (unsigned i = 0; i < batch->count; i++) {
-		if (i >= inside)
-			batch->window.pages[i] = NULL;
-		else if (slots)
-			batch_page(batch, i, &slots[i], shared, zeroes);
-		else
-			batch->window.pages[i] = zeroes ? page_of_zeroes : NULL;
+	if (batch->spare_in_window && slots && (made || all_empty(slots, batch->count))) {
+		batch_fill_all(batch, slots);
+		if (unlikely(blob->family->wired_count > 0)) {
+			for (unsigned i = 0; i < batch->count; i++)
+				page_count_wirings(blob->family, batch->window.pages[i]);
+		}
+		return;
 	}
-	return spares - batch->spares;
+	if (batch->spare_in_window)
+		spares_leave_window(batch);
+	if (slots || batch->spares == 0)
+		batch_pages(batch, slots, shared);
+	else
+		batch->missing = UINT64_MAX;
+	for (unsigned i = 0; blob->family->wired_count > 0 && i < batch->spare_next; i++)
+		page_count_wirings(blob->family, batch->spare[i]);
 }
 
 /*
- * Makes the batch's pages resident, and enters them. Those that were not plain cases are not in its window afterwards.
- * 0 or -ENOMEM, and then not all are entered. The map is locked to read, if there is an entry.
+ * Makes the batch's pages resident, and enters them, but for what is `missing` then. 0 or -ENOMEM, and then not all are
+ * entered. The map is locked to read, if there is an entry.
  */
 static int batch_run(struct batch *batch)
 {
 	struct family *family = batch->blob->family;
-	unsigned made;
 	int error = 0;
 
 	batch_allocate(batch);
 	spin_lock(&family->lock);
-	made = batch_pages(batch);
+	batch_serve(batch);
 	if (batch->entry) {
-		error = batch_enter(batch);
-		batch->entry->faults[FAULT_ZERO_FILL] += made;
+		if (~batch->missing)
+			error = batch_enter(batch);
+		batch->entry->faults[FAULT_ZERO_FILL] += batch->spare_next;
 	}
 	family_unlock(family);
 	batch_free(batch);
@@ -305,15 +386,25 @@ static bool is_absent(struct blob *blob, pgoff_t offset)
 
 bool fill_cluster(struct map_entry *entry, pgoff_t offset)
 {
-	struct batch batch;
+	struct group group = group_around(entry, offset, CLUSTER_PAGES);
+	bool served = false;
 
 	MAP_ASSERT_LOCKED(entry->map);
-	if (entry->blob->pager || entry->blob->fixed || !page_is_plentiful() ||
-	    !is_absent(entry->blob, offset))
+	if (entry->blob->pager || entry->blob->fixed || !is_absent(entry->blob, offset))
 		return false;
-	batch_around(&batch, entry, offset, TREE_FANOUT);
-	batch.purpose = OBTAIN_WRITE;
-	return batch_run(&batch) == 0 && batch.window.pages[offset - batch.offset];
+	while (group.first < group.end && page_is_plentiful()) {
+		struct batch batch;
+
+		batch.blob = entry->blob;
+		batch.entry = entry;
+		batch.purpose = OBTAIN_WRITE;
+		batch.offset = group.first;
+		batch.count = pages_in_node(batch.blob, group.first, group.end);
+		group.first += batch.count;
+		if (batch_run(&batch) == 0 && offset - batch.offset < batch.count)
+			served = !(batch.missing & bit((unsigned)(offset - batch.offset)));
+	}
+	return served;
 }
 
 /* ---- Populate and commit ------------------------------------------------------------------------------ */
@@ -352,8 +443,8 @@ static int populate_rest(struct map *root, vaddr_t va, const struct batch *batch
 	struct fault_result result;
 	int error = 0;
 
-	for (unsigned i = 0; i < batch->count && !error; i++) {
-		if (!batch->window.pages[i])
+	for (unsigned i = 0; batch->missing && i < batch->count && !error; i++) {
+		if (batch->missing & bit(i))
 			error = vm_fault(root, va + i * PAGE_SIZE, access, &result);
 	}
 	/* Unmapped meanwhile: a hole. */
@@ -396,10 +487,10 @@ int blob_commit(struct blob *blob, pgoff_t offset, pgoff_t pages)
 		batch.offset = offset;
 		batch.count = pages_in_node(blob, offset, end);
 		error = batch_run(&batch);
-		for (unsigned i = 0; i < batch.count && !error; i++) {
+		for (unsigned i = 0; batch.missing && i < batch.count && !error; i++) {
 			struct obtained found;
 
-			if (batch.window.pages[i])
+			if (!(batch.missing & bit(i)))
 				continue;
 			error = blob_lock_and_obtain(blob, offset + i, batch.purpose, &found);
 			if (!error)

@@ -362,12 +362,22 @@ static void fork_and_go(struct actor *actor)
 	map_unref(child);
 }
 
+/* Populating of whatever is there, which may go meanwhile, or have fewer rights. */
+static void populate(struct actor *actor, vaddr_t start, uint64_t bytes)
+{
+	vm_prot_t wanted = rng_below(&actor->rng, 2) ? VM_WRITE : VM_READ;
+	int error = map_populate(actor->root, start, bytes, wanted);
+
+	if (error != -EACCES)
+		expect_io(actor, error);
+}
+
 /* Wiring, advice, forgetting, forks, reading from outside, of whatever is there. */
 static void treat(struct actor *actor, vaddr_t start, uint64_t bytes)
 {
 	uint64_t word;
 
-	switch (rng_below(&actor->rng, 9)) {
+	switch (rng_below(&actor->rng, 10)) {
 	case 6:
 		expect(actor, map_wire_on_fault(actor->root, start, bytes), -ENOMEM, -ENOMEM);
 		break;
@@ -393,6 +403,9 @@ static void treat(struct actor *actor, vaddr_t start, uint64_t bytes)
 		break;
 	case 3:
 		expect(actor, map_decommit(actor->root, start, bytes), -ENOMEM, -EBUSY);
+		break;
+	case 4:
+		populate(actor, start, bytes);
 		break;
 	default:
 		expect_io(actor, map_advise(actor->root, start, bytes, rng_below(&actor->rng, MAP_ADVICES)));

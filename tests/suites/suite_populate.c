@@ -5,12 +5,13 @@
  */
 #include "vm_suite.h"
 
-#define BASE  SPACE_BASE
-#define OTHER (SPACE_BASE + 0x800000)
-#define PAGES 200
-#define GROUP 16
-#define NODE  64
-#define WORD  0x1234000000ul
+#define BASE    SPACE_BASE
+#define OTHER   (SPACE_BASE + 0x800000)
+#define PAGES   200
+#define GROUP   16
+#define NODE    64
+#define CLUSTER 512
+#define WORD    0x1234000000ul
 
 static struct map *root;
 static struct fault_result result;
@@ -127,30 +128,31 @@ static void fault_around(void)
 
 static void clusters(void)
 {
-	struct blob *blob = make_blob(PAGES);
+	struct blob *blob = make_blob(CLUSTER + NODE);
 	uint64_t pages = blob_pages_now();
 
 	test_case("cluster: a write that finds nothing fills the group, and what is there stays");
-	put_word(blob, NODE + 7, WORD);
-	map_window(BASE, blob, 0, PAGES, INHERIT_COPY);
-	CHECK_EQ(map_advise(root, BASE, PAGES * PAGE_SIZE, ADVISE_CLUSTER), 0);
+	put_word(blob, CLUSTER + 7, WORD);
+	map_window(BASE, blob, 0, CLUSTER + NODE, INHERIT_COPY);
+	CHECK_EQ(map_advise(root, BASE, (CLUSTER + NODE) * PAGE_SIZE, ADVISE_CLUSTER), 0);
 	CHECK_EQ(fault_at(root, page_at(3), VM_READ), FAULT_ZERO_PAGE);
 	CHECK_EQ(blob_pages_now(), pages + 1);
-	CHECK_EQ(fault_at(root, page_at(NODE + 3), VM_WRITE), FAULT_ZERO_FILL);
+	CHECK_EQ(fault_at(root, page_at(CLUSTER + 3), VM_WRITE), FAULT_ZERO_FILL);
 	CHECK_EQ(blob_pages_now(), pages + NODE);
-	CHECK_EQ(blob_resident(blob, NODE, NODE), NODE);
-	CHECK_EQ(word_at(root, page_at(NODE + 7)), WORD);
-	CHECK_EQ(word_at(root, page_at(NODE + 8)), 0);
-	CHECK(entered(page_at(2 * NODE - 1), RW) && !entered(page_at(2 * NODE), RW));
+	CHECK_EQ(blob_resident(blob, CLUSTER, NODE), NODE);
+	CHECK_EQ(word_at(root, page_at(CLUSTER + 7)), WORD);
+	CHECK_EQ(word_at(root, page_at(CLUSTER + 8)), 0);
+	CHECK(entered(page_at(CLUSTER + NODE - 1), RW) && !entered(page_at(CLUSTER - 1), RW));
 	CHECK_EQ(user_store(root, page_at(3), 1), 0);
 	CHECK_EQ(user_store(root, page_at(4), 2), 0);
 	CHECK_EQ(word_at(root, page_at(3)), 1);
-	CHECK_EQ(blob_resident(blob, 0, NODE), NODE);
+	CHECK_EQ(blob_resident(blob, 0, CLUSTER), CLUSTER);
+	CHECK(entered(page_at(CLUSTER - 1), RW));
 	CHECK(check_map(root));
 
 	test_case("not beyond the entry, and not where it is not advised");
 	clear();
-	CHECK_EQ(blob_decommit(blob, 0, PAGES), 0);
+	CHECK_EQ(blob_decommit(blob, 0, CLUSTER + NODE), 0);
 	map_window(BASE, blob, 10, 3, INHERIT_COPY);
 	map_window(OTHER, blob, 20, 4, INHERIT_COPY);
 	CHECK_EQ(map_advise(root, BASE, 3 * PAGE_SIZE, ADVISE_CLUSTER), 0);

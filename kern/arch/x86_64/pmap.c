@@ -95,6 +95,17 @@ bool pmap_owns_range(const struct pmap *pmap, vaddr_t start, vaddr_t end)
 	return false;
 }
 
+/* Is any of the entries from `first` to before `end` present? */
+static bool any_present(const pte_t *entries, unsigned first, unsigned end)
+{
+	pte_t all = 0;
+
+#pragma GCC unroll 8
+	for (unsigned i = first; i < end; i++)
+		all |= pte_load(&entries[i]);
+	return all & PTE_PRESENT;
+}
+
 /* ---- Invalidation ----------------------------------------------------------------------------- */
 
 /* Not an initializer: the array need not be cleared. */
@@ -221,13 +232,32 @@ static bool alloc_tables(struct pmap *pmap, unsigned count, struct page **list)
 	return true;
 }
 
-static struct page *take_table(struct page **list)
+/* Takes a table off a list of alloc_tables(), for the pmap: from now on it is in the pmap's own list. */
+static struct page *take_table(struct pmap *pmap, struct page **list)
 {
 	struct page *page = *list;
 
 	*list = page->next;
-	page->next = NULL;
+	page->previous = NULL;
+	page->next = pmap->table_list;
+	if (page->next)
+		page->next->previous = page;
+	pmap->table_list = page;
+	pmap->tables++;
 	return page;
+}
+
+/* Moves a table from the pmap's list to one of tables that are to be freed. Pmap locked. */
+static void drop_table(struct pmap *pmap, struct page *page, struct page **list)
+{
+	PMAP_ASSERT_LOCKED(pmap);
+	DEBUG_ASSERT(pmap->tables > 0 && page->owner == pmap);
+	if (page->next)
+		page->next->previous = page->previous;
+	*(page->previous ? &page->previous->next : &pmap->table_list) = page->next;
+	pmap->tables--;
+	page->next = *list;
+	*list = page;
 }
 
 static void put_entry(struct page *table, unsigned index, pte_t pte)
@@ -252,9 +282,13 @@ int pmap_create(struct pmap **out)
 		slab_free(&pmap_cache, pmap);
 		return -ENOMEM;
 	}
-	pml4 = take_table(&list);
-	pdpt = take_table(&list);
-	directory = take_table(&list);
+	*pmap = (struct pmap){.regions = user_regions, .way = {.block = NO_BLOCK}};
+	spin_init(&pmap->lock, RANK_PMAP, "pmap");
+	pml4 = take_table(pmap, &list);
+	pdpt = take_table(pmap, &list);
+	directory = take_table(pmap, &list);
+	pmap->top = page_data(pml4);
+	pmap->top_paddr = page_paddr(pml4);
 	kernel_pdpt = table_entries(pte_frame(kernel_top[PRIVATE_PML4]));
 	kernel_directory = table_entries(pte_frame(kernel_pdpt[KERNEL_PDPT]));
 
@@ -267,14 +301,6 @@ int pmap_create(struct pmap **out)
 	for (unsigned i = PAGES_PML4; i < SHARED_PML4S; i++)
 		put_entry(pml4, i, kernel_top[i]);
 
-	*pmap = (struct pmap){
-		.regions = user_regions,
-		.top = page_data(pml4),
-		.top_paddr = page_paddr(pml4),
-		.tables = PERMANENT_TABLES,
-		.way = {.block = NO_BLOCK},
-	};
-	spin_init(&pmap->lock, RANK_PMAP, "pmap");
 	*out = pmap;
 	return 0;
 }
@@ -315,8 +341,11 @@ static void hand_down(pte_t *slot)
 
 	DEBUG_ASSERT(below->owner != &kernel_pmap);
 	for (unsigned i = 0, live = below->in_use; live > 0; i++) {
-		pte_t pte = pte_load(&entries[i]);
+		pte_t pte;
 
+		while (i % ENTRIES_AT_ONCE == 0 && !any_present(entries, i, i + ENTRIES_AT_ONCE))
+			i += ENTRIES_AT_ONCE;
+		pte = pte_load(&entries[i]);
 		if (!(pte & PTE_PRESENT))
 			continue;
 		live--;
@@ -348,7 +377,6 @@ static __attribute__((noinline)) paddr_t make_way(struct pmap *pmap, vaddr_t va,
 	}
 	if (!alloc_tables(pmap, level - 1, &spare))
 		return 0;
-	pmap->tables += level - 1;
 
 	table = pmap->top_paddr;
 	for (level = PTE_LEVELS; level > 1; level--) {
@@ -356,7 +384,7 @@ static __attribute__((noinline)) paddr_t make_way(struct pmap *pmap, vaddr_t va,
 
 		if (!(*slot & PTE_PRESENT))
 			put_entry(page_from_paddr(table), pte_index(va, level),
-				  page_paddr(take_table(&spare)) | link);
+				  page_paddr(take_table(pmap, &spare)) | link);
 		else if (write && !(*slot & PTE_WRITE))
 			hand_down(slot);
 		table = pte_frame(*slot);
@@ -508,38 +536,99 @@ int pmap_enter(struct pmap *pmap, vaddr_t va, struct page *page, vm_prot_t prot,
 	return 0;
 }
 
-/*
- * Enters the pages of a window from `first` to before `end`, which have the same page table. The first page is there, so
- * that no table stays empty. 0 or -ENOMEM.
- */
-static int enter_in_table(struct pmap *pmap, const struct pmap_window *window, unsigned first, unsigned end,
-			  const pte_t leaves[2], struct flush *flush)
+/* A part of a window at work: pages that have the same page table. */
+struct part {
+	struct page *const *pages;
+	unsigned count;
+	uint64_t writable;   /* a bit for each */
+	vaddr_t va;          /* of the first */
+	pte_t *slot;         /* likewise */
+	pte_t read, write;   /* the bits of their leaves */
+	struct flush *flush; /* what is to be forgotten of what they replace */
+};
+
+/* The place of page `i` is taken: it gets more rights, or the page is replaced. Pmap locked. */
+static void enter_taken(const struct part *part, unsigned i, pte_t leaf)
 {
-	vaddr_t va = window->start + first * PAGE_SIZE;
-	paddr_t table = find_or_make_way(pmap, va, leaves[window->writable >> first != 0]);
-	pte_t *slot = table_entries(table) + pte_index(va, 1);
+	pte_t *slot = part->slot + i, old = pte_load(slot);
+
+	if (((old ^ leaf) & ~(PTE_WRITE | PTE_ACCESSED | PTE_DIRTY)) == 0) {
+		if (leaf & ~old & PTE_WRITE)
+			pte_set(slot, PTE_WRITE);
+	} else if ((leaf & ~old) || ((old ^ leaf) & (PTE_FRAME | PTE_NX))) {
+		replace_leaf(part->va + i * PAGE_SIZE, slot, leaf, part->flush);
+	}
+}
+
+/* Enters the part's pages. Returns how many places were empty. Pmap locked. */
+static __attribute__((noinline)) unsigned enter_mixed(const struct part *part)
+{
 	unsigned filled = 0;
 
-	PMAP_ASSERT_LOCKED(pmap);
-	DEBUG_ASSERT(window->pages[first] && end <= window->count);
-	if (!table)
-		return -ENOMEM;
-	for (unsigned i = first; i < end; i++, slot++) {
-		struct page *page = window->pages[i];
-		pte_t leaf, old;
+	for (unsigned i = 0; i < part->count; i++) {
+		struct page *page = part->pages[i];
+		pte_t leaf = part->writable >> i & 1 ? part->write : part->read;
 
 		if (!page)
 			continue;
-		leaf = page_paddr(page) | leaves[window->writable >> i & 1];
-		old = pte_load(slot);
-		if (!(old & PTE_PRESENT)) {
-			pte_fill(slot, leaf);
+		leaf |= page_paddr(page);
+		if (pte_load(&part->slot[i]) & PTE_PRESENT) {
+			enter_taken(part, i, leaf);
+		} else {
+			pte_fill(&part->slot[i], leaf);
 			filled++;
-		} else if ((leaf & ~old) || ((old ^ leaf) & (PTE_FRAME | PTE_NX))) {
-			replace_leaf(window->start + i * PAGE_SIZE, slot, leaf, flush);
 		}
 	}
-	page_from_paddr(table)->in_use += filled;
+	return filled;
+}
+
+/* The same where all are writable, and all places empty: new pages, most of which follow one another in memory. */
+static __attribute__((noinline)) void enter_new(const struct part *part)
+{
+	struct page *const *pages = part->pages;
+	pte_t write = part->write, leaf = 0;
+	const struct page *expected = NULL;
+	unsigned count = part->count;
+	pte_t *slot = part->slot;
+
+#pragma GCC unroll 8
+	for (unsigned i = 0; i < count; i++) {
+		if (unlikely(pages[i] != expected)) {
+			expected = pages[i];
+			leaf = page_paddr(expected) | write;
+		}
+		pte_fill(&slot[i], leaf);
+		expected++;
+		leaf += PAGE_SIZE;
+	}
+}
+
+/* Enters a part, of which the first page is there, so that no table stays empty. 0 or -ENOMEM. */
+static int enter_part(struct pmap *pmap, struct part *part)
+{
+	uint64_t all = UINT64_MAX >> (PMAP_WINDOW - part->count);
+	struct way way = pmap->way;
+	unsigned filled;
+
+	PMAP_ASSERT_LOCKED(pmap);
+	DEBUG_ASSERT(part->count > 0 && part->pages[0]);
+	if (way.block != block_of(part->va)) {
+		paddr_t table =
+			find_or_make_way(pmap, part->va, part->writable & all ? part->write : part->read);
+
+		if (!table)
+			return -ENOMEM;
+		way.entries = table_entries(table);
+		way.page = page_from_paddr(table);
+	}
+	part->slot = way.entries + pte_index(part->va, 1);
+	if ((part->writable & all) == all && !any_present(part->slot, 0, part->count)) {
+		enter_new(part);
+		filled = part->count;
+	} else {
+		filled = enter_mixed(part);
+	}
+	way.page->in_use += filled;
 	pmap->resident += filled;
 	return 0;
 }
@@ -549,11 +638,12 @@ int pmap_enter_window(struct pmap *pmap, const struct pmap_window *window, vm_pr
 		      enum vm_cache cache)
 {
 	pte_t bits = cache_bits[cache] | pmap->leaf_bits;
-	/* The CPU sets both bits itself when the page is used: these may never be. */
-	pte_t leaves[2] = {(prot_bits[prot & ~VM_WRITE] & ~PTE_ACCESSED) | bits,
-			   (prot_bits[prot] & ~(PTE_ACCESSED | PTE_DIRTY)) | bits};
 	vaddr_t last = window->start + window->count * PAGE_SIZE;
 	struct flush flush;
+	/* The CPU sets both bits itself when the page is used: these may never be. */
+	struct part part = {.read = (prot_bits[prot & ~VM_WRITE] & ~PTE_ACCESSED) | bits,
+			    .write = (prot_bits[prot] & ~(PTE_ACCESSED | PTE_DIRTY)) | bits,
+			    .flush = &flush};
 	unsigned i = 0;
 	int error = 0;
 
@@ -568,7 +658,13 @@ int pmap_enter_window(struct pmap *pmap, const struct pmap_window *window, vm_pr
 
 		while (i < end && !window->pages[i])
 			i++;
-		if (i < end && enter_in_table(pmap, window, i, end, leaves, &flush))
+		if (i == end)
+			continue;
+		part.pages = &window->pages[i];
+		part.count = end - i;
+		part.writable = window->writable >> i;
+		part.va = window->start + i * PAGE_SIZE;
+		if (enter_part(pmap, &part))
 			error = -ENOMEM;
 		i = end;
 	}
@@ -594,17 +690,6 @@ static bool drop_contents(struct pmap *pmap, struct page *table, struct removal 
 	table->in_use = 0;
 	gone->flush.full = true;
 	return true;
-}
-
-/* Is any of the entries from `first` to before `end` present? */
-static bool any_present(const pte_t *entries, unsigned first, unsigned end)
-{
-	pte_t all = 0;
-
-#pragma GCC unroll 8
-	for (unsigned i = first; i < end; i++)
-		all |= pte_load(&entries[i]);
-	return all & PTE_PRESENT;
 }
 
 /* The first address from `va` on, at most `end`, whose entry at `level` is present; `va`'s is not. Most of large ranges is absent. */
@@ -655,9 +740,7 @@ static void remove_range(struct pmap *pmap, struct page *table, unsigned level, 
 		if (below->in_use == 0 && !is_kernel(pmap)) {
 			pte_exchange(slot, 0);
 			table->in_use--;
-			pmap->tables--;
-			below->next = gone->tables;
-			gone->tables = below;
+			drop_table(pmap, below, &gone->tables);
 		}
 	}
 }
@@ -678,20 +761,11 @@ void pmap_remove(struct pmap *pmap, vaddr_t start, vaddr_t end)
 	free_tables(gone.tables);
 }
 
+/* What it maps is not looked at: all of its tables are in a list. */
 void pmap_destroy(struct pmap *pmap)
 {
-	pte_t *pdpt = table_entries(pte_frame(pmap->top[PRIVATE_PML4]));
-
-	ASSERT(!is_kernel(pmap) && pmap->active == 0);
-	for (unsigned i = 0; i < PMAP_REGIONS; i++) {
-		const struct region *region = &pmap->regions[i];
-
-		pmap_remove(pmap, region->start, region->start + region->bytes);
-	}
-	ASSERT(pmap->resident == 0 && pmap->tables == PERMANENT_TABLES);
-	page_free(page_from_paddr(pte_frame(pdpt[KERNEL_PDPT])));
-	page_free(page_from_paddr(pte_frame(pmap->top[PRIVATE_PML4])));
-	page_free(page_from_paddr(pmap->top_paddr));
+	ASSERT(!is_kernel(pmap) && pmap->active == 0 && pmap->tables >= PERMANENT_TABLES);
+	free_tables(pmap->table_list);
 	slab_free(&pmap_cache, pmap);
 }
 
@@ -809,6 +883,11 @@ void pmap_protect(struct pmap *pmap, vaddr_t start, vaddr_t end, vm_prot_t prot)
 void pmap_zero_page(struct page *page)
 {
 	fill_words(page_data(page), 0, PAGE_SIZE / sizeof(uint64_t));
+}
+
+void pmap_zero_run(struct page *first, size_t count)
+{
+	fill_words(page_data(first), 0, count * (PAGE_SIZE / sizeof(uint64_t)));
 }
 
 void pmap_copy_page(struct page *to, const struct page *from)

@@ -44,6 +44,7 @@ struct pmap {
 	struct way way;               /* (l) the last page table that something writable was entered in */
 	uint64_t resident;            /* (l) leaf entries made by pmap_enter and not yet removed */
 	uint64_t tables;              /* (l) table pages this pmap allocated */
+	struct page *table_list;      /* (l) these: doubly linked; the kernel's are only its later ones */
 	_Atomic uint64_t active;      /* (a) a bit for each CPU that may have its translations cached */
 };
 

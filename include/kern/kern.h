@@ -107,6 +107,12 @@ long copy_string_from_user(char *to, vaddr_t from, size_t bytes);
 bool copy_user_present(vaddr_t to, vaddr_t from, size_t bytes);
 
 /*
+ * Does what a fault of the program there would: the page is present, unless it is taken away again at once. 0; -EFAULT: it may not be accessed so. No
+ * spinlocks held.
+ */
+int user_bring_in(vaddr_t address, vm_prot_t access);
+
+/*
  * Words of 32 bits in user memory, at aligned addresses. *was is what was there; where that is `expected`, the word becomes
  * `value`, in one step. 0 or -EFAULT. Those that end in "now" take no page fault, so that spinlocks may be held: false where one would be.
  */
@@ -134,6 +140,14 @@ _Noreturn void task_fault(const struct trapframe *frame, int signo, const char *
  * limit or what lies below forbids it. No locks held.
  */
 bool task_grow_stack(vaddr_t address);
+
+/*
+ * A page fault of the current task's program found no memory (kern/proc/no_memory.c). True: it is the first process, and another has been ended
+ * for it: the fault is to be tried again. False: this process has to end; task_end_for_room() lets it end when it comes back from its system call.
+ * They may sleep; mutexes may be held.
+ */
+bool task_made_room(void);
+void task_end_for_room(void);
 
 /* Called by vectors.asm with interrupts on: does the system call and sets frame->rax. */
 void syscall_handle(struct trapframe *frame);

@@ -143,15 +143,10 @@ static size_t move_in_place(void *context, void *data, size_t bytes)
 /* Makes the user memory that comes next present. */
 static int bring_in(struct io *io)
 {
-	struct fault_result result;
 	uint64_t bytes = io->left;
 	vaddr_t at = next_user(io, &bytes);
-	struct map *map = thread_current()->map;
 
-	if (!map || !user_range(at, bytes) ||
-	    vm_fault(map, at, io->writing ? VM_READ : VM_WRITE, &result) != 0)
-		return -EFAULT;
-	return 0;
+	return user_bring_in(at, io->writing ? VM_READ : VM_WRITE);
 }
 
 /* Moves some bytes, at least one, by way of the stack. */

@@ -25,4 +25,5 @@ for my $name (qw(fork threads exec groups identity fuzzed family)) {
 	passes("$name, debug build", ['--kernel', $debug], program($name), $name eq 'family' ? 3 : ());
 }
 passes('family, little memory', ['--mem', 40], program('family'), 3);
+passes('no memory', ['--mem', 64, '--kernel', $debug], program('no_memory'));
 done_testing();

@@ -113,12 +113,23 @@ static void left_segment(void)
 		shmctl(id, IPC_RMID, NULL);
 }
 
+/* A file is read to where the stack has not been yet: it grows, as by any access. */
+static void into_the_stack(void)
+{
+	char *below = (char *)__builtin_frame_address(0) - (1 << 20);
+	int file = open("/proc/self/exe", O_RDONLY);
+
+	CHECK(read(file, below, 16) == 16);
+	close(file);
+}
+
 int main(void)
 {
 	odd_exit_signal();
 	borrowed_for_the_parent();
 	busy_text();
 	listing();
+	into_the_stack();
 	left_segment();
 	return checks_end("fuzzed");
 }

@@ -129,12 +129,35 @@ static bool grow_stack(vaddr_t address, const struct fault_result *result)
 	return result->outcome == FAULT_NO_ENTRY && task_grow_stack(address);
 }
 
-/* A fault that the kernel took for the sake of a program: as vm_fault, and stacks grow. */
+/* As vm_fault, and stacks grow; the first process gets memory that another one had. */
+static __attribute__((noinline)) int fault_again(struct map *map, vaddr_t address, vm_prot_t access,
+						 int status, struct fault_result *result)
+{
+	if (grow_stack(address, result))
+		status = vm_fault(map, address, access, result);
+	while (status == -ENOMEM && task_made_room())
+		status = vm_fault(map, address, access, result);
+	return status;
+}
+
+/* A fault that the kernel took for the sake of a program. */
 static int user_fault(struct map *map, vaddr_t address, vm_prot_t access, struct fault_result *result)
 {
 	int status = vm_fault(map, address, access, result);
 
-	return status != 0 && grow_stack(address, result) ? vm_fault(map, address, access, result) : status;
+	if (status != 0)
+		status = fault_again(map, address, access, status, result);
+	if (status == -ENOMEM)
+		task_end_for_room();
+	return status;
+}
+
+int user_bring_in(vaddr_t address, vm_prot_t access)
+{
+	struct map *map = this_cpu()->map;
+	struct fault_result result;
+
+	return map && user_range(address, 1) && user_fault(map, address, access, &result) == 0 ? 0 : -EFAULT;
 }
 
 /*
@@ -256,7 +279,9 @@ void trap_page_fault(struct trapframe *frame)
 		return;
 	/* A program needs a page: the VM makes it possible, or the program ends. */
 	status = vm_fault(this_cpu()->map, address, fault_access(frame->error), &result);
-	if (__builtin_expect(status != 0, 0) && !grow_stack(address, &result))
+	if (__builtin_expect(status != 0, 0))
+		status = fault_again(this_cpu()->map, address, fault_access(frame->error), status, &result);
+	if (__builtin_expect(status != 0, 0))
 		refuse(frame, address, status, &result);
 	thread_current()->faults++;
 	if (__builtin_expect(result.outcome == FAULT_PAGE_IN, 0))

@@ -1,0 +1,87 @@
+/*
+ * Who ends when a page fault finds no memory: the process whose fault it is, but never the first one as long as another could be.
+ *
+ * Comes from kern/arch/x86_64/trap.c, in ring 3's faults and in the midst of copies, with any mutexes held. What a process that is to end waits for
+ * may be one of these; so nobody is waited for without a limit.
+ */
+#include <vm/pmap.h>
+
+#include "process_internal.h"
+
+#define PATIENCE_NS 1000000000ull /* for the end of another process */
+
+/* The largest process that is being ended already, or that is not, with a reference; who shares the memory in need is no help. NULL: none. */
+static struct process *largest(const struct user_space *needy, bool exiting)
+{
+	struct process *process, *found = NULL;
+	uint64_t most = 0;
+
+	for (int pid = FIRST_PID; (process = process_next(pid)) != NULL; process_unref(process)) {
+		struct user_space *space = process_space(process);
+		uint64_t pages = space ? pmap_stats(map_pmap(space->root)).resident_pages : 0;
+
+		pid = process->pid;
+		if (!space)
+			continue;
+		if (space != needy && process->signals.exiting == exiting && (!found || pages > most)) {
+			if (found)
+				process_unref(found);
+			process_ref(process);
+			found = process;
+			most = pages;
+		}
+		user_space_unref(space);
+	}
+	return found;
+}
+
+/* Has it ended within the time? Takes over the reference. */
+static bool await(struct process *process)
+{
+	uint64_t deadline = time_nanoseconds() + PATIENCE_NS;
+	bool ended;
+
+	WAIT_EVENT(&process->news, __atomic_load_n(&process->state, __ATOMIC_ACQUIRE) != PROCESS_ALIVE,
+		   SLEEP_KILLABLE, deadline);
+	ended = process->state != PROCESS_ALIVE;
+	process_unref(process);
+	return ended;
+}
+
+/* For the first process. False: there is nobody else whose end would help. */
+static bool end_another(const struct process *first)
+{
+	struct process *process = largest(first->space, true);
+
+	if (process && await(process))
+		return true;
+	process = largest(first->space, false);
+	if (!process)
+		return false;
+	env_log("phoenix: %s[%d] killed: no memory for %s[%d]", process->name, process->pid, first->name,
+		first->pid);
+	signal_send_process_kernel(process, SIGKILL);
+	(void)await(process);
+	return true;
+}
+
+bool task_made_room(void)
+{
+	struct thread *thread = thread_current();
+
+	/* Kernel threads that copy, in tests, have no task. */
+	if (!thread->fpu || (thread->interrupts & INTERRUPT_KILL))
+		return false;
+	return task_current()->process->pid == FIRST_PID && end_another(task_current()->process);
+}
+
+void task_end_for_room(void)
+{
+	struct process *process;
+
+	if (!thread_current()->fpu)
+		return;
+	process = task_current()->process;
+	env_log("phoenix: %s[%d] killed: no memory for a system call", process->name, process->pid);
+	signal_send_process_kernel(process, SIGKILL);
+}

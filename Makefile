@@ -202,6 +202,7 @@ lint:
 
 ## coverage    lines and branches of kern/vm that host and QEMU tests run, with bars
 ## fuzz        libFuzzer on the VM core for SECONDS=60 in all; TARGET=NAME: only that
+##             (calls: system calls in QEMU)
 ## mutants     deliberate bugs, each of which a host test has to find; MUTANT=NAME: only that
 ## soak        streams of operations against the model for HOURS=1, from SEED on
 ## soak-shell  a shell on Phoenix that runs programs for HOURS=1; no page may be lost

@@ -79,7 +79,7 @@ void task_end_for_room(void)
 {
 	struct process *process;
 
-	if (!thread_current()->fpu)
+	if (!thread_current()->fpu || (thread_current()->interrupts & INTERRUPT_KILL))
 		return;
 	process = task_current()->process;
 	env_log("phoenix: %s[%d] killed: no memory for a system call", process->name, process->pid);

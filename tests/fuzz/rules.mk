@@ -1,5 +1,5 @@
 # Fuzz targets: each target_NAME.c of this directory, with the VM core on the host's simulated machine, under clang's libFuzzer and
-# its address and undefined-behaviour sanitizers. tests/fuzz/run runs them.
+# its address and undefined-behaviour sanitizers. tests/fuzz/run runs them. TARGET=calls is another one: tests/qemu/fuzz_calls.t.
 
 FUZZCC ?= clang
 # The first is fuzzed on the CPUs that would be idle at the end.
@@ -25,10 +25,18 @@ FUZZ_LDFLAGS = -fsanitize=fuzzer $(HOST_LDFLAGS)
 SECONDS = 60
 TARGET ?=
 
+# Not libFuzzer's: random system calls on the booted system. SEED is where to begin.
+ifeq ($(TARGET),calls)
+fuzz:
+	@tools/deps test
+	@$(MAKE) --no-print-directory $(PARALLEL) $(KERNEL) $(ARCHIVE) $(BUILD)/debug/phoenix.elf $(BUILD)/user/tests/fuzz_calls
+	@SECONDS='$(SECONDS)' prove -v tests/qemu/fuzz_calls.t
+else
 fuzz:
 	@tools/deps test
 	@$(MAKE) --no-print-directory $(PARALLEL) fuzz-built
 	@tests/fuzz/run --seconds '$(SECONDS)' $(BUILD)/fuzz $(or $(TARGET),$(FUZZ_TARGETS))
+endif
 
 fuzz-built: $(FUZZ_PROGRAMS)
 	@:

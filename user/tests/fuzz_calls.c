@@ -43,6 +43,7 @@
 #define THREAD_BYTES  16384
 #define THREAD_CALLS  12
 #define SIGNALS       64
+#define HOG_PAGES     2048
 #define NS_PER_SECOND 1000000000l
 
 static uint64_t state;
@@ -73,6 +74,8 @@ static long now_ns(void)
 
 /* Memory of the worker's to point into: readable and writable, with read-only pages, holes, and file pages among them. */
 static char *arena;
+
+static int nowhere; /* /dev/null */
 
 /* What the first process sees of its workers; shared. */
 static struct progress {
@@ -454,6 +457,20 @@ static void one_call(unsigned *forked)
 	}
 }
 
+/* Memory that is used, so that there is none left for others sometimes. */
+static void hog(void)
+{
+	size_t bytes = (below(HOG_PAGES) + 1) * PAGE;
+	char *at = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	if (at == MAP_FAILED)
+		return;
+	for (size_t i = 0; i < bytes; i += PAGE)
+		at[i] = 1;
+	if (below(2))
+		munmap(at, bytes);
+}
+
 /* ---- Threads ------------------------------------------------------------------------------------------- */
 
 static struct {
@@ -548,9 +565,10 @@ static void open_some(void)
 {
 	int pair[2];
 
-	/* What workers write is nobody's business. */
+	/* What workers write is nobody's business. Others may have taken the file's name away. */
 	for (int i = 0; i < 3; i++)
-		dup2(open("/dev/null", O_RDWR | O_CLOEXEC), i);
+		dup2(nowhere, i);
+	mkdir("/tmp", 0777);
 	open("/dev/zero", O_RDWR);
 	mkdir("/tmp/dir", 0777);
 	open("/tmp/dir", O_RDONLY);
@@ -589,6 +607,8 @@ static void work(uint64_t seed)
 			stir();
 		if (below(64) == 0)
 			start_thread();
+		if (below(256) == 0)
+			hog();
 		one_call(&forked);
 	}
 	_exit(0);
@@ -684,7 +704,8 @@ int main(int argc, char **argv)
 	}
 	all_progress = mmap(NULL, MAX_WORKERS * sizeof(*all_progress), PROT_READ | PROT_WRITE,
 			    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	if (all_progress == MAP_FAILED)
+	nowhere = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (all_progress == MAP_FAILED || nowhere < 0)
 		return 3;
 	while (now_ns() < end) {
 		struct timespec pause = {0, 5000000};

@@ -347,6 +347,8 @@ struct session *session_find_locked(int id);
 
 /* The process with the lowest number above `pid`, with a reference: for going through all. NULL: none. */
 struct process *process_next(int pid);
+/* The same without a reference; the table is locked. */
+struct process *process_next_locked(int pid);
 
 /* One more holder; one less: the memory goes with the last one. They do not sleep. */
 void process_ref(struct process *process);

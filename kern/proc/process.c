@@ -165,12 +165,11 @@ static int used_in_word(int number)
 	return word ? number + __builtin_ctzll(word) : 0;
 }
 
-struct process *process_next(int pid)
+struct process *process_next_locked(int pid)
 {
 	struct process *found = NULL;
 	int number = pid < 0 ? 0 : pid + 1;
 
-	spin_lock(&process_lock);
 	while (!found && number < PID_LIMIT) {
 		int used = used_in_word(number);
 
@@ -181,6 +180,15 @@ struct process *process_next(int pid)
 			number = (number / WORD_BITS + 1) * WORD_BITS;
 		}
 	}
+	return found;
+}
+
+struct process *process_next(int pid)
+{
+	struct process *found;
+
+	spin_lock(&process_lock);
+	found = process_next_locked(pid);
 	if (found)
 		process_ref(found);
 	spin_unlock(&process_lock);

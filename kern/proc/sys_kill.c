@@ -66,21 +66,23 @@ static int send_to_group_of(const struct task *sender, int id, const siginfo_t *
 	return status;
 }
 
-/* All but the first process and the sender's. Those that may not be sent it do not count. */
+/*
+ * All but the first process and the sender's. Those that may not be sent it do not count. None is begun meanwhile: a child's number may be one that was
+ * passed already.
+ */
 static int send_to_all(const struct task *sender, const siginfo_t *info)
 {
 	struct process *process;
 	int status = -ESRCH;
 
-	for (int pid = FIRST_PID; (process = process_next(pid)) != NULL; process_unref(process)) {
-		int one = -EPERM;
+	spin_lock(&process_lock);
+	for (int pid = FIRST_PID; (process = process_next_locked(pid)) != NULL; pid = process->pid) {
+		int one = process == sender->process ? -EPERM : send_checked(sender, process, NULL, info);
 
-		pid = process->pid;
-		if (process != sender->process)
-			one = send_to_process(sender, pid, info);
 		if (one != -EPERM && one != -ESRCH)
 			status = one;
 	}
+	spin_unlock(&process_lock);
 	return status;
 }
 

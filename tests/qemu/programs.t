@@ -53,7 +53,7 @@ subtest 'streams' => sub {
 	is(() = $ran->{err} =~ /^line \d+ of the error output$/mg, 50, 'all lines of the error output');
 };
 
-succeeds($_) for qw(heap float pointers calls memory vdso files names file_memory);
+succeeds($_) for qw(heap float pointers pointer_table calls memory vdso files names file_memory);
 succeeds('random_memory', $_) for 1 .. 4;
 succeeds('addresses');
 

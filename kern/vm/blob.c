@@ -83,6 +83,7 @@ struct blob *blob_found_family(pgoff_t pages)
 	family->blobs = NULL;
 	family->store = NULL;
 	family->zeroes = false;
+	family->careful = false;
 	family->wired_count = 0;
 	family->extent_was_cut = false;
 	family->extent = EXTENT_NONE;

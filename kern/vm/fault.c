@@ -53,6 +53,7 @@ void fault_init(void)
 static ALWAYS_INLINE enum obtain show_zeroes(struct blob *blob, struct obtained *out)
 {
 	blob->family->zeroes = true;
+	blob->family->careful = true;
 	out->page = page_of_zeroes;
 	out->how = FAULT_ZERO_PAGE;
 	out->writable = false;
@@ -60,11 +61,10 @@ static ALWAYS_INLINE enum obtain show_zeroes(struct blob *blob, struct obtained 
 }
 
 /*
- * Before a page takes the empty place of `index`: whoever shows zeroes there is to show the page. `entry`, that
- * faulted, enters it itself. In a node that is shared, it comes to be there for others as well.
+ * Where a page has taken an empty place: whoever shows zeroes there is to show the page. `entry`, that
+ * faulted, enters it itself. In a node that is shared, it has come to be there for others as well.
  */
-static __attribute__((noinline)) void forget_zeroes(struct blob *blob, pgoff_t index, bool for_all,
-						    const struct map_entry *entry)
+static void forget_zeroes(struct blob *blob, pgoff_t index, bool for_all, const struct map_entry *entry)
 {
 	FAMILY_ASSERT_LOCKED(blob->family);
 	if (!for_all) {
@@ -73,12 +73,20 @@ static __attribute__((noinline)) void forget_zeroes(struct blob *blob, pgoff_t i
 	}
 	for (struct blob *other = blob->family->blobs; other; other = other->next) {
 		pgoff_t offset = index - other->base;
-		bool shared;
-		slot_t *place = tree_find(&other->tree, index, &shared);
 
-		if (offset < other->pages && (!place || *place == SLOT_EMPTY))
+		if (offset < other->pages)
 			blob_forget_translations(other, offset, offset + 1, other == blob ? entry : NULL);
 	}
+}
+
+/* What there is to be done after a page was filled where the family is careful. */
+static __attribute__((noinline)) void filled(struct blob *blob, struct page *page, bool for_all,
+					     const struct map_entry *entry)
+{
+	if (blob->family->zeroes)
+		forget_zeroes(blob, page->index, for_all, entry);
+	if (blob->family->wired_count > 0)
+		page_count_wirings(blob->family, page);
 }
 
 /* Fills the empty `place` of a blob without a pager; NULL: there is no place yet. */
@@ -95,15 +103,13 @@ static ALWAYS_INLINE enum obtain zero_fill(struct blob *blob, pgoff_t index, slo
 		page_free(page);
 		return OBTAIN_NO_MEMORY;
 	}
-	if (unlikely(blob->family->zeroes))
-		forget_zeroes(blob, index, shared && !write, entry);
 	DEBUG_ASSERT(*place == SLOT_EMPTY);
 	DEBUG_ASSERT(page->refs == 1 && page_location(page) == 0);
 	page->owner = blob->family;
 	page->index = index;
 	*place = slot_of_page(page);
-	if (unlikely(blob->family->wired_count > 0))
-		page_count_wirings(blob->family, page);
+	if (unlikely(blob->family->careful))
+		filled(blob, page, shared && !write, entry);
 	out->page = page;
 	out->how = FAULT_ZERO_FILL;
 	/* Read first and written later, as a fresh page often is: spare it the second fault. */

@@ -1,5 +1,5 @@
 /*
- * Maps and their entries: the sorted tree of entries, the search for free space, and the life of maps.
+ * Maps and their entries: the sorted tree of entries, and the life of maps. The search for free space is in space.c.
  *
  * A root map, and all submaps that are its alone, have one lock; the submaps that all roots have
  * (system_map, dynamic_map) have their own. What is done to ranges of a map (map, unmap, protect,
@@ -44,18 +44,15 @@ static void update_gap(struct map *map, struct map_entry *entry)
 	avl_repair(&map->entries, &entry->by_address, entry_update);
 }
 
-struct map_entry *map_find(struct map *map, vaddr_t address)
+struct map_entry *map_search(struct map *map, vaddr_t address)
 {
-	struct map *top = map->top;
-	struct map_entry *entry = atomic_load_explicit(&top->recent, memory_order_relaxed);
 	struct avl_node *node = map->entries;
+	struct map *top = map->top;
 
 	MAP_ASSERT_LOCKED(map);
-	/* Faults come in runs: most are in the entry of the one before. */
-	if (entry && map == top && address >= entry->start && address < entry->end)
-		return entry;
 	while (node) {
-		entry = entry_of(node);
+		struct map_entry *entry = entry_of(node);
+
 		if (address < entry->start) {
 			node = node->left;
 		} else if (address >= entry->end) {
@@ -199,10 +196,10 @@ static void link_entry(struct map_entry *entry)
 }
 
 /*
- * Takes an entry out of its map: its range is free then. What the entry refers to is not touched.
- * Writing.
+ * Takes an entry out of its map: its range is free then. What the entry refers to is not touched. The gap
+ * before the next entry is not seen to, if that is about to be taken out as well. Writing.
  */
-static void unlink_entry(struct map_entry *entry)
+static void unlink_entry(struct map_entry *entry, bool next_goes)
 {
 	struct map *map = entry->map;
 	struct map_entry *next = entry->next;
@@ -217,143 +214,10 @@ static void unlink_entry(struct map_entry *entry)
 	avl_remove(&map->entries, &entry->by_address, entry_update);
 	if (map->top->recent == entry)
 		map->top->recent = NULL;
-	update_gap(map, next);
+	if (!next_goes)
+		update_gap(map, next);
 	map->entry_count--;
 	DEBUG_ASSERT((map->entry_count == 0) == !map->entries);
-}
-
-/* ---- Free space ---------------------------------------------------------------------------------- */
-
-/* What a search for free space is after: `bytes` at a multiple of `align` within [low, high). */
-struct search {
-	vaddr_t low, high;
-	uint64_t bytes, align;
-	uint64_t gap; /* smaller gaps are not looked at */
-	vaddr_t found;
-};
-
-/* What is left of a gap for who has no address of his own, below an entry that may grow into it. */
-static vaddr_t gap_end(const struct map_entry *entry)
-{
-	uint64_t kept = entry->grows_down ? MAP_GROW_GUARD : 0;
-
-	return entry->start - (kept < entry->gap ? kept : entry->gap);
-}
-
-/* Does the gap have a place for what is sought? Then it is search->found. */
-static bool search_takes(struct search *search, vaddr_t gap_start, vaddr_t gap_limit)
-{
-	vaddr_t start = gap_start > search->low ? gap_start : search->low;
-	vaddr_t end = gap_limit < search->high ? gap_limit : search->high;
-
-	start = (start + search->align - 1) & ~(search->align - 1);
-	if (start < gap_start || start >= end || end - start < search->bytes)
-		return false;
-	DEBUG_ASSERT(start >= search->low && start + search->bytes <= gap_limit);
-	search->found = start;
-	return true;
-}
-
-/* The lowest gap that does, among those before the entries below `node`. */
-static bool search_subtree(struct search *search, struct avl_node *node)
-{
-	while (node && entry_of(node)->widest >= search->gap) {
-		struct map_entry *entry = entry_of(node);
-
-		if (entry->start > search->low) {
-			if (search_subtree(search, node->left))
-				return true;
-			if (search_takes(search, entry->start - entry->gap, gap_end(entry)))
-				return true;
-			if (entry->start >= search->high)
-				return false;
-		}
-		node = node->right;
-	}
-	return false;
-}
-
-/* Searches all gaps of the map: those before its entries, and the one after the last. */
-static bool search_map(struct map *map, struct search *search)
-{
-	return search_subtree(search, map->entries) ||
-	       search_takes(search, map->last ? map->last->end : map->start, map->end);
-}
-
-/*
- * The lowest place in a gap that is larger by the alignment, which always does: so looking for one
- * takes O(log n). Only if there is none are smaller gaps tried, which may turn out to lie badly.
- */
-static bool search_aligned(struct map *map, struct search *search)
-{
-	search->gap = search->bytes + search->align - PAGE_SIZE;
-	if (search->gap >= search->bytes && search_map(map, search))
-		return true;
-	search->gap = search->bytes;
-	return search->align > PAGE_SIZE && search_map(map, search);
-}
-
-/* Is nothing mapped in the range? It may reach beyond the map. */
-static bool is_free(struct map *map, vaddr_t start, uint64_t bytes)
-{
-	struct map_entry *entry = map_first_above(map, start);
-
-	return !entry || entry->start >= start + bytes;
-}
-
-/* The same for a range that is only wished for: it is not to lie just below what grows down. */
-static bool may_have(struct map *map, vaddr_t start, uint64_t bytes)
-{
-	struct map_entry *entry = map_first_above(map, start);
-
-	return !entry || (start < entry->start && start + bytes <= gap_end(entry));
-}
-
-/* Does the map have the range? Written so that no sum can wrap. */
-static bool is_inside(const struct map *map, vaddr_t start, uint64_t bytes)
-{
-	return start >= map->start && start < map->end && bytes <= map->end - start;
-}
-
-/*
- * Addresses that are only wished for are taken if nothing is in the way, and else chosen, lowest first.
- * Guards are searched for as part of the gap and left out of the result: they are free space like any
- * other, unless somebody asks for it by its address.
- */
-int map_choose(struct map *map, const struct placement *place, uint64_t bytes, vaddr_t *out)
-{
-	uint64_t align = place->align ? place->align : PAGE_SIZE;
-	struct search search = {
-		.low = place->low, .high = place->high, .bytes = bytes + 2 * place->guard, .align = align};
-
-	MAP_ASSERT_LOCKED(map);
-	if (bytes == 0 || !page_aligned(bytes) || (align & (align - 1)) || align < PAGE_SIZE ||
-	    (place->guard & (align - 1)))
-		return -EINVAL;
-	if (place->flags & PLACE_FIXED) {
-		if (place->address & (align - 1))
-			return -EINVAL;
-		if (!is_inside(map, place->address, bytes))
-			return -ENOMEM;
-		*out = place->address;
-		return is_free(map, place->address, bytes) ? 0 : -EEXIST;
-	}
-	if (search.low < map->start)
-		search.low = map->start;
-	if (search.high == 0 || search.high > map->end)
-		search.high = map->end;
-	/* A wish: where it cannot be had, anything else will do. */
-	if (place->address && !(place->address & (align - 1)) && is_inside(map, place->address, bytes) &&
-	    place->address >= search.low && place->address < search.high &&
-	    bytes <= search.high - place->address && may_have(map, place->address, bytes)) {
-		*out = place->address;
-		return 0;
-	}
-	if (place->guard > (UINT64_MAX - bytes) / 2 || !search_aligned(map, &search))
-		return -ENOMEM;
-	DEBUG_ASSERT(is_inside(map, search.found, search.bytes) && is_free(map, search.found, search.bytes));
-	*out = search.found + place->guard;
-	return 0;
 }
 
 /* ---- Entries ------------------------------------------------------------------------------------------ */
@@ -474,7 +338,42 @@ void entry_remove(struct map_entry *entry)
 		(void)blob_trim(blob, entry->offset, entry->offset + entry_pages(entry), 1);
 		family_unlock(blob->family);
 	}
-	unlink_entry(entry);
+	unlink_entry(entry, false);
+	entry_release(entry, &entry->map->top->dropped);
+}
+
+void removal_finish(struct map_removal *removal)
+{
+	if (removal->blob)
+		blob_leave(removal->blob, removal->first, removal->end - removal->first);
+	removal->blob = NULL;
+}
+
+/*
+ * As entry_remove(), with what can be done for several at once left to others: translations went before, and pages go
+ * when the window that entries next to one another showed is known as a whole. Till then the removal is a visitor of
+ * the blob: who comes to show the window meanwhile trims it first.
+ */
+void entry_remove_with(struct map_entry *entry, struct map_removal *removal, bool next_goes)
+{
+	struct blob *blob = entry->blob;
+
+	MAP_ASSERT_WRITING(entry->map);
+	if (blob && (removal->blob != blob || removal->end != entry->offset))
+		removal_finish(removal);
+	if (blob) {
+		spin_lock(&blob->family->lock);
+		if (!removal->blob) {
+			blob_visit(blob);
+			*removal = (struct map_removal){blob, entry->offset, entry->offset};
+		}
+		removal->end += entry_pages(entry);
+		if (entry->wired)
+			entry_unwire(entry);
+		blob_remove_mapping(entry);
+		family_unlock(blob->family);
+	}
+	unlink_entry(entry, next_goes);
 	entry_release(entry, &entry->map->top->dropped);
 }
 
@@ -588,7 +487,7 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	 * Ranges overlap for a moment; who has the lock of the map to write is the only one who could
 	 * see it.
 	 */
-	unlink_entry(entry);
+	unlink_entry(entry, false);
 	entry_destroy(entry);
 	return lower;
 }

@@ -308,6 +308,7 @@ static void batch_pages(struct batch *batch, slot_t *slots, bool shared)
 	batch->window.writable = 0;
 	batch->missing = 0;
 	batch->blob->family->zeroes |= zeroes;
+	batch->blob->family->careful |= zeroes;
 	for (unsigned i = 0; i < batch->count; i++) {
 		slot_t none = SLOT_EMPTY;
 
@@ -317,6 +318,15 @@ static void batch_pages(struct batch *batch, slot_t *slots, bool shared)
 		if (!batch->window.pages[i])
 			batch->missing |= bit(i);
 	}
+}
+
+/* Is the tree but its first page, without a node, and that one of the batch's? Family locked. */
+static bool has_only_first(const struct batch *batch)
+{
+	const struct tree *tree = &batch->blob->tree;
+
+	FAMILY_ASSERT_LOCKED(batch->blob->family);
+	return tree->height == 0 && tree->root != SLOT_EMPTY && batch->blob->base + batch->offset == 0;
 }
 
 /* Deals with every page of the batch that is a plain case. Family locked. */
@@ -339,7 +349,7 @@ static void batch_serve(struct batch *batch)
 	}
 	if (batch->spare_in_window)
 		spares_leave_window(batch);
-	if (slots || batch->spares == 0)
+	if (slots || (batch->spares == 0 && !has_only_first(batch)))
 		batch_pages(batch, slots, shared);
 	else
 		batch->missing = UINT64_MAX;

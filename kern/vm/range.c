@@ -74,12 +74,9 @@ static bool splits_at(struct map *map, vaddr_t address)
 	return entry && entry->start < address;
 }
 
-int split_reserve_fill(struct split_reserve *reserve, struct map *map, vaddr_t start, vaddr_t end)
+/* Entries for so many splits. 0 or -ENOMEM. */
+static int reserve_splits(struct split_reserve *reserve, unsigned needed)
 {
-	unsigned needed = splits_at(map, start) + splits_at(map, end);
-
-	MAP_ASSERT_WRITING(map);
-	DEBUG_ASSERT(start < end);
 	for (reserve->count = 0; reserve->count < needed; reserve->count++) {
 		struct map_entry *spare = entry_create(ENTRY_RESERVED, "");
 
@@ -90,6 +87,13 @@ int split_reserve_fill(struct split_reserve *reserve, struct map *map, vaddr_t s
 		reserve->spare[reserve->count] = spare;
 	}
 	return 0;
+}
+
+int split_reserve_fill(struct split_reserve *reserve, struct map *map, vaddr_t start, vaddr_t end)
+{
+	MAP_ASSERT_WRITING(map);
+	DEBUG_ASSERT(start < end);
+	return reserve_splits(reserve, splits_at(map, start) + splits_at(map, end));
 }
 
 /* Frees what was not used: spares are in no map, and refer to nothing. */
@@ -172,9 +176,16 @@ static void shrink_submap(struct map_entry *entry, vaddr_t start, vaddr_t end)
 void range_unmap(struct map *map, vaddr_t start, vaddr_t end, struct split_reserve *reserve)
 {
 	struct map_entry *entry = map_first_above(map, start);
+	struct map_removal removal = {NULL, 0, 0};
+	bool several;
 
 	MAP_ASSERT_WRITING(map);
 	DEBUG_ASSERT(start < end);
+	/* A root's own level is the layout, which has no translations of its own. */
+	several = entry && entry->next && entry->next->start < end && map->pmap &&
+		  (map->depth > 0 || !map->user);
+	if (several)
+		pmap_remove(map->pmap, higher(entry->start, start), lower(map->end, end));
 	while (entry && entry->start < end) {
 		struct map_entry *next = entry->next;
 		vaddr_t part_start = higher(entry->start, start);
@@ -184,10 +195,17 @@ void range_unmap(struct map *map, vaddr_t start, vaddr_t end, struct split_reser
 			range_unmap(entry->submap, part_start, part_end, reserve);
 			shrink_submap(entry, part_start, part_end);
 		} else {
-			entry_remove(entry_clip(entry, part_start, part_end, reserve));
+			bool next_goes = next && next->end <= end && !entry_is_passable(next);
+
+			entry = entry_clip(entry, part_start, part_end, reserve);
+			if (several)
+				entry_remove_with(entry, &removal, next_goes);
+			else
+				entry_remove(entry);
 		}
 		entry = next;
 	}
+	removal_finish(&removal);
 }
 
 int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes)
@@ -567,12 +585,33 @@ void range_merge_at(struct map *map, vaddr_t address)
 		entry_merge(entry);
 }
 
+/* Most ranges are one entry, or a part of one: then there is nothing to be searched for but that. Writing. */
+static int protect_one(struct map_entry *entry, vaddr_t start, vaddr_t end, struct protection *change)
+{
+	struct map_entry *next = entry->end == end ? entry->next : NULL;
+	int error = check_protect(entry, start, end, change);
+
+	if (!error)
+		error = reserve_splits(&change->reserve, (entry->start < start) + (end < entry->end));
+	if (error)
+		return error;
+	(void)protect_entry(entry, start, end, change);
+	if (next && next->start == end)
+		entry_merge(next);
+	split_reserve_drain(&change->reserve);
+	return 0;
+}
+
 /* Checked for the whole range first: then no part of it changes unless all does. Writing. */
 static int protect_locked(struct map *map, vaddr_t start, vaddr_t end, vm_prot_t prot)
 {
 	struct protection change = {.prot = prot};
-	int error = range_for_each(map, start, end, true, check_protect, &change);
+	struct map_entry *entry = map_find(map, start);
+	int error;
 
+	if (entry && end <= entry->end)
+		return protect_one(entry, start, end, &change);
+	error = range_for_each(map, start, end, true, check_protect, &change);
 	if (!error)
 		error = split_reserve_fill(&change.reserve, map, start, end);
 	if (error)

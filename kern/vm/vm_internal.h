@@ -179,7 +179,8 @@ struct family {
 	struct blob *blobs; /* (f) a list through blob->next */
 	struct pager *
 		store; /* (f) that has the paged-out pages; NULL: none was ever paged out. A reference is held */
-	bool zeroes; /* (f) the page of zeroes was entered for absent pages, and may still be */
+	bool zeroes;  /* (f) the page of zeroes was entered for absent pages, and may still be */
+	bool careful; /* (f) that, or something was wired: more is to be done where a page is filled */
 	uint32_t
 		wired_count; /* (f) mappings of all its blobs that are wired; at most WIRINGS_MAX when one is added */
 	bool extent_was_cut; /* (f) pages that were wired have gone with a smaller extent */
@@ -505,7 +506,18 @@ void arena_unref(struct arena *arena);
 void map_init(void);
 
 /* The innermost entry that contains `address`, in this map or a submap with the same lock; NULL: none. */
-struct map_entry *map_find(struct map *map, vaddr_t address);
+struct map_entry *map_search(struct map *map, vaddr_t address);
+
+/* The same: accesses come in runs, and most are in the entry of the last fault, which tops remember. */
+static inline struct map_entry *map_find(struct map *map, vaddr_t address)
+{
+	struct map_entry *entry = atomic_load_explicit(&map->recent, memory_order_relaxed);
+
+	MAP_ASSERT_LOCKED(map);
+	if (likely(entry && address >= entry->start && address < entry->end))
+		return entry;
+	return map_search(map, address);
+}
 
 /* The name of the innermost entry or map around `address`, for messages. */
 const char *map_region(struct map *map, vaddr_t address);
@@ -536,6 +548,17 @@ void entry_insert(struct map *map, struct map_entry *entry);
 
 /* Takes an entry out of its map, its translations removed, its blob trimmed, and destroys it. Writing. */
 void entry_remove(struct map_entry *entry);
+
+/*
+ * Several entries are removed, one after the other, whose translations are gone. `next_goes`: the next in the map is removed after
+ * this, whole. Then removal_finish(). Writing.
+ */
+struct map_removal {
+	struct blob *blob;  /* NULL: nothing to finish. A reference is held */
+	pgoff_t first, end; /* what of it was shown */
+};
+void entry_remove_with(struct map_entry *entry, struct map_removal *removal, bool next_goes);
+void removal_finish(struct map_removal *removal);
 
 /* Adds an entry to what its tree has mapped (1), or takes it away (-1), around a change of what counts. Writing. */
 void entry_account(const struct map_entry *entry, int sign);

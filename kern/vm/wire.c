@@ -45,6 +45,7 @@ void blob_count_wirings(struct blob *blob, int change)
 	ASSERT(change > 0 || (blob->wired_count > 0 && blob->family->wired_count > 0));
 	blob->wired_count += change;
 	blob->family->wired_count += change;
+	blob->family->careful = true;
 }
 
 /* A visit that counts the mappings that are wired. */

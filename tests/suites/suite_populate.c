@@ -205,6 +205,24 @@ static void populate(void)
 	CHECK_EQ(blob_resident(blob, 0, PAGES), PAGES);
 	CHECK(only_entered(BASE, PAGES, 0, PAGES, RW));
 
+	test_case("populate where the tree is but its first page");
+	clear();
+	CHECK_EQ(blob_decommit(blob, 0, PAGES), 0);
+	put_word(blob, 0, WORD);
+	map_window(BASE, blob, 0, PAGES, INHERIT_COPY);
+	CHECK_EQ(map_populate(root, BASE, PAGES * PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(word_at(root, page_at(0)), WORD);
+	CHECK(only_entered(OTHER, 1, 0, 0, 0));
+	CHECK_EQ(blob_resident(blob, 0, PAGES), 1);
+	CHECK_EQ(map_populate(root, BASE, PAGES * PAGE_SIZE, VM_WRITE), 0);
+	CHECK_EQ(word_at(root, page_at(0)), WORD);
+	CHECK_EQ(blob_resident(blob, 0, PAGES), PAGES);
+	CHECK_EQ(blob_decommit(blob, 0, PAGES), 0);
+	clear();
+	map_window(BASE, blob, 0, PAGES, INHERIT_SHARE);
+	put_word(blob, 100, WORD);
+	CHECK_EQ(map_populate(root, BASE, PAGES * PAGE_SIZE, VM_WRITE), 0);
+
 	test_case("populate to write copies what is shared, and leaves the clone alone");
 	CHECK_EQ(blob_clone(blob, 0, PAGES, &clone), 0);
 	CHECK_EQ(map_populate(root, BASE, PAGES * PAGE_SIZE, VM_WRITE), 0);

@@ -13,59 +13,107 @@
 #define PIT_CHANNEL_2      0x42
 #define PIT_COMMAND        0x43
 #define PIT_ONCE           0xb0 /* channel 2, low byte then high byte, mode 0: output rises at the end */
+#define PIT_LATCH          0x80 /* channel 2: the count of this moment is what is read next */
 #define PIT_CONTROL        0x61
 #define PIT_CONTROL_GATE   0x01
 #define PIT_CONTROL_SOUND  0x02
 #define PIT_CONTROL_OUTPUT 0x20
 
-/* 10 ms. The count starts with the clock after the one that loads it. */
-#define PIT_COUNT 11932u
-#define PIT_TICKS (PIT_COUNT + 1)
+#define PIT_COUNT    0xffffu /* 55 ms: a measurement that takes longer, as it was interrupted, is none */
+#define PIT_MEASURED 11932u  /* 10 ms: at least so long is measured */
 
-/* A read of the port takes about 1 us on real machines: many times what is needed, and then give up. */
-#define PIT_MAX_POLLS 1000000u
+/* A reading takes about 4 us on real machines: many times what is needed, and then give up. */
+#define PIT_MAX_READINGS 200000u
 
-#define MEASUREMENTS    8    /* at most */
+#define READINGS        4    /* of which the narrowest counts */
+#define MEASUREMENTS    32   /* at most */
 #define GOOD_ENOUGH     2000 /* the measured time over its uncertainty */
 #define ASSUMED_HZ      1000000000ull
 #define CPUID_LEAF_TSC  0x15u /* SDM vol 2: eax / ebx times the crystal's frequency in ecx */
 #define APIC_TIMER_FULL UINT32_MAX
 
-struct measurement {
-	uint64_t tsc;         /* ticks in PIT_TICKS */
-	uint64_t uncertainty; /* in TSC ticks: how long start and end took to do and to see */
-	uint32_t timer;       /* the APIC timer's ticks */
+/* All three clocks at one moment, which lies between two looks at the TSC. */
+struct reading {
+	uint64_t tsc;   /* in the middle */
+	uint64_t width; /* TSC ticks between the two */
+	uint32_t timer; /* what is left of the APIC timer's count; 0 without an APIC */
+	uint32_t pit;   /* what is left of the PIT's */
 };
 
-/* Lets the PIT count once. False if it does not. */
-static bool measure(struct measurement *out)
+/* Between two readings, in ticks of each. */
+struct measurement {
+	uint64_t tsc, uncertainty; /* the latter of the TSC, too */
+	uint32_t timer, pit;
+};
+
+static void start_counting(void)
 {
 	uint8_t control = inb(PIT_CONTROL) & (uint8_t) ~(PIT_CONTROL_GATE | PIT_CONTROL_SOUND);
-	uint64_t before, start, previous, now;
-	unsigned polls = 0;
 
 	outb(PIT_CONTROL, control | PIT_CONTROL_GATE);
 	outb(PIT_COMMAND, PIT_ONCE);
-	outb(PIT_CHANNEL_2, PIT_COUNT & 0xff);
 	if (apic_present())
 		apic_timer_start(APIC_TIMER_FULL, false);
-	before = rdtsc();
+	outb(PIT_CHANNEL_2, PIT_COUNT & 0xff);
 	outb(PIT_CHANNEL_2, PIT_COUNT >> 8);
-	start = now = rdtsc();
-	do {
-		previous = now;
-		if (++polls > PIT_MAX_POLLS)
+}
+
+static void stop_counting(void)
+{
+	outb(PIT_CONTROL, inb(PIT_CONTROL) & (uint8_t) ~(PIT_CONTROL_GATE | PIT_CONTROL_SOUND));
+}
+
+/* False if the PIT has reached its end: its count says nothing then. */
+static bool read_once(struct reading *out)
+{
+	uint64_t before = rdtsc(), after;
+
+	outb(PIT_COMMAND, PIT_LATCH);
+	out->timer = apic_present() ? apic_timer_remaining() : 0;
+	after = rdtsc();
+	out->pit = inb(PIT_CHANNEL_2);
+	out->pit |= (uint32_t)inb(PIT_CHANNEL_2) << 8;
+	out->tsc = before + (after - before) / 2;
+	out->width = after - before;
+	return !(inb(PIT_CONTROL) & PIT_CONTROL_OUTPUT);
+}
+
+/*
+ * The narrowest of a few readings. An emulated CPU is taken away from its guest at any instruction, for milliseconds: a
+ * reading in which that happened shows it by its width, and the next one is as good as any.
+ */
+static bool read_clocks(struct reading *out)
+{
+	struct reading once;
+
+	out->width = UINT64_MAX;
+	for (unsigned i = 0; i < READINGS; i++) {
+		if (!read_once(&once))
 			return false;
-		if (inb(PIT_CONTROL) & PIT_CONTROL_OUTPUT)
-			break;
-		now = rdtsc();
-	} while (true);
-	now = rdtsc();
-	out->timer = apic_present() ? APIC_TIMER_FULL - apic_timer_remaining() : 0;
-	outb(PIT_CONTROL, control);
-	out->tsc = (previous + now) / 2 - (before + start) / 2;
-	out->uncertainty = (now - previous) + (start - before);
+		if (once.width < out->width)
+			*out = once;
+	}
 	return true;
+}
+
+/* Two readings, at least PIT_MEASURED apart. False if it took too long, or there is no PIT. */
+static bool measure(struct measurement *out)
+{
+	struct reading first, last;
+	unsigned readings = 0;
+	bool counts;
+
+	start_counting();
+	/* The count is there with the clock after the one that loads it: a reading later. */
+	counts = read_once(&first) && read_clocks(&first);
+	do {
+		counts = counts && ++readings < PIT_MAX_READINGS && read_once(&last);
+	} while (counts && first.pit - last.pit < PIT_MEASURED);
+	counts = counts && read_clocks(&last);
+	stop_counting();
+	*out = (struct measurement){last.tsc - first.tsc, first.width + last.width, first.timer - last.timer,
+				    first.pit - last.pit};
+	return counts;
 }
 
 /* The TSC's frequency as the CPU states it, for machines without a PIT; a guess where it does not. */
@@ -81,24 +129,24 @@ static uint64_t stated_tsc_hz(void)
 	return ASSUMED_HZ;
 }
 
-/* A measurement that something disturbed (another guest, a system-management interrupt) shows by its uncertainty. */
+/* The best of some measurements: what disturbs one (another guest, a system-management interrupt) shows by its uncertainty. */
 void clock_calibrate(uint64_t *tsc_hz, uint64_t *timer_hz)
 {
-	struct measurement best = {0, UINT64_MAX, 0}, once;
+	struct measurement best = {0, UINT64_MAX, 0, 0}, once;
 
 	for (unsigned i = 0; i < MEASUREMENTS; i++) {
-		if (!measure(&once)) {
-			*tsc_hz = stated_tsc_hz();
-			*timer_hz = 0;
-			return;
-		}
-		if (once.uncertainty < best.uncertainty)
+		if (measure(&once) && once.uncertainty < best.uncertainty)
 			best = once;
 		if (best.tsc / GOOD_ENOUGH > best.uncertainty)
 			break;
 	}
-	*tsc_hz = best.tsc * PIT_HZ / PIT_TICKS;
-	*timer_hz = (uint64_t)best.timer * PIT_HZ / PIT_TICKS;
+	if (best.pit == 0) {
+		*tsc_hz = stated_tsc_hz();
+		*timer_hz = 0;
+		return;
+	}
+	*tsc_hz = best.tsc * PIT_HZ / best.pit;
+	*timer_hz = (uint64_t)best.timer * PIT_HZ / best.pit;
 }
 
 /* ---- The battery clock (Motorola MC146818A data sheet) ------------------------------------------- */

@@ -295,10 +295,11 @@ bool mutex_held(const struct mutex *mutex); /* by the current thread */
 /* ---- CPUs' own business (kern/core/sched.c) -------------------------------------------------------------- */
 
 /* What a CPU has to do before it returns to ring 3: bits of percpu.work. Set by anyone with cpu_note_work, also in interrupts. */
-#define CPU_WORK_TIMER    1u /* a timer's time may have come */
-#define CPU_WORK_SCHEDULE 2u /* another thread should run */
-#define CPU_WORK_USER     4u /* the thread has INTERRUPT_ bits */
-#define CPU_WORK_SERIAL   8u /* a serial port has something */
+#define CPU_WORK_TIMER    1u  /* a timer's time may have come */
+#define CPU_WORK_SCHEDULE 2u  /* another thread should run */
+#define CPU_WORK_USER     4u  /* the thread has INTERRUPT_ bits */
+#define CPU_WORK_SERIAL   8u  /* a serial port has something */
+#define CPU_WORK_BLOCK    16u /* a block device has answered */
 
 void cpu_note_work(uint32_t bits);
 

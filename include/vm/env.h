@@ -35,7 +35,7 @@ struct page;
  * name says so. Debug builds (DEBUG=1) check it at run time.
  *
  *   what is around the VM -> root map -> shared submap -> blob family -> store -> pmap -> slab cache -> a CPU's pages ->
- *   buddy allocator -> wait queue -> timers -> run queue -> console -> serial port
+ *   buddy allocator -> block device -> wait queue -> timers -> run queue -> console -> serial port
  */
 enum lock_rank {
 	RANK_NONE, /* not checked */
@@ -60,6 +60,7 @@ enum lock_rank {
 	RANK_SLAB,
 	RANK_PAGES, /* a CPU's cache of free pages */
 	RANK_BUDDY, /* the page allocator's lists */
+	RANK_BLOCK, /* a block device's requests */
 	RANK_WAIT,  /* a wait queue */
 	RANK_READY, /* the files of an epoll instance that may be ready */
 	RANK_TIMER, /* a CPU's timers */

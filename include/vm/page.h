@@ -85,7 +85,7 @@ int memmap_normalize(const struct phys_range *in, size_t in_count, paddr_t limit
  * all zero: only the first page of each free run is written, so that the time taken does not
  * depend on the amount of RAM. What is not in `free` stays PAGE_RESERVED.
  */
-#define PAGE_MAX_RANGES 256
+#define PAGE_MAX_RANGES 264
 void page_init(const struct phys_range *ram, size_t ram_count, const struct phys_range *free,
 	       size_t free_count);
 

@@ -4,6 +4,7 @@
  *
  * Before: boot/boot.asm. After: kern/proc/first.c.
  */
+#include <kern/block.h>
 #include <kern/boot.h>
 #include <kern/bootfile.h>
 #include <kern/cpu.h>
@@ -26,6 +27,7 @@ static void main_of_thread(void *argument)
 
 	(void)argument;
 	serial_start_interrupts();
+	block_init();
 	bootfile_init();
 	if (tests)
 		power_off(tests_run(tests) ? 1 : 0);

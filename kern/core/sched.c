@@ -7,6 +7,7 @@
  */
 #include <asm/errno.h>
 #include <hw.h>
+#include <kern/block.h>
 #include <kern/kern.h>
 #include <kern/sched.h>
 #include <vm/pmap.h>
@@ -382,6 +383,8 @@ static void do_common_work(uint32_t work)
 {
 	if (work & CPU_WORK_SERIAL)
 		serial_work();
+	if (work & CPU_WORK_BLOCK)
+		block_work();
 	if (work & CPU_WORK_TIMER)
 		timers_run();
 }

@@ -14,7 +14,7 @@ HOST_LDFLAGS := $(HOST_WATCHED:%=-Wl,--wrap=%)
 
 # What of the suites needs the real machine, or parts of the kernel that are not the VM; or is a benchmark.
 HOST_NOT_SUITES := $(patsubst %,tests/suites/%.c,probe count suite_scale \
-	suite_cpu suite_usercopy suite_serial suite_time suite_sched suite_elf suite_process suite_files suite_panic \
+	suite_cpu suite_usercopy suite_serial suite_block suite_time suite_sched suite_elf suite_process suite_files suite_panic \
 	suite_stack_overflow)
 HOST_SUITES := $(filter-out $(HOST_NOT_SUITES),$(sort $(wildcard tests/suites/*.c)))
 HOST_CORE ?= $(sort $(wildcard kern/vm/*.c))

@@ -48,6 +48,7 @@
 	SUITE(stream)         \
 	SUITE(cpu)            \
 	SUITE(serial)         \
+	SUITE(block)          \
 	SUITE(usercopy)       \
 	SUITE(time)           \
 	SUITE(sched)          \

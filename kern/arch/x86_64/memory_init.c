@@ -8,6 +8,7 @@
  * pmap_internal.h, which says what pmap.c relies on. What the memory map means is kern/vm/memmap.c's
  * business; after this file page.c and pmap.c have the say.
  */
+#include <kern/block.h>
 #include <kern/boot.h>
 #include <vm/env.h>
 #include <vm/layout.h>
@@ -42,9 +43,14 @@
 #define FREE_IN_MAX  (BOOT_MAX_RANGES + BOOT_MAX_MODULES + 2)
 #define FREE_OUT_MAX (2 * FREE_IN_MAX)
 
+/* A block device of RAM divides a range. */
+#define RAM_RANGES_MAX (BOOT_MAX_RANGES + BLOCK_MAX_RAM)
+_Static_assert(RAM_RANGES_MAX <= PAGE_MAX_RANGES, "page_init takes them all");
+
 /* Used once, by one CPU: no locks. */
-static struct phys_range ram[BOOT_MAX_RANGES];
+static struct phys_range ram[RAM_RANGES_MAX];
 static size_t ram_count;
+static struct phys_range disks[BLOCK_MAX_RAM]; /* taken out of RAM for block devices */
 static struct phys_range free_in[FREE_IN_MAX];
 static struct phys_range free_ranges[FREE_OUT_MAX]; /* in order of address */
 static size_t free_count;
@@ -80,8 +86,8 @@ static void find_free(void)
 	free_count = (size_t)found;
 }
 
-/* Panics unless there is room for the bookkeeping, at its largest, and some work. */
-static void check_enough(void)
+/* Panics unless there is room for the bookkeeping, at its largest, and some work. The bytes that are left. */
+static uint64_t check_enough(void)
 {
 	uint64_t have = total_bytes(ram, ram_count), left = total_bytes(free_ranges, free_count);
 	uint64_t descriptors = (have >> PAGE_SHIFT) * sizeof(struct page) + ram_count * 2 * PAGE_SIZE;
@@ -92,6 +98,7 @@ static void check_enough(void)
 	if (left < needed)
 		panic("too little memory: there are %lu KiB of RAM, and %lu KiB are needed", have / KIB,
 		      (have - left + needed) / KIB);
+	return left - needed;
 }
 
 /*
@@ -123,6 +130,53 @@ static paddr_t take(uint64_t bytes, uint64_t align, paddr_t limit)
 		return start;
 	}
 	return UINT64_MAX;
+}
+
+/* From now on the range, which lies in one range of RAM, is not RAM. */
+static void cut_from_ram(paddr_t start, paddr_t end)
+{
+	size_t i = 0;
+
+	while (ram[i].end < end)
+		i++;
+	ASSERT(ram[i].start <= start);
+	if (ram[i].start == start || ram[i].end == end) {
+		if (ram[i].start == start)
+			ram[i].start = end;
+		else
+			ram[i].end = start;
+		return;
+	}
+	ASSERT(ram_count < RAM_RANGES_MAX);
+	memmove(&ram[i + 1], &ram[i], (ram_count - i) * sizeof(ram[0]));
+	ram[i].end = start;
+	ram[i + 1].start = end;
+	ram_count++;
+}
+
+/* Takes memory for the block devices of RAM that the command line asks for, where that leaves enough: `spare` bytes can go. */
+static void take_disks(uint64_t spare)
+{
+	uint64_t sizes[BLOCK_MAX_RAM];
+	unsigned count = block_ram_wanted(sizes);
+
+	for (unsigned n = 0; n < count; n++) {
+		paddr_t start;
+
+		if (sizes[n] == 0)
+			continue;
+		start = sizes[n] <= spare ? take(sizes[n], pte_span(2), UINT64_MAX) : UINT64_MAX;
+		if (start == UINT64_MAX) {
+			env_log("memory: no room for a block device of %lu MiB: %lu MiB can be spared, "
+				"perhaps not in one piece",
+				sizes[n] / MIB, spare / MIB);
+			continue;
+		}
+		spare -= sizes[n];
+		disks[n] = (struct phys_range){start, start + sizes[n], true};
+		cut_from_ram(disks[n].start, disks[n].end);
+		block_ram_give(n, start, sizes[n]);
+	}
 }
 
 /* Takes out the ranges of which nothing is left. */
@@ -335,7 +389,7 @@ void memory_init(void)
 	ASSERT(found >= 0);
 	ram_count = (size_t)found;
 	find_free();
-	check_enough();
+	take_disks(check_enough());
 	ram_bytes = total_bytes(ram, ram_count);
 	free_before = total_bytes(free_ranges, free_count);
 
@@ -347,6 +401,8 @@ void memory_init(void)
 	map_descriptors();
 	for (size_t i = 0; i < ram_count; i++)
 		map_ram(&ram[i]);
+	for (size_t i = 0; i < BLOCK_MAX_RAM; i++)
+		map_ram(&disks[i]);
 	map_firmware_tables();
 	drop_empty();
 

@@ -188,6 +188,7 @@ struct tty;
 struct file;
 struct file_table;
 struct fs_context;
+struct undo_list;
 
 /* ---- Credentials (kern/proc/credentials.c) --------------------------------------------------------------- */
 
@@ -277,7 +278,7 @@ struct usage_counts {
 };
 
 /*
- * Locks: (p) process_lock; (t) only its tasks, one at a time; (a) atomic; (-) set before it runs first.
+ * Locks: (p) process_lock; (t) only its tasks, one at a time; (a) atomic; (u) the lock of all semaphores; (-) set before it runs first.
  */
 struct process {
 	_Atomic uint32_t refs;         /* (a) the table's, its tasks', and who else looks at it */
@@ -313,6 +314,7 @@ struct process {
 	uint64_t start_time;                  /* (-) nanoseconds since boot */
 	struct rlimit64 limits[RLIM_NLIMITS]; /* (p) to change */
 	struct refused_access refused;        /* (t) the one that ended it */
+	struct undo_list *undo_list;          /* (u) what semop(2) takes back at its end; NULL: nothing */
 };
 
 /* The task that runs on this CPU, in a trap or call from ring 3. Read once, at the trap's or call's entry. */

@@ -24,6 +24,11 @@ void seq_print(struct seq *seq, const char *format, ...) __attribute__((format(p
 /* As seq_put, with \ooo for what is in `escaped`, and for a backslash. */
 void seq_put_escaped(struct seq *seq, const char *bytes, size_t count, const char *escaped);
 
+/*
+ * A decimal number, perhaps with white space around it, at *text, which it moves on. -EINVAL: there is none, or it is above `most`.
+ */
+int proc_parse_number(const char **text, uint64_t most, uint64_t *out);
+
 /* ---- Entries --------------------------------------------------------------------------------------------------- */
 
 /* What an entry is of. */
@@ -43,6 +48,12 @@ struct proc_numbers {
 	const struct proc_entry *entry; /* what each of them is; without a name */
 };
 
+/* A number that programs may read, and set where the entry's mode says so. -EINVAL beyond its bounds. Locks: (-) constant. */
+struct proc_setting {
+	_Atomic int *value; /* (-) */
+	int least, most;    /* (-) */
+};
+
 /* Locks: (-) constant. */
 struct proc_entry {
 	const char *name; /* (-) NULL ends a table */
@@ -54,6 +65,7 @@ struct proc_entry {
 	int64_t (*read)(const struct proc_subject *subject, struct io *io, uint64_t position);
 	/* (-) Files that can be written: of what a program wrote, with a 0 after it. */
 	int (*store)(const struct proc_subject *subject, char *text, size_t bytes);
+	const struct proc_setting *setting; /* (-) files of one number: in the place of `show` and `store` */
 	/* (-) Links: the target. Its length. */
 	int64_t (*target)(const struct proc_subject *subject, struct task *reader, char *to, size_t bytes);
 	/* (-) Links that lead to a thing. NULL: to the target. */
@@ -66,8 +78,19 @@ struct proc_entry {
 /* Registers the two types of file systems; once. */
 void procfs_init(void);
 
-/* The tables: proc_system.c, proc_process.c, sysfs.c. */
-extern const struct proc_entry proc_root[], proc_process_entry, sys_root[];
+/* The tables: proc_system.c, proc_process.c, sysfs.c; sysv_proc.c's /proc/sysvipc. */
+extern const struct proc_entry proc_root[], proc_process_entry, sys_root[], proc_sysvipc[];
+
 extern const struct proc_numbers proc_processes;
+
+/* System V IPC's part of /proc/sys/kernel (kern/proc/sysv_proc.c): limits, and what the next identifiers are to be. */
+extern const struct proc_setting message_most_setting, queue_bytes_setting, msg_limit_setting,
+	shm_limit_setting, msg_next_setting, sem_next_setting, shm_next_setting;
+int sysv_show_sem_limits(struct seq *seq, const struct proc_subject *subject);
+int sysv_store_sem_limits(const struct proc_subject *subject, char *text, size_t bytes);
+int sysv_show_shmmax(struct seq *seq, const struct proc_subject *subject);
+int sysv_store_shmmax(const struct proc_subject *subject, char *text, size_t bytes);
+int sysv_show_shmall(struct seq *seq, const struct proc_subject *subject);
+int sysv_store_shmall(const struct proc_subject *subject, char *text, size_t bytes);
 
 #endif

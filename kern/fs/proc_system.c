@@ -255,32 +255,15 @@ static int show_pid_max(struct seq *seq, const struct proc_subject *subject)
 	return 0;
 }
 
-/* A decimal number, perhaps with white space around it. -EINVAL: the text is none. */
-static int parse_number(const char *text, int *out)
-{
-	int value = 0;
-
-	while (*text == ' ' || *text == '\t')
-		text++;
-	if (*text < '0' || *text > '9')
-		return -EINVAL;
-	for (; *text >= '0' && *text <= '9'; text++) {
-		if (value > (INT32_MAX - 9) / 10)
-			return -EINVAL;
-		value = value * 10 + (*text - '0');
-	}
-	while (*text == ' ' || *text == '\t' || *text == '\n')
-		text++;
-	*out = value;
-	return *text == '\0' ? 0 : -EINVAL;
-}
-
 static int store_pid_max(const struct proc_subject *subject, char *text, size_t bytes)
 {
-	int value, error = parse_number(text, &value);
+	const char *rest = text;
+	uint64_t value;
 
 	(void)subject, (void)bytes;
-	return error ? error : pid_max_set(value);
+	if (proc_parse_number(&rest, INT32_MAX, &value) != 0 || *rest != '\0')
+		return -EINVAL;
+	return pid_max_set((int)value);
 }
 
 static int show_zero(struct seq *seq, const struct proc_subject *subject)
@@ -311,10 +294,20 @@ static int show_max_map_count(struct seq *seq, const struct proc_subject *subjec
 
 static const struct proc_entry sys_kernel[] = {
 	FILE_OF("hostname", show_hostname),
+	{.name = "msg_next_id", .mode = S_IFREG | 0644, .setting = &msg_next_setting},
+	{.name = "msgmax", .mode = S_IFREG | 0644, .setting = &message_most_setting},
+	{.name = "msgmnb", .mode = S_IFREG | 0644, .setting = &queue_bytes_setting},
+	{.name = "msgmni", .mode = S_IFREG | 0644, .setting = &msg_limit_setting},
 	FILE_OF("osrelease", show_osrelease),
 	FILE_OF("ostype", show_ostype),
 	{.name = "pid_max", .mode = S_IFREG | 0644, .show = show_pid_max, .store = store_pid_max},
 	FILE_OF("randomize_va_space", show_zero),
+	{.name = "sem", .mode = S_IFREG | 0644, .show = sysv_show_sem_limits, .store = sysv_store_sem_limits},
+	{.name = "sem_next_id", .mode = S_IFREG | 0644, .setting = &sem_next_setting},
+	{.name = "shm_next_id", .mode = S_IFREG | 0644, .setting = &shm_next_setting},
+	{.name = "shmall", .mode = S_IFREG | 0644, .show = sysv_show_shmall, .store = sysv_store_shmall},
+	{.name = "shmmax", .mode = S_IFREG | 0644, .show = sysv_show_shmmax, .store = sysv_store_shmmax},
+	{.name = "shmmni", .mode = S_IFREG | 0644, .setting = &shm_limit_setting},
 	FILE_OF("tainted", show_zero),
 	{.name = NULL}};
 
@@ -340,6 +333,7 @@ const struct proc_entry proc_root[] = {
 	{.name = "self", .mode = S_IFLNK | 0777, .target = self_target},
 	FILE_OF("stat", show_stat),
 	{.name = "sys", .mode = S_IFDIR | 0555, .children = sys},
+	{.name = "sysvipc", .mode = S_IFDIR | 0555, .children = proc_sysvipc},
 	{.name = "thread-self", .mode = S_IFLNK | 0777, .target = thread_self_target},
 	FILE_OF("uptime", show_uptime),
 	FILE_OF("version", show_version),

@@ -85,6 +85,16 @@ static void drop_text(struct text *text)
 	text->pages = NULL;
 }
 
+static int show(struct seq *seq, const struct generated *generated)
+{
+	const struct proc_entry *entry = generated->entry;
+
+	if (entry->show)
+		return entry->show(seq, &generated->subject);
+	seq_print(seq, "%d\n", *entry->setting->value);
+	return 0;
+}
+
 /* Makes the text, with more room until it fits. One byte of the room stays free, for the 0 that formatting ends with. */
 static int make_text(const struct generated *generated, struct text *text)
 {
@@ -98,7 +108,7 @@ static int make_text(const struct generated *generated, struct text *text)
 			return -ENOMEM;
 		text->page_count = count;
 		seq.text = page_data(text->pages);
-		error = generated->entry->show(&seq, &generated->subject);
+		error = show(&seq, generated);
 		text->bytes = seq.used;
 		if (!error && seq.used < seq.room)
 			return 0;
@@ -164,13 +174,53 @@ static int64_t generated_read(struct file *file, struct io *io, uint64_t *positi
 
 	if (generated->entry->read)
 		moved = generated->entry->read(&generated->subject, io, *position);
-	else if (generated->entry->show)
+	else if (generated->entry->show || generated->entry->setting)
 		moved = read_text(file, io, position);
 	else
 		return -EINVAL;
 	if (moved > 0)
 		*position += (uint64_t)moved;
 	return moved;
+}
+
+int proc_parse_number(const char **text, uint64_t most, uint64_t *out)
+{
+	const char *at = *text;
+	uint64_t value = 0;
+
+	while (*at == ' ' || *at == '\t')
+		at++;
+	if (*at < '0' || *at > '9')
+		return -EINVAL;
+	for (; *at >= '0' && *at <= '9'; at++)
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)(*at - '0'), &value) || value > most)
+			return -EINVAL;
+	while (*at == ' ' || *at == '\t' || *at == '\n')
+		at++;
+	*text = at;
+	*out = value;
+	return 0;
+}
+
+static int store_setting(const struct proc_setting *setting, const char *text)
+{
+	uint64_t value;
+
+	if (proc_parse_number(&text, (uint64_t)setting->most, &value) != 0 || *text != '\0' ||
+	    (int)value < setting->least)
+		return -EINVAL;
+	*setting->value = (int)value;
+	return 0;
+}
+
+/* What a program wrote, with a 0 after it. */
+static int store(const struct generated *generated, char *text, size_t bytes)
+{
+	const struct proc_entry *entry = generated->entry;
+
+	return entry->store ? entry->store(&generated->subject, text, bytes)
+			    : store_setting(entry->setting, text);
 }
 
 static int64_t generated_write(struct file *file, struct io *io, uint64_t *position)
@@ -181,7 +231,7 @@ static int64_t generated_write(struct file *file, struct io *io, uint64_t *posit
 	int64_t moved;
 	int error;
 
-	if (!generated->entry->store)
+	if (!generated->entry->store && !generated->entry->setting)
 		return -EINVAL;
 	page = page_alloc(PAGE_KERNEL, 0);
 	if (!page)
@@ -189,7 +239,7 @@ static int64_t generated_write(struct file *file, struct io *io, uint64_t *posit
 	moved = io_get(io, page_data(page), bytes);
 	if (moved > 0) {
 		((char *)page_data(page))[moved] = '\0';
-		error = generated->entry->store(&generated->subject, page_data(page), (size_t)moved);
+		error = store(generated, page_data(page), (size_t)moved);
 		*position += (uint64_t)moved;
 		moved = error ? error : moved;
 	}

@@ -177,6 +177,7 @@ static void end_process(struct process *process)
 	if (process->pid == FIRST_PID)
 		end_all_others(process);
 	leave_terminal(process);
+	sem_process_end(process);
 	drop_space(process);
 	signal_process_end(process);
 	spin_lock(&process_lock);

@@ -11,6 +11,7 @@
 #include <kern/tty.h>
 #include <linux/fcntl.h>
 
+#include "message.h"
 #include "process_internal.h"
 #include "syscall.h"
 
@@ -217,6 +218,8 @@ static int run(const struct program_start *start, int *status, struct reason *re
 	thread_run(&task->thread);
 	*status = status_of_wait(await_end(task->process));
 	shm_end();
+	msg_end();
+	sem_end();
 	fs_end();
 	usage_check(&before);
 	return 0;
@@ -232,6 +235,9 @@ void process_start_first(void)
 
 	elf_init();
 	shm_init();
+	messages_init();
+	msg_init();
+	sem_init();
 	user_spaces_init();
 	process_init();
 	signals_init();

@@ -152,9 +152,14 @@ static int fill_process(struct process *process, struct task *parent, const stru
 	process->personality = of->personality;
 	spin_unlock(&process_lock);
 	process->exit_signal = request->exit_signal;
-	error = inherit_space(process, of, request);
-	if (error)
+	if (request->flags & CLONE_SYSVSEM)
+		error = sem_share_undo(process, of);
+	if (!error)
+		error = inherit_space(process, of, request);
+	if (error) {
+		sem_process_end(process);
 		signal_process_end(process);
+	}
 	return error;
 }
 
@@ -162,6 +167,7 @@ static void abandon_process(struct process *process)
 {
 	user_space_unref(process->space);
 	process->space = NULL;
+	sem_process_end(process);
 	signal_process_end(process);
 }
 

@@ -65,6 +65,10 @@ struct file *pidfd_create(struct process *process, unsigned flags);
 /* The process that a descriptor is of, with a reference; NULL: it is of none. `waits`: waitid does, as there is no O_NONBLOCK. */
 struct process *pidfd_process(struct task *task, int descriptor, bool *waits);
 
+/* Semaphores: what the child's operations are taken back with is the parent's (CLONE_SYSVSEM): -ENOMEM; what is to be is taken back now (sem_operations.c). */
+int sem_share_undo(struct process *child, struct process *parent);
+void sem_process_end(struct process *process);
+
 #define NS_PER_CLOCK_TICK 10000000u /* times(2)'s: 100 a second */
 
 /* Ends all other processes; the current one is the first, and the machine is about to be turned off (exit.c). */

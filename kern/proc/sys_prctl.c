@@ -158,6 +158,8 @@ int64_t sys_unshare(struct task *task, struct trapframe *frame)
 		error = files_unshare(task);
 	if (!error && (flags & CLONE_FS))
 		error = context_unshare(task);
+	if (!error && (flags & CLONE_SYSVSEM))
+		sem_process_end(task->process);
 	return error;
 }
 

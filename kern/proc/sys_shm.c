@@ -13,46 +13,36 @@
 #include <vm/slab.h>
 
 #include "memory.h"
+#include "sysv.h"
 
 #define MAX_SEGMENTS 4096 /* SHMMNI, Linux's */
 #define MAX_BYTES    (BLOB_MAX_BYTES / 2)
-#define ID_SEQUENCE \
-	MAX_SEGMENTS /* an identifier is a place in the table + a multiple of this: old ones are not valid again soon */
-#define SHM_DEST   01000u /* in a mode that programs see (shmctl(2)) */
-#define SHM_LOCKED 02000u
-#define MODE_BITS  0777u
-#define MAY_READ   0444u
-#define MAY_WRITE  0222u
-#define NS_PER_S   1000000000l
+#define SHM_DEST     01000u /* in a mode that programs see (shmctl(2)) */
+#define SHM_LOCKED   02000u
 
 /* Locks: (m) the table's mutex; (-) set when it is made. */
 struct shm_segment {
-	struct map_label label;              /* (-) first; one reference is the table's until it is removed */
-	struct blob *blob;                   /* (-) */
-	uint64_t bytes;                      /* (-) as asked for */
-	int id;                              /* (-) */
-	__kernel_key_t key;                  /* (m) */
-	unsigned mode;                       /* (m) permissions, SHM_DEST, SHM_LOCKED */
-	uint32_t uid, gid;                   /* (m) the owner */
-	uint32_t cuid, cgid;                 /* (-) the creator */
-	int64_t attached, detached, changed; /* (m) times since 1970, in seconds */
-	int creator, last;                   /* (m) pids */
-	bool removed;                        /* (m) only its mappings are left */
+	struct sysv_object object;  /* (m) first */
+	struct map_label label;     /* (-) one reference is the table's until it is removed */
+	struct blob *blob;          /* (-) */
+	uint64_t bytes;             /* (-) as asked for */
+	int64_t attached, detached; /* (m) times since 1970, in seconds */
+	int creator, last;          /* (m) pids */
+	bool removed;               /* (m) only its mappings are left */
 };
 
-/* Locks: (m) its own mutex; (-) set by shm_init. */
-static struct {
-	struct mutex lock;
-	struct slab_cache cache;                  /* (-) */
-	struct shm_segment *places[MAX_SEGMENTS]; /* (m) */
-	unsigned sequences[MAX_SEGMENTS];         /* (m) how often each was used */
-	unsigned count;                           /* (m) segments */
-	uint64_t pages;                           /* (m) of them all */
-} table;
+struct sysv_table shm_table;
+static struct slab_cache cache;
+static uint64_t all_pages; /* of all segments; guarded by the table's lock */
 
-static int64_t seconds_now(void)
+static struct shm_segment *of_object(struct sysv_object *object)
 {
-	return ((int64_t)time_nanoseconds() + time_realtime_offset()) / NS_PER_S;
+	return (struct shm_segment *)object;
+}
+
+static struct shm_segment *of_label(const struct map_label *label)
+{
+	return (struct shm_segment *)((char *)label - offsetof(struct shm_segment, label));
 }
 
 /* ---- Segments --------------------------------------------------------------------------------------------- */
@@ -60,22 +50,21 @@ static int64_t seconds_now(void)
 /* The segment was removed, and the last mapping is gone. */
 static void destroy(struct map_label *label)
 {
-	struct shm_segment *segment = (struct shm_segment *)label;
+	struct shm_segment *segment = of_label(label);
 
-	mutex_lock(&table.lock);
-	table.places[segment->id % ID_SEQUENCE] = NULL;
-	table.count--;
-	table.pages -= bytes_to_pages(segment->bytes);
-	mutex_unlock(&table.lock);
+	mutex_lock(&shm_table.lock);
+	sysv_leave(&shm_table, &segment->object);
+	all_pages -= bytes_to_pages(page_round_up(segment->bytes));
+	mutex_unlock(&shm_table.lock);
 	blob_unref(segment->blob);
-	slab_free(&table.cache, segment);
+	slab_free(&cache, segment);
 }
 
 static size_t put_name(struct map_label *label, char *to, size_t bytes)
 {
-	const struct shm_segment *segment = (const struct shm_segment *)label;
+	const struct shm_segment *segment = of_label(label);
 
-	return (size_t)env_format(to, bytes, "/SYSV%08x%s", (unsigned)segment->key,
+	return (size_t)env_format(to, bytes, "/SYSV%08x%s", (unsigned)segment->object.key,
 				  segment->removed ? " (deleted)" : "");
 }
 
@@ -83,8 +72,8 @@ static const struct map_label_ops segment_label = {.destroy = destroy, .name = p
 
 void shm_init(void)
 {
-	mutex_init(&table.lock, RANK_INODE, "shared memory segments");
-	slab_cache_init(&table.cache, "shm segment", sizeof(struct shm_segment));
+	sysv_init(&shm_table, "shared memory segments", MAX_SEGMENTS);
+	slab_cache_init(&cache, "shm segment", sizeof(struct shm_segment));
 }
 
 /* How many mappings there are; the table is locked. */
@@ -96,9 +85,9 @@ static uint64_t attaches(const struct shm_segment *segment)
 /* A segment by its identifier; the table is locked. NULL: there is none, or it is just going. */
 static struct shm_segment *find_id(int id)
 {
-	struct shm_segment *segment = id < 0 ? NULL : table.places[id % ID_SEQUENCE];
+	struct shm_segment *segment = of_object(sysv_find(&shm_table, id));
 
-	return segment && segment->id == id && segment->label.refs > 0 ? segment : NULL;
+	return segment && segment->label.refs > 0 ? segment : NULL;
 }
 
 /* One more reference to a segment that was found; the table is locked. False: its last one has gone meanwhile. */
@@ -112,78 +101,40 @@ static bool keep(struct shm_segment *segment)
 	return false;
 }
 
-static struct shm_segment *find_key(__kernel_key_t key)
-{
-	for (unsigned i = 0; i < MAX_SEGMENTS; i++)
-		if (table.places[i] && table.places[i]->key == key)
-			return table.places[i];
-	return NULL;
-}
-
-/* `want`: MAY_READ, MAY_WRITE, as bits of all three classes. */
-static bool permitted(struct task *task, const struct shm_segment *segment, unsigned want)
-{
-	const struct credentials *ids = &task->process->credentials;
-	unsigned have = segment->mode;
-
-	if (ids->user.effective == segment->uid || ids->user.effective == segment->cuid)
-		have >>= 6;
-	else if (credentials_in_group(ids, segment->gid) || credentials_in_group(ids, segment->cgid))
-		have >>= 3;
-	return (want & ~have & 07) == 0 || task_capable(task, CAP_IPC_OWNER);
-}
-
-static bool is_owner(struct task *task, const struct shm_segment *segment)
-{
-	const struct credentials *ids = &task->process->credentials;
-
-	return ids->user.effective == segment->uid || ids->user.effective == segment->cuid ||
-	       task_capable(task, CAP_IPC_OWNER);
-}
-
 /* ---- shmget ----------------------------------------------------------------------------------------------- */
 
 /* The table is locked. Its identifier, or -ENOSPC, -ENOMEM, -EINVAL. */
 static int create(struct task *task, __kernel_key_t key, uint64_t bytes, unsigned mode)
 {
-	const struct credentials *ids = &task->process->credentials;
 	struct shm_segment *segment;
-	unsigned place = 0;
 	int error;
 
-	if (bytes == 0 || bytes > MAX_BYTES)
+	if (bytes == 0 || bytes > MAX_BYTES || bytes > sysv_limits.segment_bytes)
 		return -EINVAL;
-	while (place < MAX_SEGMENTS && table.places[place])
-		place++;
-	if (place == MAX_SEGMENTS)
+	if (all_pages + bytes_to_pages(page_round_up(bytes)) > sysv_limits.segments_pages)
 		return -ENOSPC;
-	segment = slab_alloc(&table.cache);
+	segment = slab_alloc(&cache);
 	if (!segment)
 		return -ENOMEM;
 	*segment = (struct shm_segment){
 		.label = {.refs = 1, .ops = &segment_label},
 		.bytes = bytes,
-		.id = (int)(place + table.sequences[place] % (INT32_MAX / ID_SEQUENCE) * ID_SEQUENCE),
-		.key = key,
-		.mode = mode & MODE_BITS,
-		.uid = ids->user.effective,
-		.gid = ids->group.effective,
-		.cuid = ids->user.effective,
-		.cgid = ids->group.effective,
-		.changed = seconds_now(),
-		.creator = task->process->pid,
+		.creator = sysv_pid(task),
 	};
-	segment->label.inode = (uint64_t)segment->id;
 	error = blob_create(page_round_up(bytes), 0, &segment->blob);
 	if (error) {
-		slab_free(&table.cache, segment);
+		slab_free(&cache, segment);
 		return error;
 	}
-	table.places[place] = segment;
-	table.sequences[place]++;
-	table.count++;
-	table.pages += bytes_to_pages(bytes);
-	return segment->id;
+	error = sysv_enter(&shm_table, &segment->object, task, key, mode);
+	if (error) {
+		blob_unref(segment->blob);
+		slab_free(&cache, segment);
+		return error;
+	}
+	segment->label.inode = (uint64_t)segment->object.id;
+	all_pages += bytes_to_pages(page_round_up(bytes));
+	return segment->object.id;
 }
 
 int64_t sys_shmget(struct task *task, struct trapframe *frame)
@@ -191,24 +142,20 @@ int64_t sys_shmget(struct task *task, struct trapframe *frame)
 	__kernel_key_t key = (__kernel_key_t)frame->rdi;
 	uint64_t bytes = frame->rsi;
 	unsigned flags = (unsigned)frame->rdx;
-	struct shm_segment *segment = NULL;
+	struct sysv_object *found;
 	int result;
 
 	if (flags & SHM_HUGETLB)
 		return -ENOMEM; /* no huge pages are free */
-	mutex_lock(&table.lock);
-	if (key != IPC_PRIVATE)
-		segment = find_key(key);
-	if (!segment)
-		result =
-			key == IPC_PRIVATE || (flags & IPC_CREAT) ? create(task, key, bytes, flags) : -ENOENT;
-	else if ((flags & (IPC_CREAT | IPC_EXCL)) == (IPC_CREAT | IPC_EXCL))
-		result = -EEXIST;
-	else if (!permitted(task, segment, (flags | flags >> 3 | flags >> 6) & 07))
-		result = -EACCES;
-	else
-		result = bytes > segment->bytes ? -EINVAL : segment->id;
-	mutex_unlock(&table.lock);
+	mutex_lock(&shm_table.lock);
+	result = sysv_get(&shm_table, key, flags, &found);
+	if (!result && !found)
+		result = create(task, key, bytes, flags);
+	else if (!result && bytes > of_object(found)->bytes)
+		result = -EINVAL;
+	else if (!result)
+		result = sysv_permitted(task, found, flags) ? found->id : -EACCES;
+	mutex_unlock(&shm_table.lock);
 	return result;
 }
 
@@ -252,7 +199,7 @@ int64_t sys_shmat(struct task *task, struct trapframe *frame)
 {
 	vaddr_t address = frame->rsi;
 	unsigned flags = (unsigned)frame->rdx;
-	unsigned want = flags & SHM_RDONLY ? MAY_READ : MAY_READ | MAY_WRITE;
+	unsigned want = flags & SHM_RDONLY ? SYSV_MAY_READ : SYSV_MAY_READ | SYSV_MAY_WRITE;
 	struct shm_segment *segment;
 	int64_t result = 0;
 
@@ -260,23 +207,23 @@ int64_t sys_shmat(struct task *task, struct trapframe *frame)
 		address = page_round_down(address);
 	if ((address & PAGE_MASK) || (!address && (flags & SHM_REMAP)))
 		return -EINVAL;
-	mutex_lock(&table.lock);
+	mutex_lock(&shm_table.lock);
 	segment = find_id((int)frame->rdi);
 	if (!segment)
 		result = -EINVAL;
-	else if (!permitted(task, segment, want))
+	else if (!sysv_permitted(task, &segment->object, want))
 		result = -EACCES;
 	else if (!keep(segment))
 		result = -EINVAL;
-	mutex_unlock(&table.lock);
+	mutex_unlock(&shm_table.lock);
 	if (result)
 		return result;
 	result = attach(task, segment, address, flags);
 	if (result > 0) {
-		mutex_lock(&table.lock);
-		segment->attached = seconds_now();
-		segment->last = task->process->pid;
-		mutex_unlock(&table.lock);
+		mutex_lock(&shm_table.lock);
+		segment->attached = sysv_now();
+		segment->last = sysv_pid(task);
+		mutex_unlock(&shm_table.lock);
 	}
 	map_label_unref(&segment->label);
 	return result;
@@ -308,7 +255,7 @@ static struct shm_segment *attached_at(struct user_space *space, vaddr_t start)
 	if (map_lookup(space->root, start, &found) != 0)
 		return NULL;
 	if (found.how.label && found.how.label->ops == &segment_label && found.offset == 0) {
-		segment = (struct shm_segment *)found.how.label;
+		segment = of_label(found.how.label);
 		map_label_ref(&segment->label);
 	}
 	lookup_release(&found);
@@ -330,10 +277,10 @@ int64_t sys_shmdt(struct task *task, struct trapframe *frame)
 	mutex_unlock(&space->lock);
 	if (!detaching.segment)
 		return -EINVAL;
-	mutex_lock(&table.lock);
-	detaching.segment->detached = seconds_now();
-	detaching.segment->last = task->process->pid;
-	mutex_unlock(&table.lock);
+	mutex_lock(&shm_table.lock);
+	detaching.segment->detached = sysv_now();
+	detaching.segment->last = sysv_pid(task);
+	mutex_unlock(&shm_table.lock);
 	map_label_unref(&detaching.segment->label);
 	return 0;
 }
@@ -343,17 +290,11 @@ int64_t sys_shmdt(struct task *task, struct trapframe *frame)
 static void describe(const struct shm_segment *segment, struct shmid64_ds *out)
 {
 	*out = (struct shmid64_ds){
-		.shm_perm = {.key = segment->key,
-			     .uid = segment->uid,
-			     .gid = segment->gid,
-			     .cuid = segment->cuid,
-			     .cgid = segment->cgid,
-			     .mode = segment->mode,
-			     .seq = (unsigned short)(segment->id / ID_SEQUENCE)},
+		.shm_perm = sysv_describe(&segment->object),
 		.shm_segsz = segment->bytes,
 		.shm_atime = segment->attached,
 		.shm_dtime = segment->detached,
-		.shm_ctime = segment->changed,
+		.shm_ctime = segment->object.changed,
 		.shm_cpid = segment->creator,
 		.shm_lpid = segment->last,
 		.shm_nattch = attaches(segment),
@@ -364,52 +305,47 @@ static void describe(const struct shm_segment *segment, struct shmid64_ds *out)
 static void remove_segment(struct shm_segment *segment)
 {
 	segment->removed = true;
-	segment->mode |= SHM_DEST;
-	segment->key = IPC_PRIVATE;
-}
-
-/* The highest place in use, which IPC_INFO and SHM_INFO return. */
-static int highest_place(void)
-{
-	int highest = 0;
-
-	for (int i = 0; i < MAX_SEGMENTS; i++)
-		if (table.places[i])
-			highest = i;
-	return highest;
+	segment->object.mode |= SHM_DEST;
+	sysv_forget_key(&shm_table, &segment->object);
 }
 
 static int64_t give_limits(vaddr_t to)
 {
 	const struct shminfo64 limits = {
-		.shmmax = MAX_BYTES,
+		.shmmax = sysv_limits.segment_bytes,
 		.shmmin = 1,
-		.shmmni = MAX_SEGMENTS,
-		.shmseg = MAX_SEGMENTS,
-		.shmall = bytes_to_pages(MAX_BYTES),
+		.shmmni = (unsigned long)shm_table.limit,
+		.shmseg = (unsigned long)shm_table.limit,
+		.shmall = sysv_limits.segments_pages,
 	};
 	int highest;
 
-	mutex_lock(&table.lock);
-	highest = highest_place();
-	mutex_unlock(&table.lock);
+	mutex_lock(&shm_table.lock);
+	highest = sysv_highest(&shm_table);
+	mutex_unlock(&shm_table.lock);
 	return copy_to_user(to, &limits, sizeof(limits)) ? -EFAULT : highest;
+}
+
+static uint64_t resident(const struct shm_segment *segment)
+{
+	return blob_resident(segment->blob, 0, bytes_to_pages(blob_size(segment->blob)));
 }
 
 static int64_t give_figures(vaddr_t to)
 {
 	struct shm_info figures = {0};
-	int highest;
+	struct sysv_object *object;
+	int highest, place = 0;
 
-	mutex_lock(&table.lock);
-	highest = highest_place();
-	figures.used_ids = (int)table.count;
-	figures.shm_tot = table.pages;
-	for (int i = 0; i <= highest; i++)
-		if (table.places[i])
-			figures.shm_rss += blob_resident(table.places[i]->blob, 0,
-							 bytes_to_pages(blob_size(table.places[i]->blob)));
-	mutex_unlock(&table.lock);
+	mutex_lock(&shm_table.lock);
+	highest = sysv_highest(&shm_table);
+	figures.used_ids = (int)shm_table.count;
+	figures.shm_tot = all_pages;
+	while ((object = sysv_from(&shm_table, place)) != NULL) {
+		figures.shm_rss += resident(of_object(object));
+		place = object->id % SYSV_PLACES + 1;
+	}
+	mutex_unlock(&shm_table.lock);
 	return copy_to_user(to, &figures, sizeof(figures)) ? -EFAULT : highest;
 }
 
@@ -419,46 +355,42 @@ static int64_t give_status(struct task *task, int id, int command, vaddr_t to)
 	struct shm_segment *segment;
 	int64_t result;
 
-	mutex_lock(&table.lock);
+	mutex_lock(&shm_table.lock);
 	if (command == IPC_STAT)
 		segment = find_id(id);
 	else
-		segment = id >= 0 && id < MAX_SEGMENTS ? table.places[id] : NULL;
+		segment = of_object(sysv_at(&shm_table, id));
 	if (!segment || segment->label.refs == 0)
 		result = -EINVAL;
-	else if (command != SHM_STAT_ANY && !permitted(task, segment, MAY_READ))
+	else if (command != SHM_STAT_ANY && !sysv_permitted(task, &segment->object, SYSV_MAY_READ))
 		result = -EACCES;
 	else {
 		describe(segment, &status);
-		result = command == IPC_STAT ? 0 : segment->id;
+		result = command == IPC_STAT ? 0 : segment->object.id;
 	}
-	mutex_unlock(&table.lock);
+	mutex_unlock(&shm_table.lock);
 	if (result < 0)
 		return result;
 	return copy_to_user(to, &status, sizeof(status)) ? -EFAULT : result;
 }
 
-/* IPC_SET, IPC_RMID, SHM_LOCK, SHM_UNLOCK: the owner's. The table is locked; true: the table's reference is to be dropped. */
-static bool change(struct shm_segment *segment, int command, const struct shmid64_ds *wanted)
+/* IPC_SET, IPC_RMID, SHM_LOCK, SHM_UNLOCK: the owner's. The table is locked. -EINVAL; 1: the table's reference is to be dropped. */
+static int change(struct shm_segment *segment, int command, const struct shmid64_ds *wanted)
 {
 	switch (command) {
 	case IPC_SET:
-		segment->uid = wanted->shm_perm.uid;
-		segment->gid = wanted->shm_perm.gid;
-		segment->mode = (segment->mode & ~MODE_BITS) | (wanted->shm_perm.mode & MODE_BITS);
-		segment->changed = seconds_now();
-		return false;
+		return sysv_set(&segment->object, &wanted->shm_perm);
 	case IPC_RMID:
 		if (segment->removed)
-			return false;
+			return 0;
 		remove_segment(segment);
-		return true;
+		return 1;
 	case SHM_LOCK: /* nothing takes its pages away yet but what the mapping asks for */
-		segment->mode |= SHM_LOCKED;
-		return false;
+		segment->object.mode |= SHM_LOCKED;
+		return 0;
 	default:
-		segment->mode &= ~(unsigned)SHM_LOCKED;
-		return false;
+		segment->object.mode &= ~(unsigned)SHM_LOCKED;
+		return 0;
 	}
 }
 
@@ -466,30 +398,31 @@ static int64_t owner_call(struct task *task, int id, int command, vaddr_t from)
 {
 	struct shmid64_ds wanted;
 	struct shm_segment *segment;
-	bool dropped = false;
-	int64_t result = 0;
+	int64_t result;
 
 	if (command == IPC_SET && copy_from_user(&wanted, from, sizeof(wanted)) != 0)
 		return -EFAULT;
-	mutex_lock(&table.lock);
+	mutex_lock(&shm_table.lock);
 	segment = find_id(id);
 	if (!segment)
 		result = -EINVAL;
-	else if (!is_owner(task, segment))
+	else if (!sysv_is_owner(task, &segment->object))
 		result = -EPERM;
 	else
-		dropped = change(segment, command, &wanted);
-	mutex_unlock(&table.lock);
-	if (dropped)
-		map_label_unref(&segment->label);
-	return result;
+		result = change(segment, command, &wanted);
+	mutex_unlock(&shm_table.lock);
+	if (result <= 0)
+		return result;
+	map_label_unref(&segment->label);
+	return 0;
 }
 
 void shm_end(void)
 {
-	for (unsigned i = 0; i < MAX_SEGMENTS; i++)
-		if (table.places[i])
-			map_label_unref(&table.places[i]->label);
+	struct sysv_object *object;
+
+	while ((object = sysv_from(&shm_table, 0)) != NULL)
+		map_label_unref(&of_object(object)->label);
 }
 
 int64_t sys_shmctl(struct task *task, struct trapframe *frame)
@@ -515,4 +448,22 @@ int64_t sys_shmctl(struct task *task, struct trapframe *frame)
 	default:
 		return -EINVAL;
 	}
+}
+
+/* ---- /proc/sysvipc/shm ---------------------------------------------------------------------------------------- */
+
+bool shm_next(int *place, int *id, struct sysv_segment *out)
+{
+	struct sysv_object *object;
+
+	mutex_lock(&shm_table.lock);
+	object = sysv_from(&shm_table, *place);
+	if (object) {
+		describe(of_object(object), &out->status);
+		out->resident_bytes = pages_to_bytes(resident(of_object(object)));
+		*id = object->id;
+		*place = object->id % SYSV_PLACES + 1;
+	}
+	mutex_unlock(&shm_table.lock);
+	return object != NULL;
 }

@@ -29,6 +29,14 @@ syscall_handler sys_shmget, sys_shmat, sys_shmdt, sys_shmctl;
 void shm_init(void); /* once */
 void shm_end(void);  /* when there are no processes: segments do not go with them */
 
+/* sys_msg.c, sys_sem.c, sem_operations.c */
+syscall_handler sys_msgget, sys_msgsnd, sys_msgrcv, sys_msgctl;
+syscall_handler sys_semget, sys_semctl, sys_semop, sys_semtimedop;
+void msg_init(void); /* once */
+void msg_end(void);  /* when there are no processes: queues and sets do not go with them */
+void sem_init(void);
+void sem_end(void);
+
 /* sys_mremap.c */
 syscall_handler sys_mremap;
 

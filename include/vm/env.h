@@ -54,6 +54,7 @@ enum lock_rank {
 	RANK_MAP_ROOT,
 	RANK_MAP_SHARED,
 	RANK_ENTITY,
+	RANK_FAMILIES, /* the list of all families */
 	RANK_FAMILY,
 	RANK_STORE, /* of pagers that take pages: who has which location */
 	RANK_PMAP,

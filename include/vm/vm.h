@@ -26,12 +26,16 @@ struct pager;
 /* ---- Pagers: where pages come from, and go to --------------------------------------------- */
 
 /* At most so many pages are asked of a pager, or given to it, at a time. */
-#define PAGER_CLUSTER 16
+#define PAGER_CLUSTER 32
+
+/* The location of pages of zeroes, of which a pager keeps nothing: it may give it to any of them, and does not count references to it. */
+#define LOCATION_ZERO UINT32_MAX
 
 /* A page asked of a pager. */
 struct page_wanted {
 	pgoff_t index;     /* tree index */
 	uint32_t location; /* where put_pages put it; 0: what the pager has there from the beginning */
+	uint32_t family;   /* whose page it is: a number that blobs have which were cloned from one another */
 };
 
 /* A page given to a pager. */
@@ -39,6 +43,7 @@ struct page_put {
 	struct page *page;
 	pgoff_t index;     /* tree index */
 	uint32_t location; /* not 0: out, where it is now; one reference to it is the caller's */
+	uint32_t family;   /* whose page it is */
 };
 
 struct pager_ops {
@@ -59,8 +64,8 @@ struct pager_ops {
 
 	/*
 	 * Writes the contents of `count` pages (1 to PAGER_CLUSTER), with neighbouring indexes as a rule, to new
-	 * locations. 0; or -ENOSPC, -EIO, -ENOMEM, and none was written. The pages do not change meanwhile. Called without
-	 * spinlocks; may sleep. NULL: the pager takes no pages.
+	 * locations. Returns how many it has written, from the first on, 1 to `count`; or -ENOSPC, -EIO, -ENOMEM, and none was. The pages do
+	 * not change meanwhile. Called without spinlocks; may sleep. NULL: the pager takes no pages.
 	 */
 	int (*put_pages)(struct pager *pager, struct page_put *pages, unsigned count);
 
@@ -227,6 +232,7 @@ pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages);
 struct blob_usage {
 	pgoff_t resident;
 	pgoff_t paged_out;
+	pgoff_t zeroes; /* paged out, but known to be zero, and nowhere */
 	pgoff_t dirty;  /* resident, and not at the pager as they are now */
 	pgoff_t wired;  /* resident, and kept so */
 	pgoff_t lent;   /* resident, and the pager's: never dirty, shared with all who have it from there */

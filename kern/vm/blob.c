@@ -88,6 +88,7 @@ struct blob *blob_found_family(pgoff_t pages)
 	family->extent_was_cut = false;
 	family->extent = EXTENT_NONE;
 	family_join(family, blob);
+	family_register(family);
 	return blob;
 }
 
@@ -215,6 +216,7 @@ void blob_unref(struct blob *blob)
 	family_unlock(family);
 	if (last_of_family) {
 		ASSERT(!family->blobs);
+		family_unregister(family);
 		pager_unref(family->store);
 		slab_free(&family_cache, family);
 	}

@@ -85,7 +85,8 @@ static void request_fill(struct request *request, struct blob *blob, pgoff_t off
 		/* Its contents stay until they have been read, whatever becomes of the blob. */
 		if (request->paged_out)
 			request->pager->ops->location_ref(request->pager, location);
-		request->wanted[request->count++] = (struct page_wanted){index, location};
+		request->wanted[request->count++] =
+			(struct page_wanted){index, location, blob->family->number};
 	}
 }
 

@@ -165,7 +165,8 @@ static void writing_add(struct writing *writing, struct page *page)
 	if (!shared)
 		blob_withdraw_write(blob, offset, offset + 1);
 	page_ref(page);
-	writing->puts[writing->count++] = (struct page_put){.page = page, .index = page->index};
+	writing->puts[writing->count++] =
+		(struct page_put){.page = page, .index = page->index, .family = blob->family->number};
 }
 
 /* Collects dirty pages, and gives clean ones up on the way; some slots at a time. Family locked. */
@@ -248,8 +249,8 @@ static bool is_store(struct family *family, struct pager *pager)
 static int writing_carry_out(struct writing *writing, struct pager *pager)
 {
 	struct family *family = writing->blob->family;
-	int error = pager->ops->put_pages(pager, writing->puts, writing->count);
-	bool kept;
+	int done = pager->ops->put_pages(pager, writing->puts, writing->count);
+	unsigned kept = 0;
 
 	spin_lock(&family->lock);
 	/*
@@ -257,24 +258,25 @@ static int writing_carry_out(struct writing *writing, struct pager *pager)
 	 * still known.
 	 */
 	FAMILY_ASSERT_LOCKED(family);
-	ASSERT(writing->count > 0);
-	kept = !error && is_store(family, pager);
+	ASSERT(writing->count > 0 && done != 0 && done <= (int)writing->count);
+	if (done > 0 && is_store(family, pager))
+		kept = (unsigned)done;
 	for (unsigned i = 0; i < writing->count; i++) {
 		struct page_put *put = &writing->puts[i];
 
-		if (kept) {
+		if (i < kept) {
 			written(writing, put);
 			continue;
 		}
-		if (!error)
+		if ((int)i < done)
 			pager->ops->location_unref(pager, put->location);
 		page_release(family, put->page);
 	}
-	/* The family got another store meanwhile: once more, to that. */
-	if (!error && !kept)
-		writing->cursor = writing->puts[0].index;
+	/* Not all were written, or the family got another store meanwhile, and it is to be done once more, to that. */
+	if (done > 0 && kept < writing->count)
+		writing->cursor = writing->puts[kept].index;
 	family_unlock(family);
-	return error;
+	return done < 0 ? done : 0;
 }
 
 /*

@@ -607,7 +607,10 @@ static void count_usage(struct blob_usage *usage, slot_t slot, bool shared)
 	bool dirty;
 
 	if (slot_is_paged_out(slot)) {
-		usage->paged_out++;
+		if (slot_location(slot) == LOCATION_ZERO)
+			usage->zeroes++;
+		else
+			usage->paged_out++;
 		return;
 	}
 	usage->resident++;

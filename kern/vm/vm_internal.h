@@ -7,10 +7,11 @@
  *   (m) the map tree's lock, map->lock, to read or to write as the access is
  *   (f) the blob family's spinlock
  *   (mf) either reads, both write: a fault reads with (m), the reverse map with (f)
+ *   (l) the lock of the list of families
  *   (a) atomic
  *   (-) set before anyone else sees the structure, and constant
  *
- * Lock order: map lock -> family -> pmap -> slab cache -> page allocator (enum lock_rank).
+ * Lock order: map lock -> list of families -> family -> pmap -> slab cache -> page allocator (enum lock_rank).
  */
 #ifndef KERN_VM_INTERNAL_H
 #define KERN_VM_INTERNAL_H
@@ -165,6 +166,27 @@ void tree_usage(const struct tree *tree, pgoff_t first, pgoff_t end, struct blob
 /* The first index of [first, end) whose slot is not empty, and the slot's place; `end` if there is none. */
 pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out);
 
+/* ---- All families (family.c) ------------------------------------------------------------- */
+
+/* Gives a new family its number, and puts it into the list of all, where it is found when it has a blob; takes it out, when it has none. */
+void family_register(struct family *family);
+void family_unregister(struct family *family);
+
+/*
+ * The first family after `family` (NULL: of all) that has a blob which is still referred to, of which the caller gets a reference as a visitor,
+ * to be given up with blob_leave(). NULL: there is none. `family` is kept by the caller's own reference to a blob of it.
+ */
+struct blob *family_visit_next(const struct family *family);
+
+/* A visitor's reference, if anyone has one yet. Family locked. */
+bool blob_try_visit(struct blob *blob);
+
+/*
+ * Lets nothing in any family be at a location of the store for which `leaving` says so: what is paged out there comes back, what is resident
+ * becomes dirty. 0; -ENOMEM, -EIO: not all of it. No locks held; may sleep.
+ */
+int store_evacuate(struct pager *store, bool (*leaving)(uint32_t location));
+
 /* ---- Blobs (blob.c) --------------------------------------------------------------------- */
 
 #define EXTENT_NONE UINT64_MAX
@@ -175,8 +197,10 @@ pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out);
 /* Blobs that were cloned from one another, and may share nodes. Freed with its last blob. */
 struct family {
 	struct spinlock lock;
-	uint32_t count;     /* (f) blobs */
-	struct blob *blobs; /* (f) a list through blob->next */
+	uint32_t number;                /* (-) that pagers know it by */
+	struct family *next, *previous; /* (l) in the list of all families */
+	uint32_t count;                 /* (f) blobs */
+	struct blob *blobs;             /* (f) a list through blob->next */
 	struct pager *
 		store; /* (f) that has the paged-out pages; NULL: none was ever paged out. A reference is held */
 	bool zeroes;  /* (f) the page of zeroes was entered for absent pages, and may still be */

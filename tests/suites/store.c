@@ -184,7 +184,7 @@ static int store_put_pages(struct pager *pager, struct page_put *pages, unsigned
 		place->sum = sum;
 		spin_unlock(&store.lock);
 	}
-	return 0;
+	return (int)count;
 }
 
 static void store_location_ref(struct pager *pager, uint32_t location)

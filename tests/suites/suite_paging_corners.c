@@ -89,17 +89,17 @@ static bool front_has(struct pager *pager, pgoff_t index)
 
 static int front_put(struct pager *pager, struct page_put *pages, unsigned count)
 {
-	int error = front.error;
+	int done = front.error;
 
 	CHECK(pager == &front.pager);
 	interrupt(&front.before_put);
-	if (!error)
-		error = store_pager()->ops->put_pages(store_pager(), pages, count);
-	if (!error) {
-		front.locations += count;
-		front.pages_put += count;
+	if (!done)
+		done = store_pager()->ops->put_pages(store_pager(), pages, count);
+	if (done > 0) {
+		front.locations += (unsigned)done;
+		front.pages_put += (unsigned)done;
 	}
-	return error;
+	return done;
 }
 
 static void front_ref(struct pager *pager, uint32_t location)

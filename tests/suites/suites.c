@@ -35,6 +35,7 @@
 	SUITE(wire)           \
 	SUITE(content)        \
 	SUITE(paging_corners) \
+	SUITE(swap)           \
 	SUITE(cache)          \
 	SUITE(bad_input)      \
 	SUITE(no_memory)      \

@@ -1,0 +1,71 @@
+/*
+ * Swap: the store that keeps pages of blobs on devices, and the search for pages to put there.
+ *
+ * kern/vm/swap.c is the store: which place of which device has a page, and whether what comes back is what was written.
+ * kern/vm/reclaim.c finds the pages. How both work is in docs/design.md, "Paging".
+ */
+#ifndef VM_SWAP_H
+#define VM_SWAP_H
+
+#include <vm/vm.h>
+
+struct swap_device;
+
+struct swap_device_ops {
+	/*
+	 * Moves `count` pages (1 to PAGER_CLUSTER) between memory and consecutive places of the device, from `first` on, in one request. 0; or
+	 * -EIO if any part of it failed, and then the pages, or the places, have anything in them. Called without spinlocks, by
+	 * several threads at once; may sleep. It may not allocate memory: what frees memory stands on it. A device that fails without being done with the
+	 * pages keeps references to them until it is.
+	 */
+	int (*transfer)(struct swap_device *device, bool write, uint64_t first, struct page *const *pages,
+			unsigned count);
+};
+
+/* A device that swap may use. Stays as it is, and its owner's, from swap_on() until swap_off(). */
+struct swap_device {
+	const struct swap_device_ops *ops;
+	const char *name; /* for messages and listings */
+	uint64_t pages;   /* its places; the first is never written, as a header may be there */
+};
+
+#define SWAP_MAX_DEVICES 16u
+#define SWAP_MAX_PAGES   (((uint64_t)1 << 28) - 1) /* of one device: 1 TiB */
+
+/*
+ * Lets pages go to a device. Those of higher priority are filled first, those of the same in turn. Costs 16 bytes of memory and two bits for
+ * each of its places. -EINVAL: it has less than two, or more than SWAP_MAX_PAGES; -EBUSY: it is in use; -ENOSPC: too many
+ * devices are; -ENOMEM. May sleep.
+ */
+int swap_on(struct swap_device *device, int priority);
+
+/*
+ * Brings back what is on a device, or moves it to others, and uses it no more. -EINVAL: it is not in use; -EBUSY: another call is about it;
+ * -ENOMEM: there is not enough memory; -EIO: something cannot be read. Then nothing is lost, and it is in use as before. May sleep.
+ */
+int swap_off(struct swap_device *device);
+
+/* What is known of a device in use. */
+struct swap_info {
+	const char *name;
+	int priority;
+	uint64_t pages; /* that it can take */
+	uint64_t used;
+	uint64_t
+		bad; /* places that are not used any more, as a write failed or something else came back than was written */
+};
+
+/* Fills in up to `most`, by falling priority; returns how many are in use. */
+unsigned swap_devices(struct swap_info *out, unsigned most);
+
+struct swap_stats {
+	uint64_t pages, used, bad; /* of all devices in use */
+	uint64_t pages_out, pages_in;
+	uint64_t writes, reads;             /* requests that moved them */
+	uint64_t zero_out, zero_in;         /* pages of zeroes, which are not moved */
+	uint64_t write_errors, read_errors; /* requests that a device failed */
+	uint64_t mismatches;                /* pages that came back as something else */
+};
+void swap_stats(struct swap_stats *out);
+
+#endif

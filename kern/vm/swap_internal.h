@@ -55,7 +55,7 @@ struct swap_area {
 
 struct swap {
 	struct spinlock lock;
-	struct pager pager;
+	struct pager pager;                       /* (-) */
 	struct swap_area areas[SWAP_MAX_DEVICES]; /* (s) by number */
 	unsigned order[SWAP_MAX_DEVICES];         /* (s) numbers of those in use, by falling priority */
 	unsigned count;                           /* (s) of those */

@@ -83,6 +83,9 @@ extern const struct proc_entry proc_root[], proc_process_entry, sys_root[], proc
 
 extern const struct proc_numbers proc_processes;
 
+/* POSIX message queues' limits, in the order of their names (kern/fs/mqueue.c): msg_default, msg_max, msgsize_default, msgsize_max, queues_max. */
+extern const struct proc_setting mqueue_settings[];
+
 /* System V IPC's part of /proc/sys/kernel (kern/proc/sysv_proc.c): limits, and what the next identifiers are to be. */
 extern const struct proc_setting message_most_setting, queue_bytes_setting, msg_limit_setting,
 	shm_limit_setting, msg_next_setting, sem_next_setting, shm_next_setting;

@@ -97,6 +97,8 @@ void file_locks_release_table(struct file *file, const struct file_table *table)
 /* fcntl's commands for locks. */
 int64_t file_lock_control(struct file *file, struct task *task, int command, vaddr_t argument);
 
+extern struct filesystem_type mqueue_type; /* mqueue.c */
+
 /* ---- RAM file systems (ramfs.c, ramfs_data.c) ------------------------------------------------------------------- */
 
 extern struct filesystem_type ramfs_type;

@@ -317,7 +317,21 @@ static const struct proc_entry sys_vm[] = {FILE_OF("max_map_count", show_max_map
 					   FILE_OF("overcommit_memory", show_zero),
 					   {.name = NULL}};
 
-static const struct proc_entry sys[] = {{.name = "kernel", .mode = S_IFDIR | 0555, .children = sys_kernel},
+#define MQUEUE_SETTING(text, number)                                                          \
+	{                                                                                     \
+		.name = (text), .mode = S_IFREG | 0644, .setting = &mqueue_settings[(number)] \
+	}
+
+static const struct proc_entry sys_fs_mqueue[] = {
+	MQUEUE_SETTING("msg_default", 0),     MQUEUE_SETTING("msg_max", 1),
+	MQUEUE_SETTING("msgsize_default", 2), MQUEUE_SETTING("msgsize_max", 3),
+	MQUEUE_SETTING("queues_max", 4),      {.name = NULL}};
+
+static const struct proc_entry sys_fs[] = {
+	{.name = "mqueue", .mode = S_IFDIR | 0555, .children = sys_fs_mqueue}, {.name = NULL}};
+
+static const struct proc_entry sys[] = {{.name = "fs", .mode = S_IFDIR | 0555, .children = sys_fs},
+					{.name = "kernel", .mode = S_IFDIR | 0555, .children = sys_kernel},
 					{.name = "vm", .mode = S_IFDIR | 0555, .children = sys_vm},
 					{.name = NULL}};
 

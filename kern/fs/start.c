@@ -3,6 +3,7 @@
  */
 #include <asm/errno.h>
 #include <kern/bootfile.h>
+#include <kern/mqueue.h>
 #include <kern/pipe.h>
 #include <kern/poll.h>
 #include <kern/procfs.h>
@@ -25,9 +26,9 @@ static const struct {
 	const char *path;
 	uint32_t mode;
 } standard_directories[] = {
-	{"/dev", 0755},  {"/dev/shm", 01777}, {"/dev/pts", 0755}, {"/proc", 0555},
-	{"/sys", 0555},  {"/tmp", 01777},     {"/etc", 0755},     {"/bin", 0755},
-	{"/root", 0700}, {"/run", 0755},      {"/var", 0755},
+	{"/dev", 0755},  {"/dev/shm", 01777}, {"/dev/mqueue", 01777}, {"/dev/pts", 0755},
+	{"/proc", 0555}, {"/sys", 0555},      {"/tmp", 01777},        {"/etc", 0755},
+	{"/bin", 0755},  {"/root", 0700},     {"/run", 0755},         {"/var", 0755},
 };
 
 static int make_standard_directories(void)
@@ -225,11 +226,13 @@ void fs_init(void)
 	procfs_init();
 	file_locks_init();
 	memfds_init();
+	mqueues_init();
 	start_root();
 	fill_from_archive();
 	if (make_standard_directories() != 0)
 		env_log("phoenix: no memory for the standard directories");
 	mount_at(&ramfs_type, "/dev/shm", "mode=1777");
+	mount_at(&mqueue_type, "/dev/mqueue", "");
 	mount_at(filesystem_type_find("proc"), "/proc", "");
 	mount_at(filesystem_type_find("sysfs"), "/sys", "");
 	if (devices_make_nodes() != 0 || ttys_make_nodes() != 0)
@@ -243,6 +246,7 @@ void fs_end(void)
 		filesystem_unmount(TAILQ_LAST(&filesystems, filesystem_list));
 	root_name = NULL;
 	rw_write_unlock(&names_lock);
+	mqueues_end();
 	memfds_end();
 	inodes_end();
 }

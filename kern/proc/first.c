@@ -7,11 +7,11 @@
 #include <kern/boot.h>
 #include <kern/bootfile.h>
 #include <kern/fs.h>
+#include <kern/message.h>
 #include <kern/phoenix_abi.h>
 #include <kern/tty.h>
 #include <linux/fcntl.h>
 
-#include "message.h"
 #include "process_internal.h"
 #include "syscall.h"
 
@@ -93,12 +93,15 @@ static struct string_pack file_or_words(const char *path, const struct word_buff
 
 /* ---- Its life ---------------------------------------------------------------------------------------------- */
 
+#define QUEUED_BYTES 819200 /* MQ_BYTES_MAX: RLIMIT_MSGQUEUE, as on Linux */
+
 static void set_limits(struct process *process)
 {
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		process->limits[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
 	process->limits[RLIMIT_STACK].rlim_cur = STACK_BYTES;
 	process->limits[RLIMIT_NOFILE] = (struct rlimit64){OPEN_FILES, OPEN_FILES_MOST};
+	process->limits[RLIMIT_MSGQUEUE] = (struct rlimit64){QUEUED_BYTES, QUEUED_BYTES};
 	process->limits[RLIMIT_SIGPENDING] = (struct rlimit64){SIGNALS_QUEUED, SIGNALS_QUEUED};
 }
 

@@ -5,11 +5,10 @@
  * messages need no consecutive pages.
  */
 #include <asm/errno.h>
+#include <kern/message.h>
 #include <stdatomic.h>
 #include <vm/page.h>
 #include <vm/slab.h>
-
-#include "message.h"
 
 #define SHORT_BYTES 256 /* a message with its head that is no longer than this is an object */
 #define RAM_SHARE   8   /* IPC may take an eighth of RAM */

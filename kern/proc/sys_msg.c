@@ -5,11 +5,11 @@
  * are copied before and after. Who waits keeps the queue's structure in being; that the queue was removed he sees from a flag.
  */
 #include <asm/errno.h>
+#include <kern/message.h>
 #include <linux/capability.h>
 #include <linux/msg.h>
 #include <vm/slab.h>
 
-#include "message.h"
 #include "syscall.h"
 #include "sysv.h"
 

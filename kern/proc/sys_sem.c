@@ -2,11 +2,11 @@
  * System V semaphores: semget and semctl. What semop does, and what waits, is in sem_operations.c.
  */
 #include <asm/errno.h>
+#include <kern/message.h>
 #include <vm/page.h>
 #include <vm/slab.h>
 #include <vm/vm.h>
 
-#include "message.h"
 #include "sem.h"
 
 #define SMALL_BYTES  128

@@ -173,6 +173,12 @@ static syscall_handler *const linux_calls[LINUX_CALLS] = {
 	[__NR_semop] = sys_semop,
 	[__NR_semtimedop] = sys_semtimedop,
 	[__NR_semctl] = sys_semctl,
+	[__NR_mq_open] = sys_mq_open,
+	[__NR_mq_unlink] = sys_mq_unlink,
+	[__NR_mq_timedsend] = sys_mq_timedsend,
+	[__NR_mq_timedreceive] = sys_mq_timedreceive,
+	[__NR_mq_notify] = sys_mq_notify,
+	[__NR_mq_getsetattr] = sys_mq_getsetattr,
 	[__NR_process_vm_readv] = sys_process_vm_readv,
 	[__NR_process_vm_writev] = sys_process_vm_writev,
 

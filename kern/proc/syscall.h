@@ -37,6 +37,10 @@ void msg_end(void);  /* when there are no processes: queues and sets do not go w
 void sem_init(void);
 void sem_end(void);
 
+/* sys_mqueue.c */
+syscall_handler sys_mq_open, sys_mq_unlink, sys_mq_timedsend, sys_mq_timedreceive, sys_mq_notify;
+syscall_handler sys_mq_getsetattr;
+
 /* sys_mremap.c */
 syscall_handler sys_mremap;
 

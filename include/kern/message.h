@@ -1,10 +1,10 @@
 /*
  * Messages on their way between programs: what System V and POSIX message queues have in common.
  *
- * A message is a copy of the sender's bytes, in a small object or in pages.
+ * Implemented in kern/proc/message.c. A message is a copy of the sender's bytes, in a small object or in pages.
  */
-#ifndef PROC_MESSAGE_H
-#define PROC_MESSAGE_H
+#ifndef KERN_MESSAGE_H
+#define KERN_MESSAGE_H
 
 #include <kern/kern.h>
 #include <kern/queue.h>
@@ -13,7 +13,9 @@ struct message_part;
 
 /* Locks: (q) its queue's; (-) set when it is made. */
 struct message {
-	TAILQ_ENTRY(message) link; /* (q) in its queue */
+	TAILQ_ENTRY(message) link; /* (q) in its queue: System V's */
+	RB_ENTRY(message) place;   /* (q) the same: POSIX's */
+	uint64_t number;           /* (q) the order of arrival, there */
 	long type;                 /* (-) the queue's business: type or priority */
 	size_t bytes;              /* (-) of the text */
 	struct message_part *more; /* (-) what did not fit into `text` */

@@ -111,6 +111,9 @@ void sched_finish_switch(void)
 	queue->previous = NULL;
 	current->slice_end = current->since + SLICE_NS;
 	spin_unlock(&queue->lock);
+	/* An idle CPU has no tick. Not before it is idle no more: an interrupt would take the tick away again. */
+	if (previous == queue->idle)
+		timer_armed_before(current->slice_end);
 	if (dead)
 		thread_bury(previous);
 }
@@ -315,12 +318,15 @@ void thread_interrupt_clear(struct thread *thread, uint32_t bits)
 
 /* ---- The tick, and the way back to ring 3 ------------------------------------------------------------ */
 
-/* Arms the timer for the next thing that happens here: a timer, or, while a thread runs, the tick. Interrupts off. */
+/*
+ * Arms the timer for the next thing that happens here: a timer, or, while a thread runs, the tick. Interrupts off. A timer that is due is work
+ * that was noted, and no reason to interrupt who comes to it anyway: again and again, until the kernel has done what it is at.
+ */
 static void arm_timer(struct run_queue *queue, uint64_t now, bool idle)
 {
 	uint64_t next = timers_next();
 
-	if (!idle && now + SLICE_NS < next)
+	if ((!idle && now + SLICE_NS < next) || next <= now)
 		next = now + SLICE_NS;
 	queue->armed = next;
 	time_interrupt_at(next);
@@ -430,6 +436,7 @@ void sched_init(void)
 static void idle_step(void)
 {
 	struct run_queue *queue = this_queue();
+	uint64_t now;
 	uint32_t work;
 
 	interrupts_enable();
@@ -439,16 +446,16 @@ static void idle_step(void)
 		work |= CPU_WORK_TIMER;
 	do_common_work(work);
 	if (queue->count > 0) {
-		timer_armed_before(time_nanoseconds() + SLICE_NS);
 		reschedule();
 		return;
 	}
 	if (page_zero_one())
 		return;
 	interrupts_disable();
-	if (this_cpu()->work != 0 || queue->count > 0)
+	now = time_nanoseconds();
+	if (this_cpu()->work != 0 || queue->count > 0 || timers_next() <= now)
 		return;
-	arm_timer(queue, time_nanoseconds(), true);
+	arm_timer(queue, now, true);
 	time_wait_for_interrupt();
 }
 

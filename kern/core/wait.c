@@ -94,7 +94,10 @@ static bool take(struct mutex *mutex)
 					   __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
-/* Counts itself before it looks: who lets the mutex go after that wakes it. */
+/*
+ * Counts itself before it looks: who lets the mutex go after that wakes it. Who gives up may have been woken in another one's place, having looked
+ * before and not yet left the queue: it hands that on.
+ */
 static int wait_for(struct mutex *mutex, enum sleep_mode mode)
 {
 	int status;
@@ -103,6 +106,8 @@ static int wait_for(struct mutex *mutex, enum sleep_mode mode)
 	mutex->waiting++;
 	status = WAIT_EVENT(&mutex->queue, take(mutex), mode, TIME_NEVER);
 	mutex->waiting--;
+	if (status && !mutex->owner)
+		wait_wake(&mutex->queue, 1);
 	return status;
 }
 

@@ -267,6 +267,35 @@ static void timers_fire(void)
 	CHECK(!timer_cancel_wait(&timers[1]));
 }
 
+/* How often the timer interrupts who runs in the kernel for so long: each time takes a sample. */
+static unsigned interruptions(uint64_t nanoseconds)
+{
+	volatile uint64_t *sampled = &thread_current()->sampled_ns;
+	uint64_t end = time_nanoseconds() + nanoseconds, last = *sampled;
+	unsigned count = 0;
+
+	while (time_nanoseconds() < end) {
+		uint64_t now = *sampled;
+
+		count += now != last;
+		last = now;
+	}
+	return count;
+}
+
+/* The kernel is not preempted: timers wait until a thread sleeps. */
+static void timer_that_is_due(void)
+{
+	test_case("a timer that is due does not interrupt the kernel again and again");
+	fired_count = 0;
+	timer_init(&timers[0], fire);
+	timer_start(&timers[0], time_nanoseconds() + MILLISECOND);
+	CHECK(interruptions(50 * MILLISECOND) <= 10);
+	CHECK_EQ(fired_count, 0);
+	let_others_run();
+	CHECK_EQ(fired_count, 1);
+}
+
 /* ---- Locks ------------------------------------------------------------------------------------------------------ */
 
 static void step_inside(void)
@@ -379,6 +408,7 @@ void suite_sched(void)
 	deadlines();
 	interrupts();
 	timers_fire();
+	timer_that_is_due();
 	mutexes();
 	rwlocks();
 }

@@ -12,6 +12,7 @@ UEFI      ?=
 ACCEL     ?= tcg
 QEMU      ?= qemu-system-x86_64
 QEMUEXTRA ?=
+SWAP      ?=
 GDBPORT   ?= 1234
 ENTRY     ?=
 DEBUG     ?=
@@ -26,7 +27,7 @@ ARCHIVE := $(BUILD)/root.cpio
 ISO := $(BUILD)/phoenix.iso
 GEN := $(BUILD)/gen
 
-export BUILD MEM CPUS UEFI ACCEL QEMU QEMUEXTRA GDBPORT ENTRY V CC
+export BUILD MEM CPUS UEFI ACCEL QEMU QEMUEXTRA SWAP GDBPORT ENTRY V CC
 
 ifeq ($(V),1)
 say = @:
@@ -230,5 +231,6 @@ help:
 	@sed -n 's/^## //p' Makefile
 	@echo
 	@echo "Variables: MEM (MiB, $(MEM)) CPUS ($(CPUS)) UEFI=1 ACCEL ($(ACCEL)) QEMU QEMUEXTRA GDBPORT ($(GDBPORT))"
+	@echo "           SWAP (MiB, or as phoenix-run --swap: a disk to page to)"
 	@echo "           ENTRY (of GRUB's menu, for run: shell, demo, test, debug)"
 	@echo "           CC (gcc or clang) DEBUG=1 (costly assertions) BUILD ($(BUILD)) V=1 (show commands)"

@@ -52,7 +52,7 @@ struct block_request {
 	int status;                           /* (c) */
 	struct block_device *device;          /* (d) */
 	TAILQ_ENTRY(block_request) link;      /* (d) */
-	uint64_t due;                         /* (d) a time in nanoseconds since boot */
+	int outcome;                          /* (d) what `status` is going to be */
 };
 TAILQ_HEAD(block_list, block_request);
 
@@ -147,6 +147,13 @@ unsigned block_ram_wanted(uint64_t sizes[BLOCK_MAX_RAM]);
 
 /* Where the n-th of them is, taken out of RAM at boot. */
 void block_ram_give(unsigned n, paddr_t start, uint64_t bytes);
+
+void block_ram_init(void);
+
+/* ---- All devices ----------------------------------------------------------------------------------------- */
+
+/* Finds and registers the disks (kern/dev/virtio_blk.c). */
+void virtio_blk_init(void);
 
 /* Finds and registers all devices. Once, in a thread, after block_ram_give. */
 void block_init(void);

@@ -127,6 +127,8 @@ uint32_t fpu_bytes(void);        /* how many bytes of the area are in use on thi
 #define VECTOR_PIC_LINES  8
 #define VECTOR_TIMER      0x40
 #define VECTOR_LINES      0x50 /* of ISA's 16 lines, through an I/O APIC */
+#define VECTOR_MESSAGES   0x60 /* of devices that interrupt by messages */
+#define MESSAGE_VECTORS   16
 #define VECTOR_SPURIOUS   0xff
 
 void apic_init(void);
@@ -154,11 +156,17 @@ void irq_init(void);
 
 /*
  * Lets an ISA line interrupt this CPU: `handler` is called, with the line, interrupts off; it takes no locks. Several devices
- * of a line share a handler. False: the line leads nowhere.
+ * of a line share a handler. False: the line leads nowhere, or has another handler.
  */
 bool irq_enable(unsigned line, void (*handler)(unsigned line));
 
-/* An interrupt has come: calls the handler of its line and acknowledges it. False: it is no line's. */
+/*
+ * Finds a vector for a device that interrupts by writing *data to *address (MSI, MSI-X): handler(context) is called, interrupts off; it takes no locks.
+ * False: this CPU cannot be reached so, or all vectors are taken.
+ */
+bool irq_add_message(void (*handler)(void *context), void *context, uint64_t *address, uint32_t *data);
+
+/* An interrupt has come: calls the handler of its line or message and acknowledges it. False: it is nobody's. */
 bool irq_handle(uint64_t vector);
 
 /* ---- The clock (kern/arch/x86_64/clock.c) -------------------------------------------------------- */

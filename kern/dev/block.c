@@ -33,6 +33,12 @@ void block_register(struct block_device *device)
 		device->read_only ? ", read-only" : "");
 }
 
+void block_init(void)
+{
+	block_ram_init();
+	virtio_blk_init();
+}
+
 struct block_device *block_find(const char *name)
 {
 	struct block_device *device = devices;

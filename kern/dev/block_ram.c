@@ -80,7 +80,7 @@ static void submit(struct block_device *device, struct block_request *request)
 
 static const struct block_ops ram_ops = {.driver = "RAM", .submit = submit};
 
-void block_init(void)
+void block_ram_init(void)
 {
 	for (unsigned n = 0; n < BLOCK_MAX_RAM; n++) {
 		struct block_device *device = &ram_devices[n].block;

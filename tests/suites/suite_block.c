@@ -183,6 +183,18 @@ static void test_names(void)
 	}
 }
 
+static void test_read_only(struct block_device *device)
+{
+	struct block_request *request = &requests[0];
+
+	test_case("what is read-only is read, and not written");
+	if (!take_pages(request, 1))
+		return;
+	CHECK_EQ(transfer(device, request, BLOCK_READ, 0), 0);
+	CHECK_EQ(transfer(device, request, BLOCK_WRITE, 0), -EROFS);
+	give_pages(request);
+}
+
 void suite_block(void)
 {
 	struct block_device *device;
@@ -193,6 +205,10 @@ void suite_block(void)
 		if (device->claimed || block_pages(device) < MAX_REQUESTS * BLOCK_MAX_PAGES)
 			continue;
 		test_print("# %s", device->name);
+		if (device->read_only) {
+			test_read_only(device);
+			continue;
+		}
 		test_places(device);
 		test_beyond(device);
 		test_flush(device);
@@ -201,4 +217,87 @@ void suite_block(void)
 	}
 	test_case("no page is lost");
 	CHECK_EQ(page_stats().free_pages, free_before);
+}
+
+/* ---- Disks with faults --------------------------------------------------------------------------------------------- */
+
+#define FAULTY_PAGES  256u
+#define LATE_NS       60000000000ull
+#define KINDS         5u
+#define LOOK_AGAIN_NS 10000000ull
+
+/* How many requests ended how. */
+struct outcomes {
+	unsigned counts[KINDS];
+};
+static const int kinds[KINDS] = {0, -EIO, -ENODATA, -ETIMEDOUT, -ENXIO};
+
+static void count_outcome(struct outcomes *outcomes, int status)
+{
+	unsigned kind = 0;
+
+	while (kind < KINDS && kinds[kind] != status)
+		kind++;
+	if (CHECK(kind < KINDS))
+		outcomes->counts[kind]++;
+}
+
+static void print_outcomes(const struct block_device *device, const char *what,
+			   const struct outcomes *outcomes)
+{
+	const unsigned *counts = outcomes->counts;
+
+	test_print("# %s, %s: %u done, %u I/O errors, %u short, %u timed out", device->name, what, counts[0],
+		   counts[1], counts[2], counts[3]);
+}
+
+/* Each page by a request of its own; those that were read must be what was written, unless the device is said to lie. */
+static void each_page(struct block_device *device, enum block_op op, const char *what)
+{
+	struct block_request *request = &requests[0];
+	struct outcomes outcomes = {{0}};
+	uint64_t errors = device->counts.errors;
+	unsigned wrong = 0;
+
+	for (unsigned place = 0; place < FAULTY_PAGES && take_pages(request, 1); place++) {
+		fill(request->pages[0], place, op == BLOCK_WRITE);
+		count_outcome(&outcomes, transfer(device, request, op, place));
+		if (op == BLOCK_READ && request->status == 0 && !holds(request->pages[0], place, 1))
+			wrong++;
+		give_pages(request);
+	}
+	print_outcomes(device, what, &outcomes);
+	test_print("# %s, %s: %u wrong", device->name, what, wrong);
+	CHECK_EQ(device->counts.errors - errors, FAULTY_PAGES - outcomes.counts[0]);
+}
+
+/* A device that did not answer may keep pages, but not for ever if it answers at last. */
+static void wait_for_pages(uint64_t free_before)
+{
+	uint64_t end = time_nanoseconds() + LATE_NS;
+
+	while (page_stats().free_pages != free_before && time_nanoseconds() < end)
+		time_sleep_until(time_nanoseconds() + LOOK_AGAIN_NS);
+	CHECK_EQ(page_stats().free_pages, free_before);
+}
+
+/* By name only: what it finds is for who has set the faults up (tests/qemu/disk.t). */
+void suite_block_faults(void)
+{
+	struct block_device *device;
+	uint64_t free_before = page_stats().free_pages;
+
+	for (unsigned n = 0; (device = block_nth(n)) != NULL; n++) {
+		if (block_pages(device) < FAULTY_PAGES)
+			continue;
+		test_case("each page is written");
+		each_page(device, BLOCK_WRITE, "written");
+		test_case("and read");
+		each_page(device, BLOCK_READ, "read");
+		test_case("what the device had longer than it should comes back");
+		wait_for_pages(free_before);
+		test_case("and read again");
+		each_page(device, BLOCK_READ, "read again");
+		wait_for_pages(free_before);
+	}
 }

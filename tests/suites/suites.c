@@ -60,14 +60,16 @@
 #define DECLARE_SUITE(suite) void suite_##suite(void) __attribute__((weak));
 SUITES(DECLARE_SUITE)
 
-/* Run only by name: one takes long, and 5 GiB of RAM; the others end the system, on purpose. */
+/* Run only by name: one takes long, and 5 GiB of RAM; one is for disks with faults; the others end the system, on purpose. */
 void suite_scale(void) __attribute__((weak));
+void suite_block_faults(void) __attribute__((weak));
 void suite_panic(void) __attribute__((weak));
 void suite_stack_overflow(void) __attribute__((weak));
 
 #define LIST_SUITE(suite) {#suite, suite_##suite, false},
 const struct test_suite test_suites[] = {
 	SUITES(LIST_SUITE){"scale", suite_scale, true},
+	{"block_faults", suite_block_faults, true},
 	{"panic", suite_panic, true},
 	{"stack-overflow", suite_stack_overflow, true},
 };

@@ -1,6 +1,6 @@
 /*
- * Interrupt lines of devices: from an ISA line to a vector, through an I/O APIC where ACPI's MADT names one, else through the two
- * 8259s.
+ * Interrupts of devices: from an ISA line to a vector, through an I/O APIC where ACPI's MADT names one, else through the two
+ * 8259s; and vectors for devices that send messages straight to the local APIC.
  *
  * Masked are all lines that nobody asked for. All interrupts come to the first CPU. The local APIC is apic.c's, what
  * becomes of an interrupt is seen in trap.c. (Intel 82093AA data sheet; Intel 8259A data sheet; ACPI specification 6.4, 5.2.12;
@@ -52,6 +52,11 @@
 #define MADT_TRIGGER_MASK   (3u << 2)
 #define MADT_TRIGGER_LEVEL  (3u << 2)
 
+/* A message to a CPU: fixed, edge-triggered, to the APIC of that number (SDM vol 3, 10.11). */
+#define MESSAGE_ADDRESS        0xfee00000ull
+#define MESSAGE_DESTINATION    12
+#define MESSAGE_DESTINATION_ID 0xffu
+
 #define MAX_IOAPICS 8
 
 /* All set by irq_init; but the handlers, each of which is set once, before its line is unmasked. */
@@ -70,6 +75,13 @@ static struct {
 } lines[ISA_LINES];
 
 static void (*handlers[ISA_LINES])(unsigned line);
+
+/* Of devices that write a message; each is filled in before the device is told of it. */
+static struct {
+	void (*handler)(void *context);
+	void *context;
+} messages[MESSAGE_VECTORS];
+static unsigned message_count;
 
 /* ---- The 8259s -------------------------------------------------------------------------------------- */
 
@@ -216,13 +228,36 @@ void irq_init(void)
 
 bool irq_enable(unsigned line, void (*handler)(unsigned line))
 {
-	ASSERT(line < ISA_LINES && (!handlers[line] || handlers[line] == handler));
+	ASSERT(line < ISA_LINES);
 	if (handlers[line])
-		return true;
+		return handlers[line] == handler;
 	handlers[line] = handler;
 	if (ioapic_count > 0)
 		return enable_in_ioapic(line);
 	enable_in_8259s(line);
+	return true;
+}
+
+bool irq_add_message(void (*handler)(void *context), void *context, uint64_t *address, uint32_t *data)
+{
+	if (!apic_present() || apic_id() > MESSAGE_DESTINATION_ID || message_count == MESSAGE_VECTORS)
+		return false;
+	*address = MESSAGE_ADDRESS | (uint64_t)apic_id() << MESSAGE_DESTINATION;
+	*data = VECTOR_MESSAGES + message_count;
+	messages[message_count].handler = handler;
+	messages[message_count].context = context;
+	message_count++;
+	return true;
+}
+
+static bool handle_message(uint64_t vector)
+{
+	uint64_t number = vector - VECTOR_MESSAGES;
+
+	if (number >= message_count)
+		return false;
+	messages[number].handler(messages[number].context);
+	apic_end_of_interrupt();
 	return true;
 }
 
@@ -231,7 +266,7 @@ bool irq_handle(uint64_t vector)
 	uint64_t line = vector - (ioapic_count > 0 ? VECTOR_LINES : VECTOR_PIC_MASTER);
 
 	if (line >= ISA_LINES || !handlers[line])
-		return false;
+		return handle_message(vector);
 	handlers[line]((unsigned)line);
 	if (ioapic_count > 0)
 		apic_end_of_interrupt();

@@ -427,8 +427,8 @@ void executable_close(struct executable *executable);
 int groups_begin(struct process *first);
 void group_leave_locked(struct process *process);
 
-/* Sets the names of a task, and of its process if it is the first: the last part of a path. */
-void task_set_name(struct task *task, const char *path);
+/* Sets the names of a task, and of its process if it is the first: as much as there is room for. */
+void task_set_name(struct task *task, const char *name);
 
 /* A wait status as the one number that the machine is turned off with: 128 + n for signal n. */
 int status_of_wait(int wait_status);

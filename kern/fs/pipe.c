@@ -20,6 +20,7 @@
 #define DEFAULT_PAGES 16u
 #define MOST_PAGES    256u       /* a program may ask for: Linux's /proc/sys/fs/pipe-max-size */
 #define LARGEST_SIZE  (1u << 31) /* that makes any sense at all */
+#define HAD_WRITER    UINT64_MAX /* a file's position: there were writers when it was opened */
 
 /*
  * Locks: (l) its own lock; (-) set once.
@@ -439,7 +440,16 @@ static bool writes(const struct file *file)
 	return (file->flags & O_ACCMODE) != O_RDONLY;
 }
 
-/* Who opened a FIFO when it had no writer has not missed one: `position`, which pipes have no other use for, is how many there ever were. */
+/* Is it of a pipe that pipe_create() made? */
+static bool is_unnamed(const struct file *file)
+{
+	return file->inode->ops == &pipe_inode_ops;
+}
+
+/*
+ * Who opened a FIFO when it had no writer has not missed one: `position`, which pipes have no other use for, is how many there ever were,
+ * or HAD_WRITER.
+ */
 static uint32_t pipe_poll(struct file *file, struct poll_table *table)
 {
 	struct pipe *pipe = file->private;
@@ -589,18 +599,19 @@ static int wait_for_other(struct pipe *pipe, bool reader)
 		       : 0;
 }
 
-/* What open does with the other side. The pipe is locked, and the file counted. */
+/* What open does with the other side. A pipe without a name has had both. The pipe is locked, and the file counted. */
 static int meet(struct pipe *pipe, const struct file *file)
 {
 	bool reader = reads(file);
 
-	if (reader && writes(file))
+	if ((reader && writes(file)) || is_unnamed(file))
 		return 0;
 	if (!is_nonblocking(file))
 		return wait_for_other(pipe, reader);
 	return reader || pipe->readers > 0 ? 0 : -ENXIO;
 }
 
+/* Opens a FIFO, or by way of /proc/PID/fd a pipe without a name. */
 static int open_fifo(struct file *file, struct task *task)
 {
 	struct pipe *pipe = pipe_of_fifo(file->inode);
@@ -614,7 +625,7 @@ static int open_fifo(struct file *file, struct task *task)
 	pipe->readers += reads(file);
 	pipe->writers += writes(file);
 	pipe->reader_opens += reads(file);
-	file->position = pipe->writer_opens;
+	file->position = pipe->writers > 0 || is_unnamed(file) ? HAD_WRITER : pipe->writer_opens;
 	pipe->writer_opens += writes(file);
 	wait_wake_all(&pipe->opened);
 	error = meet(pipe, file);

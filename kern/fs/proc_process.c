@@ -273,6 +273,24 @@ static int show_comm(struct seq *seq, const struct proc_subject *subject)
 	return error;
 }
 
+/* A process renames its own tasks only; one that has ended has none. */
+static int store_comm(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	struct process *process = subject->process;
+	struct task *task;
+
+	(void)bytes;
+	if (process != task_current()->process)
+		return -EINVAL;
+	task = task_find(subject->task ? subject->task->tid : process->pid);
+	if (!task)
+		return -ESRCH;
+	if (task->process == process)
+		task_set_name(task, text);
+	task_unref(task);
+	return 0;
+}
+
 /* ---- limits ------------------------------------------------------------------------------------------------------- */
 
 static const struct {
@@ -525,7 +543,7 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 /* What there is of a process and of each of its tasks. */
 #define COMMON_ENTRIES                                                                                  \
 	{.name = "cmdline", .mode = S_IFREG | 0444, .show = show_cmdline},                              \
-		{.name = "comm", .mode = S_IFREG | 0444, .show = show_comm},                            \
+		{.name = "comm", .mode = S_IFREG | 0644, .show = show_comm, .store = store_comm},       \
 		{.name = "cwd", .mode = S_IFLNK | 0777, .target = cwd_target, .follow = follow_cwd},    \
 		{.name = "environ", .mode = S_IFREG | 0400, .show = show_environ},                      \
 		{.name = "exe", .mode = S_IFLNK | 0777, .target = exe_target, .follow = follow_exe},    \

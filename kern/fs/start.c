@@ -20,7 +20,7 @@
 #define NS_PER_SECOND   1000000000
 #define PLAIN_DIRECTORY 0755u
 
-/* ---- Directories that there always are ------------------------------------------------------------------------ */
+/* ---- Directories and links that there always are -------------------------------------------------------------- */
 
 static const struct {
 	const char *path;
@@ -31,11 +31,26 @@ static const struct {
 	{"/bin", 0755},  {"/root", 0700},     {"/run", 0755},         {"/var", 0755},
 };
 
-static int make_standard_directories(void)
+static const struct {
+	const char *path, *target;
+} standard_links[] = {
+	{"/dev/fd", "/proc/self/fd"},
+	{"/dev/stdin", "/proc/self/fd/0"},
+	{"/dev/stdout", "/proc/self/fd/1"},
+	{"/dev/stderr", "/proc/self/fd/2"},
+};
+
+static int make_standard_names(void)
 {
 	for (size_t i = 0; i < sizeof(standard_directories) / sizeof(standard_directories[0]); i++) {
 		int error =
 			fs_mkdir(NULL, AT_FDCWD, standard_directories[i].path, standard_directories[i].mode);
+
+		if (error && error != -EEXIST && error != -ENOTDIR)
+			return error;
+	}
+	for (size_t i = 0; i < sizeof(standard_links) / sizeof(standard_links[0]); i++) {
+		int error = fs_symlink(NULL, standard_links[i].target, AT_FDCWD, standard_links[i].path);
 
 		if (error && error != -EEXIST && error != -ENOTDIR)
 			return error;
@@ -229,7 +244,7 @@ void fs_init(void)
 	mqueues_init();
 	start_root();
 	fill_from_archive();
-	if (make_standard_directories() != 0)
+	if (make_standard_names() != 0)
 		env_log("phoenix: no memory for the standard directories");
 	mount_at(&ramfs_type, "/dev/shm", "mode=1777");
 	mount_at(&mqueue_type, "/dev/mqueue", "");

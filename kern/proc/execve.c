@@ -278,7 +278,7 @@ static void replace(struct exec *exec, struct trapframe *frame)
 	process_end_borrowing(process);
 	signal_exec(task, exec->handlers);
 	exec->handlers = NULL;
-	task_set_name(task, exec->path);
+	task_set_name(task, path_last_part(exec->path));
 	file_table_close_on_exec(task->files, process);
 	fpu_init(task->thread.fpu);
 	fpu_load(task->thread.fpu);

@@ -154,7 +154,7 @@ static int make(struct user_space *space, const char *path, struct task **out)
 		return error;
 	tty_attach_first(task);
 	signal_task_begin(task, NULL, false);
-	task_set_name(task, path);
+	task_set_name(task, path_last_part(path));
 	task->thread.map = space->root;
 	trapframe_init_user(thread_frame(&task->thread), space->entry, space->stack);
 	*out = task;

@@ -477,10 +477,8 @@ static void copy_name(char to[PROCESS_NAME_BYTES], const char *name)
 	memcpy(to, name, length);
 }
 
-void task_set_name(struct task *task, const char *path)
+void task_set_name(struct task *task, const char *name)
 {
-	const char *name = path_last_part(path);
-
 	spin_lock(&process_lock);
 	copy_name(task->name, name);
 	if (task->tid == task->process->pid)

@@ -24,9 +24,12 @@
 
 /* ---- Names ------------------------------------------------------------------------------------------------ */
 
-/* C libraries compare the release with the oldest Linux that they work with. Names change with process_lock held. */
+/*
+ * The name of the interface, which programs ask for, not of who provides it: that is the version. C libraries compare the release with the
+ * oldest Linux that they work with. Names change with process_lock held.
+ */
 static struct new_utsname system_name = {
-	.sysname = "Phoenix",
+	.sysname = "Linux",
 	.nodename = "phoenix",
 	.release = "6.1.0-phoenix",
 	.version = "Phoenix VM",

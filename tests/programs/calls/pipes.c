@@ -153,6 +153,56 @@ TEST(fifo, "a FIFO joins two who open it; O_NONBLOCK without a reader is ENXIO")
 
 /* Socket pairs. */
 
+TEST(reopened, "a pipe can be opened again by its descriptor's name, without waiting for the other end")
+{
+	char path[64], text[16] = "";
+	struct pollfd waiting;
+	int again, writer;
+
+	make_pipe(0);
+	CHECK(write(ends[1], "kept", 4) == 4);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", ends[1]);
+	writer = open(path, O_WRONLY);
+	CHECK(writer >= 0);
+	close(ends[1]);
+	snprintf(path, sizeof(path), "/dev/fd/%d", ends[0]);
+	again = open(path, O_RDONLY | O_NONBLOCK);
+	CHECK(again >= 0 && read(again, text, 2) == 2 && memcmp(text, "ke", 2) == 0);
+	waiting = (struct pollfd){again, POLLIN, 0};
+	CHECK(poll(&waiting, 1, 0) == 1 && waiting.revents == POLLIN);
+	close(writer);
+	CHECK(poll(&waiting, 1, 0) == 1 && waiting.revents == (POLLIN | POLLHUP));
+	close(again);
+	again = open(path, O_RDONLY); /* nobody can write any more */
+	CHECK(again >= 0 && read(again, text, sizeof(text)) == 2 && memcmp(text, "pt", 2) == 0);
+	EQUAL(read(again, text, sizeof(text)), 0);
+	waiting = (struct pollfd){again, POLLIN, 0};
+	CHECK(poll(&waiting, 1, 0) == 1 && waiting.revents == POLLHUP);
+}
+
+TEST(fifo_hung_up, "who opens a FIFO that has a writer sees it hang up; who opens one that had none does not")
+{
+	struct pollfd waiting = {.events = POLLIN};
+	int both, writer;
+
+	NEED(mkfifo("fifo", 0600) == 0);
+	waiting.fd = open("fifo", O_RDONLY | O_NONBLOCK);
+	writer = open("fifo", O_WRONLY);
+	NEED(waiting.fd >= 0 && writer >= 0);
+	CHECK(poll(&waiting, 1, 0) == 0);
+	close(writer);
+	CHECK(poll(&waiting, 1, 0) == 1 && waiting.revents == POLLHUP);
+	both = open("fifo", O_RDWR);
+	close(waiting.fd);
+	waiting.fd = open("fifo", O_RDONLY);
+	CHECK(poll(&waiting, 1, 0) == 0);
+	close(both);
+	CHECK(poll(&waiting, 1, 0) == 1 && waiting.revents == POLLHUP);
+	close(waiting.fd);
+	waiting.fd = open("fifo", O_RDONLY | O_NONBLOCK);
+	CHECK(poll(&waiting, 1, 0) == 0);
+}
+
 TEST(socket_pair, "a socket pair goes both ways; a closed peer is the end, or EPIPE")
 {
 	char text[8] = "";

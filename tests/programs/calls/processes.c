@@ -402,6 +402,7 @@ TEST(names, "the process's name is the program's, and PR_SET_NAME's")
 	char name[17] = "";
 
 	CHECK(prctl(PR_GET_NAME, name) == 0 && strcmp(name, "processes") == 0);
+	CHECK(prctl(PR_SET_NAME, "a/b") == 0 && prctl(PR_GET_NAME, name) == 0 && strcmp(name, "a/b") == 0);
 	CHECK(prctl(PR_SET_NAME, "0123456789abcdefXYZ") == 0 && prctl(PR_GET_NAME, name) == 0);
 	CHECK(strcmp(name, "0123456789abcde") == 0);
 }

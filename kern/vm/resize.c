@@ -244,6 +244,8 @@ static int resize_locked(struct resize *resize, struct map *map, struct map *tar
 		error = entry_stretch(resize->entry, resize->entry->start, resize->new_end);
 		if (error)
 			return error;
+		/* It may have come up to what was once a part of it. */
+		range_merge_at(map, resize->new_end);
 	} else if (resize->new_end < resize->old_end) {
 		struct split_reserve reserve;
 

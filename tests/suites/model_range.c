@@ -521,6 +521,7 @@ static void resize_in_place(const struct growth *growth, int error, vaddr_t at)
 	cell.offset += old.end - old.first;
 	cells_map(root, (struct span){old.end, now.end}, cell);
 	adopt_wired(growth);
+	model_check_merged(root, (struct span){now.end, now.end});
 }
 
 static void resize_by_moving(const struct growth *growth, struct wish *wish, int error, vaddr_t at)

@@ -99,6 +99,19 @@ static void in_place(void)
 	CHECK_EQ(count_entries(root, BASE, page_at(64)), 2);
 	clear_window();
 
+	test_case("what grows up to a part that it once had is one with it again");
+	map_window(0, 0, 8);
+	CHECK_EQ(map_unmap(root, page_at(2), 3 * PAGE_SIZE), 0);
+	CHECK_EQ(resize(want(0, 2, 4, false)), 0);
+	CHECK_EQ(count_entries(root, BASE, page_at(64)), 2);
+	CHECK_EQ(resize(want(0, 4, 5, false)), 0);
+	CHECK_EQ(count_entries(root, BASE, page_at(64)), 1);
+	CHECK_EQ(map_unmap(root, page_at(2), 3 * PAGE_SIZE), 0);
+	CHECK_EQ(map_protect(root, page_at(5), 3 * PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(resize(want(0, 2, 5, false)), 0);
+	CHECK_EQ(count_entries(root, BASE, page_at(64)), 2);
+	clear_window();
+
 	test_case("what would be shown twice is not grown into");
 	map_window(0, 0, 4);
 	map_window(16, 5, 2);

@@ -133,6 +133,33 @@ TEST(grow_in_place, "larger where there is room: in place, zeroes behind, as oft
 	memset(memory, 'x', 2 * PAGES * PAGE);
 }
 
+/* The mapping that has the address, of /proc/self/maps. */
+static struct extent {
+	uintptr_t start, end;
+} mapping_of(const char *address)
+{
+	FILE *maps = fopen("/proc/self/maps", "r");
+	struct extent found = {0, 0};
+	char line[512];
+
+	NEED(maps != NULL);
+	while (fgets(line, sizeof(line), maps) && found.end <= (uintptr_t)address)
+		NEED(sscanf(line, "%lx-%lx", &found.start, &found.end) == 2);
+	fclose(maps);
+	return found;
+}
+
+TEST(grow_together, "a mapping that grows up to its own other part is one with it again")
+{
+	char *memory = filled(PAGES);
+
+	NEED(munmap(memory + PAGE, 2 * PAGE) == 0);
+	EQUAL(remap(memory, PAGE, 3 * PAGE, 0, NULL), memory);
+	CHECK(mapping_of(memory).end >= (uintptr_t)memory + PAGES * PAGE);
+	CHECK(mapping_of(memory + 5 * PAGE).start <= (uintptr_t)memory);
+	EQUAL(remap(memory, PAGES * PAGE, 2 * PAGES * PAGE, MREMAP_MAYMOVE, NULL) != -1, 1);
+}
+
 TEST(no_room, "larger where there is none: ENOMEM without MREMAP_MAYMOVE, else elsewhere")
 {
 	char *memory = without_room(PAGES), *moved;

@@ -645,8 +645,11 @@ int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out);
 /* Makes one at an address, a multiple of LAYOUT_ARENA_ALIGN. -EEXIST: a part of it is another arena's; -EINVAL; -ENOMEM. */
 int map_create_arena_at(struct map *root, vaddr_t start, uint64_t size_bytes, struct map **out);
 
-/* The arena of a root that begins at an address, in a clone for example; NULL: there is none. It goes with the root. */
+/* The arena of a root that begins at an address, in a clone for example; NULL: there is none. It goes with the root, if not before. */
 struct map *map_arena_at(struct map *root, vaddr_t start);
+
+/* Takes an arena of a root away, and with the last of its clones the addresses. -EBUSY: something is mapped in it. Nobody may use it otherwise meanwhile. */
+int map_remove_arena(struct map *root, struct map *arena);
 
 /* Maps a device's registers for the kernel, for ever. Unaligned `start` is fine. NULL: no memory. */
 volatile void *kernel_map_device(paddr_t start, uint64_t bytes, enum vm_cache cache);

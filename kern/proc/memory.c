@@ -58,17 +58,21 @@ static int map_fixed(struct user_space *space, struct request *request, vaddr_t 
 		return -EINVAL;
 	if (address < LAYOUT_GUARD_END)
 		return -EPERM;
+	/* The kernel's part in the midst of user space counts as taken; there is nothing to be had above it all. */
 	if (!user_range(address, pages_to_bytes(request->pages)))
-		return -ENOMEM;
+		return address < LAYOUT_ARENAS_START && !(flags & PLACE_REPLACE) ? -EEXIST : -ENOMEM;
 	return map_at(space->root, request, &place);
 }
 
 int map_exactly(struct user_space *space, struct request *request, vaddr_t address, unsigned flags)
 {
-	int error = map_fixed(space, request, address, flags);
+	int error = map_fixed(space, request, address, flags), added;
 
-	if (error != -ENOMEM || arenas_add_at(space, address, pages_to_bytes(request->pages)) != 0)
+	if (error != -ENOMEM)
 		return error;
+	added = arenas_add_at(space, address, pages_to_bytes(request->pages));
+	if (added)
+		return added == -EEXIST && !(flags & PLACE_REPLACE) ? -EEXIST : -ENOMEM;
 	return map_fixed(space, request, address, flags);
 }
 

@@ -39,8 +39,9 @@ struct request {
 int request_clone(struct request *request);
 
 /*
- * Maps at the address, or fails: -EEXIST if anything is there and `flags` has no PLACE_REPLACE. Where the program has no arena at an address of
- * global data space it gets one. -EINVAL: unaligned; -EPERM: the guard page, or the kernel's; -ENOMEM: above user space.
+ * Maps at the address, or fails: -EEXIST if anything is there, or another process's arena, or the kernel, and `flags` has no PLACE_REPLACE.
+ * Where the program has no arena at an address of global data space it gets one. -EINVAL: unaligned; -EPERM: the guard page, or the
+ * kernel's; -ENOMEM: above user space, or with PLACE_REPLACE where others are.
  */
 int map_exactly(struct user_space *space, struct request *request, vaddr_t address, unsigned flags);
 

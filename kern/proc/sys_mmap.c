@@ -35,6 +35,14 @@ static bool is_shared(const struct call *call)
 	return (call->flags & MAP_TYPE) != MAP_PRIVATE;
 }
 
+/* Is there a kind of huge pages, on this kind of machine, of the size that the flags tell the logarithm of? */
+static bool is_huge_size(uint64_t flags)
+{
+	uint64_t size = flags & (MAP_HUGE_MASK << MAP_HUGE_SHIFT);
+
+	return size == 0 || size == MAP_HUGE_2MB || size == MAP_HUGE_1GB;
+}
+
 /* What is wrong with an anonymous mapping's type; 0: nothing. */
 static int check_anonymous(const struct call *call)
 {
@@ -44,8 +52,10 @@ static int check_anonymous(const struct call *call)
 		return -EINVAL;
 	if (type == MAP_SHARED && (call->flags & MAP_GROWSDOWN))
 		return -EINVAL;
+	if (!(call->flags & MAP_HUGETLB))
+		return 0;
 	/* There are no huge pages: none are free. */
-	return call->flags & MAP_HUGETLB ? -ENOMEM : 0;
+	return is_huge_size(call->flags) ? -ENOMEM : -EINVAL;
 }
 
 /* May the file be mapped so? The order of errors is Linux's. */

@@ -172,7 +172,7 @@ typedef int arena_attempt(struct map *arena, const struct placement *place, void
  */
 int arenas_try(struct user_space *space, uint64_t bytes, bool add, arena_attempt *attempt, void *context);
 
-/* Adds an arena around a range of global data space that is in none. 0, or -ENOMEM. The caller checked the range. */
+/* Adds an arena around a range of global data space that is in none. -EEXIST: another process has an arena there; -ENOMEM. The caller checked the range. */
 int arenas_add_at(struct user_space *space, vaddr_t address, uint64_t bytes);
 
 #endif

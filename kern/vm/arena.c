@@ -95,3 +95,19 @@ int map_create_arena_at(struct map *root, vaddr_t start, uint64_t size_bytes, st
 
 	return create_placed(root, &fixed, size_bytes, out);
 }
+
+int map_remove_arena(struct map *root, struct map *arena)
+{
+	struct map_entry *entry;
+	int error = 0;
+
+	map_write_lock(root);
+	entry = map_first_above(root, arena->start);
+	ASSERT(entry && entry->submap == arena && entry->permanent);
+	if (arena->first)
+		error = -EBUSY;
+	else
+		entry_remove(entry);
+	map_write_unlock(root);
+	return error;
+}

@@ -301,6 +301,41 @@ static void wired_large(void)
 	words_close();
 }
 
+static void arenas(void)
+{
+	const struct mapping how = {.prot = RW, .name = "word"};
+	struct map *arena, *other, *child;
+	struct placement place;
+	vaddr_t start, at;
+
+	test_case("an arena can be taken away when nothing is mapped in it");
+	root = space_open("space");
+	CHECK_EQ(map_create_arena(root, LAYOUT_ARENA_ALIGN, &arena), 0);
+	start = map_start(arena);
+	place = fixed_at(start);
+	CHECK_EQ(blob_create(PAGE_SIZE, 0, &blob), 0);
+	CHECK_EQ(map_blob(root, &place, blob, 0, 1, &how, &at), 0);
+	CHECK_EQ(map_remove_arena(root, arena), -EBUSY);
+	CHECK_EQ(user_store(root, start, 1), 0);
+	CHECK_EQ(map_unmap(root, start, PAGE_SIZE), 0);
+	CHECK_EQ(map_remove_arena(root, arena), 0);
+	CHECK(check_map(root));
+	CHECK(!map_arena_at(root, start));
+	CHECK_EQ(user_store(root, start, 1), -EFAULT);
+
+	test_case("its addresses are free for others when the last of its clones has gone");
+	CHECK_EQ(map_create_arena_at(root, start, LAYOUT_ARENA_ALIGN, &arena), 0);
+	CHECK_EQ(map_clone(root, "child", &child), 0);
+	CHECK_EQ(map_remove_arena(root, arena), 0);
+	CHECK_EQ(map_create_arena_at(root, start, LAYOUT_ARENA_ALIGN, &other), -EEXIST);
+	CHECK_EQ(map_blob(child, &place, blob, 0, 1, &how, &at), 0);
+	CHECK_EQ(map_write(child, start, &start, sizeof(start)), sizeof(start));
+	map_unref(child);
+	CHECK_EQ(map_create_arena_at(root, start, LAYOUT_ARENA_ALIGN, &other), 0);
+	blob_unref(blob);
+	words_close();
+}
+
 /* ---- Access for others --------------------------------------------------------------------------------------- */
 
 static void foreign_access(void)
@@ -539,6 +574,7 @@ void suite_space(void)
 	wired_on_fault();
 	wired_many();
 	wired_large();
+	arenas();
 	foreign_access();
 	mapped();
 	leave_zeroes();

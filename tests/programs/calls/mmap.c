@@ -214,6 +214,29 @@ TEST(fixed_noreplace, "MAP_FIXED_NOREPLACE takes a free address, and is EEXIST o
 	FAILS(map(memory + 1, PAGE, rw, flags, -1, 0), EINVAL);
 }
 
+TEST(fixed_noreplace_anywhere,
+     "MAP_FIXED_NOREPLACE at any address that a program can have works, or is EEXIST, and then another does")
+{
+	const uintptr_t gib = 1ul << 30;
+	unsigned had = 0;
+
+	for (uintptr_t at = gib; at < 200 * gib; at += gib) {
+		char *memory =
+			(char *)map((char *)at, 2 * gib, rw,
+				    MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1, 0);
+
+		if (memory == (char *)-1) {
+			CHECK(errno == EEXIST);
+			continue;
+		}
+		had++;
+		CHECK(memory == (char *)at && memory[gib] == 0);
+		memory[2 * gib - 1] = 'x';
+		CHECK(munmap(memory, 2 * gib) == 0);
+	}
+	CHECK(had > 20);
+}
+
 TEST(hint, "a hint is no order: what is at the address stays")
 {
 	char *memory = anonymous(PAGES * PAGE), *other;

@@ -2,6 +2,7 @@
  * The system calls process_vm_readv and process_vm_writev: another process's memory, copied without its help.
  */
 #include <asm/errno.h>
+#include <kern/fs.h>
 #include <linux/uio.h>
 
 #include "memory.h"
@@ -14,6 +15,27 @@ struct ranges {
 	uint64_t count;   /* left in it */
 	struct iovec now; /* what is left of the range in hand */
 };
+
+/*
+ * What is wrong with a list, before anything is copied; how long it is in all in `*total`. Memory of one's own has to be where a program's can
+ * be. -EFAULT, -EINVAL. The list may change before it is read again, so that nothing relies on this.
+ */
+static int check_list(const struct ranges *ranges, bool own, uint64_t *total)
+{
+	struct iovec one;
+
+	*total = 0;
+	for (uint64_t i = 0; i < ranges->count; i++) {
+		if (copy_from_user(&one, ranges->list + i * sizeof(one), sizeof(one)) != 0)
+			return -EFAULT;
+		if (one.iov_len > INT64_MAX)
+			return -EINVAL;
+		if (own && !io_may_be_buffer((vaddr_t)one.iov_base, one.iov_len))
+			return -EFAULT;
+		*total = one.iov_len > INT64_MAX - *total ? INT64_MAX : *total + one.iov_len;
+	}
+	return 0;
+}
 
 /* Sees to it that the range in hand is not empty. 1; 0: there is no more; -EFAULT. */
 static int next_range(struct ranges *ranges)
@@ -87,10 +109,19 @@ static int64_t vm_call(struct task *task, const struct trapframe *frame, bool wr
 	struct ranges own = {.list = frame->rsi, .count = frame->rdx};
 	struct ranges other = {.list = frame->r10, .count = frame->r8};
 	struct user_space *space;
+	uint64_t total;
 	int64_t result;
 
-	if (frame->r9 != 0 || own.count > UIO_MAXIOV || other.count > UIO_MAXIOV)
+	if (frame->r9 != 0 || own.count > UIO_MAXIOV)
 		return -EINVAL;
+	result = check_list(&own, true, &total);
+	if (result || total == 0)
+		return result;
+	if (other.count > UIO_MAXIOV)
+		return -EINVAL;
+	result = check_list(&other, false, &total);
+	if (result || total == 0)
+		return result;
 	result = space_of_process(task, (int)frame->rdi, &space);
 	if (result)
 		return result;

@@ -47,7 +47,7 @@ for my $name (sort keys %run) {
 if (@wanted) {
 	install_busybox();
 	my $script = join '', map { "cd /tmp; echo '== $_'; @{$run{$_}} /t/$_ </dev/null 2>&1; echo \"== status \$?\"\n" } @wanted;
-	my $ran = on_phoenix(['--mem', 1024], '/bin/busybox', 'sh', '-c', $script);
+	my $ran = on_phoenix(['--mem', 3072], '/bin/busybox', 'sh', '-c', $script);
 	for my $name (@wanted) {
 		my ($text, $status) = $ran->{out} =~ /^== \Q$name\E\n(.*?)^== status (\d+)$/ms;
 		($text) = $ran->{out} =~ /^== \Q$name\E\n(.*)/ms unless defined $text;

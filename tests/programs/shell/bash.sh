@@ -40,9 +40,9 @@ trap 'echo debug' DEBUG; :; trap - DEBUG; f() { trap 'echo return' RETURN; }; f;
 timeout 0.2 sleep 5 2>/dev/null; echo "timeout $?"
 
 part jobs
-set -m
+set -m; jobs >/dev/null
 sleep 30 & sleep 0.2; jobs; kill %1; wait %1; echo "job $?"
-sleep 30 & sleep 31 & sleep 0.2; jobs -r | wc -l; kill %%; wait %% 2>/dev/null; kill %sleep 2>/dev/null; wait; jobs
+sleep 30 & sleep 31 & sleep 0.2; jobs -r | wc -l; { kill %%; wait %%; kill %sleep; wait; } 2>/dev/null; jobs
 (kill -STOP $BASHPID; echo continued) & sleep 0.3; jobs -s | wc -l; fg %+ >/dev/null; echo "fg $?"
 (kill -STOP $BASHPID; exit 5) & sleep 0.3; bg %+ >/dev/null; wait %+; echo "bg $?"
 { sleep 0.1; exit 6; } & wait -n; echo "any $?"; sleep 0.1 & p=$!; disown %+; jobs; kill -0 $p && echo alive; sleep 0.2
@@ -54,6 +54,6 @@ fib() { (($1 < 2)) && echo $1 || echo $(($(fib $(($1 - 1))) + $(fib $(($1 - 2)))
 g() { echo "${FUNCNAME[0]} $LINENO" | cut -d ' ' -f 1; return 42; }; g; echo $?; export -f g; bash-static -c g; unset -f g; type g 2>/dev/null || echo unset
 eval "h() { echo evaluated \$1; }"; h arg; select_test=$(select o in x y; do echo $o; break; done <<<2 2>/dev/null); echo $select_test; getopts 'x:' opt -x 5; echo $opt $OPTARG
 set -e; (false; echo wrong) || echo caught; set +e; set -u; (echo $undefined) 2>/dev/null || echo unbound; set +u; (exec true; echo wrong); echo exec; : ${new:=set}; echo $new
-echo "depth $SHLVL" | tr -d 0-9; (cd /; pwd); pushd / >/dev/null; dirs | tail -c 2; popd >/dev/null; umask 077; touch masked; stat -c %a masked; umask 022; ulimit -n | grep -c .
+echo "depth $SHLVL" | tr -d 0-9; (cd /; pwd); pushd / >/dev/null; dirs | wc -w; popd >/dev/null; umask 077; touch masked; stat -c %a masked; umask 022; ulimit -n | grep -c .
 printf '%(%Y)T\n' 86400; echo $'tab\tbell' "$(printf '\x41\u00e9')" | od -c | head -n 1; echo ${RANDOM:+random} ${SECONDS:+seconds} ${EPOCHSECONDS:+epoch}; history -c; hash -r; echo -e 'a\nb' | tac
 part end

@@ -25,6 +25,10 @@
 #define BLOCK_MAX_PAGES    32u /* of one request */
 #define BLOCK_NAME_BYTES   8u  /* terminator included */
 
+/* Device numbers. Linux chooses the number of virtio's disks when it starts: mostly this one. */
+#define BLOCK_VIRTIO_MAJOR 254u
+#define BLOCK_MINORS       256u
+
 enum block_op {
 	BLOCK_READ,
 	BLOCK_WRITE,

@@ -26,8 +26,7 @@
 #define VENDOR_VIRTIO    0x1af4
 #define MODERN_DEVICES   0x1040u /* device IDs: this plus the kind's number (virtio 1.1, 4.1.2) */
 #define MAX_DISKS        8u
-#define DISK_MAJOR       254u /* Linux chooses one when it starts: mostly this */
-#define DISK_MINOR_SHIFT 4    /* Linux leaves room for partitions */
+#define DISK_MINOR_SHIFT 4 /* Linux leaves room for partitions */
 #define NO_LINE          0xff
 #define ISR_QUEUE        1u /* virtio 1.1, 4.1.4.5 */
 #define NO_STATUS        0xff
@@ -475,7 +474,7 @@ static bool set_up(struct disk *disk, const struct pci_function *function)
 static void name(struct disk *disk)
 {
 	env_format(disk->block.name, sizeof(disk->block.name), "vd%c", 'a' + disk_count);
-	disk->block.number = DEVICE_NUMBER(DISK_MAJOR, disk_count << DISK_MINOR_SHIFT);
+	disk->block.number = DEVICE_NUMBER(BLOCK_VIRTIO_MAJOR, disk_count << DISK_MINOR_SHIFT);
 }
 
 static const struct block_ops disk_ops = {.driver = "virtio-blk", .submit = submit, .work = work};

@@ -25,6 +25,8 @@ void memfds_end(void);
 
 /* Make the files in /dev. -ENOMEM. */
 int devices_make_nodes(void);
+void blocks_init(void);
+int blocks_make_nodes(void);
 
 /* ---- File systems (mount.c) ------------------------------------------------------------------------------ */
 

@@ -65,7 +65,7 @@ static void show_figures(struct seq *seq, struct user_space *space, const struct
 	show_kib(seq, "Private_Clean", 0);
 	show_kib(seq, "Private_Dirty", shared ? 0 : resident);
 	show_kib(seq, "Anonymous", shared || found->how.label ? 0 : resident);
-	show_kib(seq, "Swap", 0);
+	show_kib(seq, "Swap", mapping_swapped_pages(found));
 	show_kib(seq, "Locked", found->wired ? resident : 0);
 }
 

@@ -226,6 +226,16 @@ static void show_rights(struct seq *seq, const struct process *process)
 		  NUMBER(credentials->ambient), credentials->no_new_rights);
 }
 
+static uint64_t swapped_of(const struct proc_subject *subject)
+{
+	struct user_space *space = process_space(subject->process);
+	uint64_t pages = space ? user_space_swapped_pages(space) : 0;
+
+	if (space)
+		user_space_unref(space);
+	return pages;
+}
+
 static int show_status(struct seq *seq, const struct proc_subject *subject)
 {
 	struct memory_figures memory = memory_of(subject);
@@ -252,7 +262,7 @@ static int show_status(struct seq *seq, const struct proc_subject *subject)
 		show_kib(seq, "VmExe", memory.usage.exec);
 		show_kib(seq, "VmLib", 0);
 		show_kib(seq, "VmPTE", memory.tables);
-		show_kib(seq, "VmSwap", 0);
+		show_kib(seq, "VmSwap", swapped_of(subject));
 	}
 	seq_print(seq, "Threads:\t%u\n", now.tasks);
 	seq_print(seq, "SigBlk:\t%016llx\n", NUMBER(now.blocked));

@@ -8,6 +8,7 @@
 #include <kern/procfs.h>
 #include <linux/utsname.h>
 #include <vm/page.h>
+#include <vm/swap.h>
 
 #include "proc_internal.h"
 
@@ -30,7 +31,9 @@ static int show_meminfo(struct seq *seq, const struct proc_subject *subject)
 {
 	const struct page_stats stats = page_stats();
 	uint64_t contents = stats.by_state[PAGE_BLOB];
+	struct swap_stats swap;
 
+	swap_stats(&swap);
 	(void)subject;
 	show_kib(seq, "MemTotal", stats.ram_pages);
 	show_kib(seq, "MemFree", stats.free_pages);
@@ -42,8 +45,8 @@ static int show_meminfo(struct seq *seq, const struct proc_subject *subject)
 	show_kib(seq, "Inactive", 0);
 	show_kib(seq, "Unevictable", 0);
 	show_kib(seq, "Mlocked", 0);
-	show_kib(seq, "SwapTotal", 0);
-	show_kib(seq, "SwapFree", 0);
+	show_kib(seq, "SwapTotal", swap.pages);
+	show_kib(seq, "SwapFree", swap.pages - swap.used - swap.bad);
 	show_kib(seq, "Dirty", 0);
 	show_kib(seq, "Writeback", 0);
 	show_kib(seq, "AnonPages", contents);
@@ -64,14 +67,40 @@ static int show_vmstat(struct seq *seq, const struct proc_subject *subject)
 {
 	const struct page_stats stats = page_stats();
 	uint64_t faults[FAULT_CASES], served = 0;
+	struct swap_stats swap;
 
 	(void)subject;
+	swap_stats(&swap);
 	vm_fault_counts(faults);
 	for (unsigned i = 0; i < FAULT_RESERVED; i++)
 		served += faults[i];
 	seq_print(seq, "nr_free_pages %llu\nnr_page_table_pages %llu\n", NUMBER(stats.free_pages),
 		  NUMBER(stats.by_state[PAGE_TABLE]));
 	seq_print(seq, "pgfault %llu\npgmajfault %llu\n", NUMBER(served), NUMBER(faults[FAULT_PAGE_IN]));
+	seq_print(seq, "pswpin %llu\npswpout %llu\n", NUMBER(swap.pages_in), NUMBER(swap.pages_out));
+	seq_print(seq, "swap_zero_in %llu\nswap_zero_out %llu\n", NUMBER(swap.zero_in),
+		  NUMBER(swap.zero_out));
+	seq_print(seq, "swap_reads %llu\nswap_writes %llu\n", NUMBER(swap.reads), NUMBER(swap.writes));
+	seq_print(seq, "swap_read_errors %llu\nswap_write_errors %llu\nswap_mismatches %llu\n",
+		  NUMBER(swap.read_errors), NUMBER(swap.write_errors), NUMBER(swap.mismatches));
+	return 0;
+}
+
+/* As on Linux; what is bad of a device counts as used. */
+static int show_swaps(struct seq *seq, const struct proc_subject *subject)
+{
+	struct swap_info devices[SWAP_MAX_DEVICES];
+	unsigned count = swap_devices(devices, SWAP_MAX_DEVICES);
+
+	(void)subject;
+	seq_print(seq, "Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n");
+	for (unsigned i = 0; i < count; i++) {
+		const struct swap_info *device = &devices[i];
+
+		seq_print(seq, "%-40spartition\t%llu\t\t%llu\t\t%d\n", device->name,
+			  NUMBER(device->pages * (PAGE_SIZE / 1024)),
+			  NUMBER((device->used + device->bad) * (PAGE_SIZE / 1024)), device->priority);
+	}
 	return 0;
 }
 
@@ -349,6 +378,7 @@ const struct proc_entry proc_root[] = {
 	{.name = "sys", .mode = S_IFDIR | 0555, .children = sys},
 	{.name = "sysvipc", .mode = S_IFDIR | 0555, .children = proc_sysvipc},
 	{.name = "thread-self", .mode = S_IFLNK | 0777, .target = thread_self_target},
+	FILE_OF("swaps", show_swaps),
 	FILE_OF("uptime", show_uptime),
 	FILE_OF("version", show_version),
 	FILE_OF("vmstat", show_vmstat),

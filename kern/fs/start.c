@@ -231,6 +231,7 @@ void fs_init(void)
 	descriptors_init();
 	paths_init();
 	devices_init();
+	blocks_init();
 	ttys_init();
 	pipes_init();
 	sockets_init();
@@ -250,7 +251,7 @@ void fs_init(void)
 	mount_at(&mqueue_type, "/dev/mqueue", "");
 	mount_at(filesystem_type_find("proc"), "/proc", "");
 	mount_at(filesystem_type_find("sysfs"), "/sys", "");
-	if (devices_make_nodes() != 0 || ttys_make_nodes() != 0)
+	if (devices_make_nodes() != 0 || blocks_make_nodes() != 0 || ttys_make_nodes() != 0)
 		env_log("phoenix: no memory for the devices' files");
 }
 

@@ -12,6 +12,8 @@
 #include <kern/tty.h>
 #include <linux/fcntl.h>
 
+#include <kern/swap_device.h>
+
 #include "process_internal.h"
 #include "syscall.h"
 
@@ -209,6 +211,7 @@ static int run(const struct program_start *start, int *status, struct reason *re
 	struct task *task;
 	int error;
 
+	swap_start();
 	fs_init();
 	error = load(start, &space, reason);
 	if (error)
@@ -224,6 +227,7 @@ static int run(const struct program_start *start, int *status, struct reason *re
 	msg_end();
 	sem_end();
 	fs_end();
+	swap_stop();
 	usage_check(&before);
 	return 0;
 }

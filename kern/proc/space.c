@@ -6,6 +6,7 @@
 #include <kern/proc.h>
 #include <vm/pmap.h>
 #include <vm/slab.h>
+#include <vm/swap.h>
 
 static struct slab_cache space_cache; /* set up by user_spaces_init */
 
@@ -92,4 +93,32 @@ uint64_t user_space_most_pages(struct user_space *space)
 		return most;
 	space->most_pages = now;
 	return now;
+}
+
+uint64_t mapping_swapped_pages(const struct lookup *found)
+{
+	struct blob_usage usage;
+
+	if (blob_usage(found->blob, found->offset, bytes_to_pages(found->end - found->start), &usage) != 0)
+		return 0;
+	return usage.paged_out;
+}
+
+/* Nothing is looked at while nothing is in swap. */
+uint64_t user_space_swapped_pages(struct user_space *space)
+{
+	struct swap_stats swap;
+	struct lookup found;
+	uint64_t count = 0;
+	vaddr_t at = 0;
+
+	swap_stats(&swap);
+	if (swap.used == 0)
+		return 0;
+	while (map_lookup_from(space->root, at, map_end(space->root), &found) == 0) {
+		count += mapping_swapped_pages(&found);
+		at = found.end;
+		lookup_release(&found);
+	}
+	return count;
 }

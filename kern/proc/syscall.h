@@ -90,7 +90,8 @@ syscall_handler sys_getxattr, sys_lgetxattr, sys_fgetxattr, sys_setxattr, sys_ls
 syscall_handler sys_listxattr, sys_llistxattr, sys_flistxattr;
 
 /* sys_mount.c */
-syscall_handler sys_statfs, sys_fstatfs, sys_mount, sys_umount2, sys_name_to_handle_at;
+syscall_handler sys_statfs, sys_fstatfs, sys_mount, sys_umount2, sys_swapon, sys_swapoff,
+	sys_name_to_handle_at;
 
 /* sys_copy.c */
 syscall_handler sys_sendfile, sys_copy_file_range, sys_memfd_create;

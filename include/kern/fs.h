@@ -120,6 +120,7 @@ struct file {
 	uint64_t position;      /* (o) */
 	void *private;          /* (-) the operations' */
 	int use;                /* (-) INODE_...: ended with the file */
+	struct later ending;    /* (-) for file_unref_later */
 	LIST_HEAD(, epoll_item) watchers; /* (-) epoll.c's */
 };
 
@@ -132,6 +133,8 @@ static inline struct file *file_ref(struct file *file)
 	return file;
 }
 void file_unref(struct file *file);
+/* The same with locks held: if it was the last reference, the rest is put off. */
+void file_unref_later(struct file *file);
 
 /* Kernel's reads and writes at a position, to and from kernel memory. Bytes, or an error. */
 int64_t file_read_at(struct file *file, void *to, uint64_t bytes, uint64_t position);
@@ -167,6 +170,7 @@ int file_table_copy(struct file_table *table,
 		    struct file_table **out); /* fork: each open file gets a reference */
 void file_table_ref(struct file_table *table);
 void file_table_unref(struct file_table *table, struct process *process); /* the last one closes them all */
+void file_table_unref_later(struct file_table *table); /* with locks held, by who only looked */
 void file_table_close_on_exec(struct file_table *table, struct process *process);
 
 /* The open file of a descriptor, with a reference; NULL: -EBADF, which it also is if it was opened with O_PATH; unless _any. */

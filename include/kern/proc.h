@@ -130,6 +130,7 @@ struct user_space {
 	vaddr_t arguments, environment,
 		strings_end;         /* (-) where argv's strings begin, envp's, and where those end */
 	_Atomic uint64_t most_pages; /* (a) the most that were seen resident */
+	struct later ending;         /* (-) for user_space_unref_later */
 };
 
 /* User or group: real, effective, saved, and the file system's (credentials(7)). */
@@ -172,6 +173,8 @@ uint64_t user_space_swapped_pages(struct user_space *space);
 /* One more holder; one less, the last of which frees all of it: it is active on no CPU then. */
 void user_space_ref(struct user_space *space);
 void user_space_unref(struct user_space *space);
+/* The same with locks held: if it was the last reference, the rest is put off. */
+void user_space_unref_later(struct user_space *space);
 
 /* ---- Processes and tasks (kern/proc/process.c, groups.c) -------------------------------------------- */
 

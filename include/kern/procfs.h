@@ -71,6 +71,9 @@ struct proc_entry {
 	/* (-) Links that lead to a thing. NULL: to the target. */
 	int (*follow)(const struct proc_subject *subject, struct path *out);
 
+	/* (-) Only who may look into the process (task_may_look) may open the file or follow the link: -EACCES. */
+	bool guarded;
+
 	const struct proc_entry *children;  /* (-) directories: the table, or NULL */
 	const struct proc_numbers *numbers; /* (-) and the numbers that are in it, or NULL */
 };

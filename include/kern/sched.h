@@ -14,6 +14,7 @@
 #define KERN_SCHED_H
 
 #include <kern/cpu.h>
+#include <kern/later.h>
 #include <kern/queue.h>
 #include <kern/trap.h>
 #include <vm/env.h>
@@ -64,12 +65,14 @@ enum thread_state {
 enum sleep_mode {
 	SLEEP_FIRM,         /* nothing: for waits that are short for sure */
 	SLEEP_KILLABLE,     /* INTERRUPT_KILL */
-	SLEEP_INTERRUPTIBLE /* any of the bits */
+	SLEEP_INTERRUPTIBLE /* any of the bits but INTERRUPT_LATER */
 };
 #define INTERRUPT_SIGNAL 1u /* there is a signal to be handled */
 #define INTERRUPT_KILL   2u /* the thread shall end */
 #define INTERRUPT_STOP \
 	4u /* the process is being stopped: the thread shall come to where it returns to ring 3 */
+#define INTERRUPT_LATER \
+	8u /* the thread has put something off until it comes there (<kern/later.h>): ends no sleep */
 
 /*
  * Locks: (q) the run queue's of its CPU; (s) only the thread itself; (a) atomic; (-) set before it runs first.
@@ -93,6 +96,7 @@ struct thread {
 	bool queued;                 /* (q) it is in the run queue */
 	unsigned cpu;                /* (-) where it runs */
 	_Atomic uint32_t interrupts; /* (a) INTERRUPT_... */
+	struct later *put_off;       /* (s) later.c's */
 	uint64_t slice_end;          /* (s) nanoseconds since boot */
 	uint64_t since;              /* (q) it runs since then */
 	uint64_t run_ns;             /* (q) CPU time until it was last switched away from */
@@ -178,6 +182,11 @@ void thread_wake(struct thread *thread);
 /* Sets bits (INTERRUPT_...) and wakes the thread if its mode says so; if it runs, it comes to user_return() soon. */
 void thread_interrupt(struct thread *thread, uint32_t bits);
 void thread_interrupt_clear(struct thread *thread, uint32_t bits);
+/* Shall the current thread come to user_return() soon? For long work that may as well end early. */
+static inline bool thread_interrupted(void)
+{
+	return (thread_current()->interrupts & ~INTERRUPT_LATER) != 0;
+}
 
 /* ---- Wait queues (kern/core/wait.c) ------------------------------------------------------------------- */
 

@@ -200,6 +200,7 @@ void thread_exit(void)
 {
 	struct run_queue *queue = this_queue();
 
+	ASSERT(!thread_current()->put_off);
 	thread_use_map(NULL);
 	spin_lock(&queue->lock);
 	thread_current()->state = THREAD_DEAD;
@@ -223,7 +224,7 @@ void thread_use_map(struct map *map)
 static bool may_interrupt(enum sleep_mode mode, uint32_t bits)
 {
 	if (mode == SLEEP_INTERRUPTIBLE)
-		return bits != 0;
+		return (bits & ~INTERRUPT_LATER) != 0;
 	return mode == SLEEP_KILLABLE && (bits & INTERRUPT_KILL);
 }
 

@@ -29,6 +29,7 @@ struct file_table {
 	int lowest;                   /* (f) all before it are used */
 	unsigned end;                 /* (f) there are no chunks from this one on; it never becomes less */
 	struct chunk *chunks[CHUNKS]; /* (f) NULL: all free */
+	struct later ending;          /* (f) for file_table_unref_later */
 };
 
 static struct slab_cache table_cache, chunk_cache;
@@ -143,14 +144,29 @@ static void free_chunk(struct file_table *table, struct chunk *chunk, struct pro
 	slab_free(&chunk_cache, chunk);
 }
 
-void file_table_unref(struct file_table *table, struct process *process)
+static void end(struct file_table *table, struct process *process)
 {
-	if (--table->refs > 0)
-		return;
 	for (unsigned i = 0; i < table->end; i++)
 		if (table->chunks[i])
 			free_chunk(table, table->chunks[i], process);
 	slab_free(&table_cache, table);
+}
+
+void file_table_unref(struct file_table *table, struct process *process)
+{
+	if (--table->refs == 0)
+		end(table, process);
+}
+
+static void end_later(struct later *what)
+{
+	end((struct file_table *)((char *)what - offsetof(struct file_table, ending)), NULL);
+}
+
+void file_table_unref_later(struct file_table *table)
+{
+	if (--table->refs == 0)
+		later(&table->ending, end_later);
 }
 
 unsigned file_table_size(struct file_table *table)

@@ -39,10 +39,8 @@ struct file *file_create(const struct file_ops *ops, struct inode *inode, struct
 	return file;
 }
 
-void file_unref(struct file *file)
+static void end(struct file *file)
 {
-	if (--file->refs > 0)
-		return;
 	epoll_forget(file);
 	file_locks_release(file);
 	if (file->ops->release)
@@ -51,6 +49,23 @@ void file_unref(struct file *file)
 	inode_unref(file->inode);
 	name_unref(file->name);
 	slab_free(&file_cache, file);
+}
+
+void file_unref(struct file *file)
+{
+	if (--file->refs == 0)
+		end(file);
+}
+
+static void end_later(struct later *what)
+{
+	end((struct file *)((char *)what - offsetof(struct file, ending)));
+}
+
+void file_unref_later(struct file *file)
+{
+	if (--file->refs == 0)
+		later(&file->ending, end_later);
 }
 
 /* ---- Reading and writing ------------------------------------------------------------------------------- */

@@ -201,7 +201,7 @@ static int start_of(struct task *task, int directory, struct name **out)
 		error = -ENOTDIR;
 	else
 		*out = name_ref(file->name);
-	file_unref(file);
+	file_unref_later(file);
 	return error;
 }
 

@@ -71,7 +71,7 @@ int proc_show_maps(struct seq *seq, const struct proc_subject *subject)
 		}
 	}
 	if (space)
-		user_space_unref(space);
+		user_space_unref_later(space);
 	if (!page)
 		return -ENOMEM;
 	page_free(page);

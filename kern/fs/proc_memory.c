@@ -90,7 +90,7 @@ int proc_show_smaps(struct seq *seq, const struct proc_subject *subject)
 	if (space && page)
 		show_mappings(seq, space, page_data(page));
 	if (space)
-		user_space_unref(space);
+		user_space_unref_later(space);
 	if (!page)
 		return -ENOMEM;
 	page_free(page);
@@ -126,7 +126,7 @@ static int64_t read_words(struct user_space *space, struct io *io, uint64_t posi
 			return done > 0 ? done : moved;
 		done += moved;
 		page += count;
-		if ((uint64_t)moved < count * WORD_BYTES || thread_current()->interrupts)
+		if ((uint64_t)moved < count * WORD_BYTES || thread_interrupted())
 			break;
 	}
 	return done;
@@ -143,6 +143,6 @@ int64_t proc_read_pagemap(const struct proc_subject *subject, struct io *io, uin
 	if (!space)
 		return 0;
 	done = read_words(space, io, position);
-	user_space_unref(space);
+	user_space_unref_later(space);
 	return done;
 }

@@ -113,7 +113,7 @@ static int show_memory(struct seq *seq, const struct proc_subject *subject, bool
 		seq_put(seq, chunk, (size_t)got);
 		at += (uint64_t)got;
 	}
-	user_space_unref(space);
+	user_space_unref_later(space);
 	return 0;
 }
 
@@ -154,7 +154,7 @@ static struct memory_figures memory_of(const struct proc_subject *subject)
 	figures.arguments = space->arguments;
 	figures.environment = space->environment;
 	figures.strings_end = space->strings_end;
-	user_space_unref(space);
+	user_space_unref_later(space);
 	return figures;
 }
 
@@ -424,7 +424,7 @@ static int follow_exe(const struct proc_subject *subject, struct path *out)
 		error = 0;
 	}
 	if (space)
-		user_space_unref(space);
+		user_space_unref_later(space);
 	return error;
 }
 
@@ -437,7 +437,7 @@ static int64_t exe_target(const struct proc_subject *subject, struct task *reade
 	if (space && space->program)
 		length = (int64_t)file_path(space->program, to, bytes);
 	if (space)
-		user_space_unref(space);
+		user_space_unref_later(space);
 	return length;
 }
 
@@ -455,7 +455,7 @@ static int64_t fd_target(const struct proc_subject *subject, struct task *reader
 		length = (int64_t)file_path(file, to, bytes);
 	if (file)
 		file_unref(file);
-	file_table_unref(files, NULL);
+	file_table_unref_later(files);
 	return length;
 }
 
@@ -467,7 +467,7 @@ static int fd_follow(const struct proc_subject *subject, struct path *out)
 	if (!files)
 		return -ENOENT;
 	error = descriptor_path(files, subject->number, out);
-	file_table_unref(files, NULL);
+	file_table_unref_later(files);
 	return error;
 }
 
@@ -479,7 +479,7 @@ static int fd_next(const struct proc_subject *subject, int from)
 	if (!files)
 		return -1;
 	found = descriptor_next(files, from, NULL);
-	file_table_unref(files, NULL);
+	file_table_unref_later(files);
 	return found;
 }
 
@@ -509,11 +509,12 @@ static int show_fdinfo(struct seq *seq, const struct proc_subject *subject)
 	if (!error)
 		seq_print(seq, "pos:\t%llu\nflags:\t0%o\nmnt_id:\t%u\nino:\t%llu\n", NUMBER(info.position),
 			  info.flags, info.device, NUMBER(info.inode));
-	file_table_unref(files, NULL);
+	file_table_unref_later(files);
 	return error;
 }
 
-static const struct proc_entry fd_entry = {.mode = S_IFLNK | 0700, .target = fd_target, .follow = fd_follow};
+static const struct proc_entry fd_entry = {
+	.mode = S_IFLNK | 0700, .target = fd_target, .follow = fd_follow, .guarded = true};
 static const struct proc_numbers fd_numbers = {.next = fd_next, .find = fd_find, .entry = &fd_entry};
 static const struct proc_entry fdinfo_entry = {.mode = S_IFREG | 0444, .show = show_fdinfo};
 static const struct proc_numbers fdinfo_numbers = {.next = fd_next, .find = fd_find, .entry = &fdinfo_entry};
@@ -551,25 +552,37 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 }
 
 /* What there is of a process and of each of its tasks. */
-#define COMMON_ENTRIES                                                                                  \
-	{.name = "cmdline", .mode = S_IFREG | 0444, .show = show_cmdline},                              \
-		{.name = "comm", .mode = S_IFREG | 0644, .show = show_comm, .store = store_comm},       \
-		{.name = "cwd", .mode = S_IFLNK | 0777, .target = cwd_target, .follow = follow_cwd},    \
-		{.name = "environ", .mode = S_IFREG | 0400, .show = show_environ},                      \
-		{.name = "exe", .mode = S_IFLNK | 0777, .target = exe_target, .follow = follow_exe},    \
-		{.name = "fd", .mode = S_IFDIR | 0500, .numbers = &fd_numbers},                         \
-		{.name = "fdinfo", .mode = S_IFDIR | 0555, .numbers = &fdinfo_numbers},                 \
-		{.name = "limits", .mode = S_IFREG | 0444, .show = show_limits},                        \
-		{.name = "maps", .mode = S_IFREG | 0444, .show = proc_show_maps},                       \
-		{.name = "mountinfo", .mode = S_IFREG | 0444, .show = proc_show_mountinfo},             \
-		{.name = "mounts", .mode = S_IFREG | 0444, .show = proc_show_mounts},                   \
-		{.name = "pagemap", .mode = S_IFREG | 0400, .read = proc_read_pagemap},                 \
-		{.name = "root", .mode = S_IFLNK | 0777, .target = root_target, .follow = follow_root}, \
-		{.name = "smaps", .mode = S_IFREG | 0444, .show = proc_show_smaps},                     \
-		{.name = "stat", .mode = S_IFREG | 0444, .show = show_stat},                            \
-		{.name = "statm", .mode = S_IFREG | 0444, .show = show_statm},                          \
-	{                                                                                               \
-		.name = "status", .mode = S_IFREG | 0444, .show = show_status                           \
+#define COMMON_ENTRIES                                                                                   \
+	{.name = "cmdline", .mode = S_IFREG | 0444, .show = show_cmdline},                               \
+		{.name = "comm", .mode = S_IFREG | 0644, .show = show_comm, .store = store_comm},        \
+		{.name = "cwd",                                                                          \
+		 .mode = S_IFLNK | 0777,                                                                 \
+		 .target = cwd_target,                                                                   \
+		 .follow = follow_cwd,                                                                   \
+		 .guarded = true},                                                                       \
+		{.name = "environ", .mode = S_IFREG | 0400, .show = show_environ, .guarded = true},      \
+		{.name = "exe",                                                                          \
+		 .mode = S_IFLNK | 0777,                                                                 \
+		 .target = exe_target,                                                                   \
+		 .follow = follow_exe,                                                                   \
+		 .guarded = true},                                                                       \
+		{.name = "fd", .mode = S_IFDIR | 0500, .numbers = &fd_numbers},                          \
+		{.name = "fdinfo", .mode = S_IFDIR | 0555, .numbers = &fdinfo_numbers},                  \
+		{.name = "limits", .mode = S_IFREG | 0444, .show = show_limits},                         \
+		{.name = "maps", .mode = S_IFREG | 0444, .show = proc_show_maps, .guarded = true},       \
+		{.name = "mountinfo", .mode = S_IFREG | 0444, .show = proc_show_mountinfo},              \
+		{.name = "mounts", .mode = S_IFREG | 0444, .show = proc_show_mounts},                    \
+		{.name = "pagemap", .mode = S_IFREG | 0400, .read = proc_read_pagemap, .guarded = true}, \
+		{.name = "root",                                                                         \
+		 .mode = S_IFLNK | 0777,                                                                 \
+		 .target = root_target,                                                                  \
+		 .follow = follow_root,                                                                  \
+		 .guarded = true},                                                                       \
+		{.name = "smaps", .mode = S_IFREG | 0444, .show = proc_show_smaps, .guarded = true},     \
+		{.name = "stat", .mode = S_IFREG | 0444, .show = show_stat},                             \
+		{.name = "statm", .mode = S_IFREG | 0444, .show = show_statm},                           \
+	{                                                                                                \
+		.name = "status", .mode = S_IFREG | 0444, .show = show_status                            \
 	}
 
 static const struct proc_entry task_entries[] = {COMMON_ENTRIES, {.name = NULL}};

@@ -17,6 +17,7 @@
 #define TEXT_MOST_PAGES 2048 /* a text that is longer is not given */
 #define STORE_BYTES     4096 /* what can be written at a time */
 #define NUMBER_BYTES    12   /* of a number as a name */
+#define OPEN_DIRECTORY  0555 /* its mode */
 
 /* Of an inode: what it is. */
 struct generated {
@@ -121,11 +122,18 @@ static int make_text(const struct generated *generated, struct text *text)
 
 /* ---- Files ------------------------------------------------------------------------------------------------------ */
 
+/* The kernel's own threads may all. */
+static bool may_look(const struct generated *generated, const struct task *task)
+{
+	return !generated->entry->guarded || !task || task_may_look(task, generated->subject.process);
+}
+
 static int generated_open(struct file *file, struct task *task)
 {
 	struct text *text;
 
-	(void)task;
+	if (!may_look(generated_of(file->inode), task))
+		return -EACCES;
 	if (!S_ISREG(file->inode->mode))
 		return 0;
 	text = slab_alloc(&text_cache);
@@ -370,6 +378,8 @@ static int64_t generated_readlink(struct inode *inode, struct task *task, char *
 {
 	const struct generated *generated = generated_of(inode);
 
+	if (!may_look(generated, task))
+		return -EACCES;
 	return generated->entry->target(&generated->subject, task, to, bytes);
 }
 
@@ -377,7 +387,8 @@ static int generated_follow(struct inode *inode, struct task *task, struct path 
 {
 	const struct generated *generated = generated_of(inode);
 
-	(void)task;
+	if (!may_look(generated, task))
+		return -EACCES;
 	return generated->entry->follow(&generated->subject, out);
 }
 
@@ -421,7 +432,9 @@ static struct inode *make_inode(struct filesystem *fs, const struct proc_entry *
 	inode->file_ops = S_ISDIR(entry->mode) ? &generated_directory_ops : &generated_file_ops;
 	if (S_ISDIR(entry->mode))
 		inode->links = 2;
-	if (subject->process) {
+	/* What a process is not to be looked into for is root's, but for the directories that anyone may list. */
+	if (subject->process &&
+	    (!subject->process->not_dumpable || inode->mode == (S_IFDIR | OPEN_DIRECTORY))) {
 		inode->uid = subject->process->credentials.user.effective;
 		inode->gid = subject->process->credentials.group.effective;
 	}

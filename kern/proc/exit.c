@@ -215,6 +215,7 @@ static bool leave(struct task *task)
 
 void task_exit(struct task *task)
 {
+	later_run();
 	robust_list_end(task);
 	task_clear_tid(task);
 	task_drop_files(task);

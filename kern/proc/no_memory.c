@@ -10,27 +10,35 @@
 
 #define PATIENCE_NS 1000000000ull /* for the end of another process */
 
-/* The largest process that is being ended already, or that is not, with a reference; who shares the memory in need is no help. NULL: none. */
+/* How many pages the end of a process might give: -1 if it has no memory any more, or shares the one in need. */
+static int64_t pages_of(struct process *process, const struct user_space *needy)
+{
+	int64_t pages = -1;
+
+	spin_lock(&process_lock);
+	if (process->space && process->space != needy)
+		pages = (int64_t)pmap_stats(map_pmap(process->space->root)).resident_pages;
+	spin_unlock(&process_lock);
+	return pages;
+}
+
+/* The largest process that is being ended already, or that is not, with a reference. NULL: none. */
 static struct process *largest(const struct user_space *needy, bool exiting)
 {
 	struct process *process, *found = NULL;
-	uint64_t most = 0;
+	int64_t most = -1;
 
 	for (int pid = FIRST_PID; (process = process_next(pid)) != NULL; process_unref(process)) {
-		struct user_space *space = process_space(process);
-		uint64_t pages = space ? pmap_stats(map_pmap(space->root)).resident_pages : 0;
+		int64_t pages = pages_of(process, needy);
 
 		pid = process->pid;
-		if (!space)
+		if (process->signals.exiting != exiting || pages <= most)
 			continue;
-		if (space != needy && process->signals.exiting == exiting && (!found || pages > most)) {
-			if (found)
-				process_unref(found);
-			process_ref(process);
-			found = process;
-			most = pages;
-		}
-		user_space_unref(space);
+		if (found)
+			process_unref(found);
+		process_ref(process);
+		found = process;
+		most = pages;
 	}
 	return found;
 }

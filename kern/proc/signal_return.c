@@ -179,6 +179,7 @@ void user_return(struct trapframe *frame)
 {
 	struct task *task = task_current();
 
+	later_run();
 	do {
 		while (handle_next(task, frame))
 			;

@@ -33,14 +33,29 @@ void user_space_ref(struct user_space *space)
 	space->refs++;
 }
 
-void user_space_unref(struct user_space *space)
+static void end(struct user_space *space)
 {
-	if (--space->refs > 0)
-		return;
 	map_unref(space->root);
 	if (space->program)
 		file_unref(space->program);
 	slab_free(&space_cache, space);
+}
+
+void user_space_unref(struct user_space *space)
+{
+	if (--space->refs == 0)
+		end(space);
+}
+
+static void end_later(struct later *what)
+{
+	end((struct user_space *)((char *)what - offsetof(struct user_space, ending)));
+}
+
+void user_space_unref_later(struct user_space *space)
+{
+	if (--space->refs == 0)
+		later(&space->ending, end_later);
 }
 
 /* The layout's figures, with the clone's arenas, which are where the original's are. The original is locked. */

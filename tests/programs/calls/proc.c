@@ -5,6 +5,7 @@
 #include "tap.h"
 #include <dirent.h>
 #include <sched.h>
+#include <sys/prctl.h>
 #include <sys/sysinfo.h>
 #include <sys/times.h>
 #include <sys/utsname.h>
@@ -155,7 +156,7 @@ TEST(stat_file, "/proc/self/stat and statm")
 	EQUAL(pages[0] * 4, number_of("/proc/self/status", "VmSize"));
 }
 
-TEST(others, "/proc/PID of another process: its state, its end")
+TEST(others_process, "/proc/PID of another process: its state, its end")
 {
 	char path[64];
 	pid_t child = fork();
@@ -281,6 +282,74 @@ TEST(read_only, "what /proc does not let be written, removed or made")
 	CHECK(mkdir("/proc/new", 0755) == -1);
 	CHECK(open("/proc/meminfo", O_RDONLY) >= 0);
 	FAILS(open("/proc/999999/maps", O_RDONLY), ENOENT);
+}
+
+static int open_of(pid_t pid, const char *name)
+{
+	char path[64];
+
+	sprintf(path, "/proc/%d/%s", pid, name);
+	return open(path, O_RDONLY);
+}
+
+TEST(rights, "what another user's process has in its memory and files is not shown, what it is is")
+{
+	static const char *const shown[] = {"stat", "statm", "status", "cmdline", "limits", "task", "."};
+	static const char *const hidden[] = {"maps", "smaps", "environ", "pagemap", "fd",
+					     "fd/0", "exe",   "cwd",     "root"};
+	static const char *const links[] = {"exe", "cwd", "root"};
+	pid_t parent = getpid(), child = fork_counted();
+	char path[64], target[64];
+
+	if (child != 0) {
+		CHECK(open_of(child, "maps") >= 0);
+		child_passed(child);
+		return;
+	}
+	NEED(CALL(setresgid, NOBODY, NOBODY, NOBODY) == 0 && CALL(setresuid, NOBODY, NOBODY, NOBODY) == 0);
+	for (unsigned i = 0; i < sizeof(shown) / sizeof(*shown); i++)
+		CHECK(open_of(parent, shown[i]) >= 0);
+	for (unsigned i = 0; i < sizeof(hidden) / sizeof(*hidden); i++) {
+		FAILS(open_of(parent, hidden[i]), EACCES);
+	}
+	for (unsigned i = 0; i < sizeof(links) / sizeof(*links); i++) {
+		sprintf(path, "/proc/%d/%s", parent, links[i]);
+		FAILS(readlink(path, target, sizeof(target)), EACCES);
+	}
+	child_end();
+}
+
+TEST(own, "one's own maps can be read by whoever one is, but no more by a name if one is not dumpable")
+{
+	CHECK(CALL(setresuid, NOBODY, NOBODY, NOBODY) == 0 && open("/proc/self/maps", O_RDONLY) >= 0);
+	CHECK(readlink("/proc/self/exe", (char[64]){0}, 64) > 0);
+	CHECK(prctl(PR_SET_DUMPABLE, 1) == 0 && open("/proc/self/environ", O_RDONLY) >= 0);
+	CHECK(prctl(PR_SET_DUMPABLE, 0) == 0 && open("/proc/self/maps", O_RDONLY) >= 0);
+	FAILS(open("/proc/self/environ", O_RDONLY), EACCES);
+}
+
+#define ENDING 200
+
+TEST(ending, "descriptors of processes can be listed and followed while these end")
+{
+	for (int i = 0; i < ENDING; i++) {
+		pid_t child = fork_counted();
+		char path[64], target[64];
+
+		if (child == 0) {
+			NEED(pipe((int[2]){0}) == 0 && open("/proc/self/fd", O_RDONLY) >= 0);
+			child_end();
+		}
+		for (int fd = 0; fd < 8; fd++) {
+			sprintf(path, "/proc/%d/fd/%d", child, fd);
+			readlink(path, target, sizeof(target));
+			close(open(path, O_RDONLY | O_NONBLOCK));
+			sprintf(path, "/proc/%d/exe", child);
+			close(open(path, O_RDONLY));
+			sched_yield();
+		}
+		child_passed(child);
+	}
 }
 
 TEST(offsets, "a file of /proc can be read in any pieces")

@@ -250,7 +250,7 @@ struct process_group {
 
 /*
  * A thread of a program: "task", to tell it from the scheduler's thread that it begins with.
- * Locks: (p) process_lock; (t) only the task itself; (a) atomic; (-) set before it runs first.
+ * Locks: (p) process_lock; (t) only the task itself; (a) atomic; (f) the lock of futex_pi.c; (-) set before it runs first.
  */
 struct task {
 	struct thread thread;          /* (-) the scheduler's */
@@ -269,6 +269,9 @@ struct task {
 	vaddr_t set_tid; /* (-) where its tid is to be written when it begins (CLONE_CHILD_SETTID); 0: nowhere */
 	vaddr_t clear_tid;   /* (t) set_tid_address's: zeroed, and a futex there woken, when the task ends */
 	vaddr_t robust_list; /* (t) set_robust_list's */
+	LIST_HEAD(, pi_lock) owned_locks; /* (f) futexes that it owns and others wait for */
+	struct pi_lock *waits_for;        /* (f) the one of that kind that it waits for; NULL: none */
+	bool owns_no_more;                /* (f) it has given them away, and ends */
 };
 
 enum process_state {

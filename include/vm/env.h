@@ -51,6 +51,7 @@ enum lock_rank {
 	RANK_PROCESS,   /* the table and tree of processes */
 	RANK_SIGNAL,    /* a process's signals */
 	RANK_FUTEX,     /* a bucket of futex waiters */
+	RANK_FUTEX_PI,  /* futexes that have an owner */
 	RANK_MAP_ROOT,
 	RANK_MAP_SHARED,
 	RANK_ENTITY,

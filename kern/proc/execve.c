@@ -259,6 +259,7 @@ static void replace(struct exec *exec, struct trapframe *frame)
 	struct user_space *old = process->space;
 
 	robust_list_end(task);
+	futex_pi_end(task, false);
 	task_clear_tid(task);
 	spin_lock(&process_lock);
 	task_take_pid_locked(task);

@@ -217,6 +217,7 @@ void task_exit(struct task *task)
 {
 	later_run();
 	robust_list_end(task);
+	futex_pi_end(task, true);
 	task_clear_tid(task);
 	task_drop_files(task);
 	signal_task_end(task);

@@ -1,5 +1,5 @@
 /*
- * Futexes (futex(2), futex_waitv(2), get_robust_list(2)): waiting for a word of user memory to change.
+ * Futexes (futex(2), futex_waitv(2)): waiting for a word of user memory to change.
  *
  * A word is known by a key: in memory that is shared between processes by the blob it is in and its place there, else by the user space and the
  * address. Waiters are in buckets by their key. A waiter looks at the word with its bucket locked, and who changes the word wakes with the bucket locked:
@@ -12,41 +12,17 @@
 #include <linux/futex.h>
 #include <linux/time.h>
 
-#include "process_internal.h"
+#include "futex_internal.h"
 
 #define BUCKETS         256u /* a power of two */
-#define WORD_BYTES      4
 #define NS_PER_SECOND   1000000000l
-#define ROBUST_MOST     2048 /* entries of a robust list that are followed (Linux: ROBUST_LIST_LIMIT) */
 #define HASH_MULTIPLIER 0x9e3779b97f4a7c15ul
-
-/* What a word is known by. */
-struct futex_key {
-	const void *object; /* a blob, which is referenced, or a user space, which is not */
-	uint64_t place;     /* in bytes */
-	bool is_blob;
-};
-
-/* Somebody who waits. On its thread's stack. Locks: (b) its bucket's lock, of `bucket` the old one's; (-) set once. */
-struct futex_waiter {
-	TAILQ_ENTRY(futex_waiter) link; /* (b) */
-	struct bucket *_Atomic bucket;  /* (b) to change; NULL: woken */
-	struct futex_key key;           /* (b) */
-	struct thread *thread;          /* (-) */
-	uint32_t mask;                  /* (-) of FUTEX_WAIT_BITSET */
-	bool private;                   /* (-) for futex_waitv: how its key is to be made */
-};
-
-/* Locks: (b) its own lock. */
-struct bucket {
-	struct spinlock lock;
-	TAILQ_HEAD(, futex_waiter) waiters; /* (b) in order of arrival */
-};
 
 static struct bucket buckets[BUCKETS];
 
 void futex_init(void)
 {
+	futex_pi_init();
 	for (unsigned i = 0; i < BUCKETS; i++) {
 		spin_init(&buckets[i].lock, RANK_FUTEX, "futex bucket (nested)");
 		TAILQ_INIT(&buckets[i].waiters);
@@ -55,31 +31,26 @@ void futex_init(void)
 
 /* ---- Keys ---------------------------------------------------------------------------------------------- */
 
-/* Makes the word's page readable. */
-static int bring_in(vaddr_t address)
+int futex_bring_in(vaddr_t address)
 {
 	uint32_t value;
 
 	return copy_from_user(&value, address, sizeof(value));
 }
 
-/*
- * The key of a word. -EINVAL: unaligned; -EFAULT: nobody's memory, or, unless it is private, none that can be read, as on Linux, which looks for
- * its page. It is given back with key_put.
- */
-static int key_get(struct task *task, vaddr_t address, bool private, struct futex_key *key)
+int futex_key_get(struct task *task, vaddr_t address, bool private, struct futex_key *key)
 {
 	struct user_space *space = task->process->space;
 	struct lookup found;
 
-	if (address % WORD_BYTES != 0)
+	if (address % FUTEX_BYTES != 0)
 		return -EINVAL;
-	if (!user_range(address, WORD_BYTES))
+	if (!user_range(address, FUTEX_BYTES))
 		return -EFAULT;
 	*key = (struct futex_key){.object = space, .place = address};
 	if (private)
 		return 0;
-	if (bring_in(address) != 0)
+	if (futex_bring_in(address) != 0)
 		return -EFAULT;
 	if (map_lookup(space->root, address, &found) != 0)
 		return -EFAULT;
@@ -95,20 +66,20 @@ static int key_get(struct task *task, vaddr_t address, bool private, struct fute
 	return 0;
 }
 
-static void key_put(const struct futex_key *key)
+void futex_key_put(const struct futex_key *key)
 {
 	if (key->is_blob)
 		blob_unref((struct blob *)key->object);
 }
 
-static bool key_equal(const struct futex_key *left, const struct futex_key *right)
+bool futex_key_equal(const struct futex_key *left, const struct futex_key *right)
 {
 	return left->object == right->object && left->place == right->place;
 }
 
-static struct bucket *bucket_of(const struct futex_key *key)
+struct bucket *futex_bucket_of(const struct futex_key *key)
 {
-	uint64_t hash = ((uint64_t)key->object + key->place / WORD_BYTES) * HASH_MULTIPLIER;
+	uint64_t hash = ((uint64_t)key->object + key->place / FUTEX_BYTES) * HASH_MULTIPLIER;
 
 	return &buckets[hash >> 32 & (BUCKETS - 1)];
 }
@@ -122,8 +93,7 @@ static void remove_waiter(struct bucket *bucket, struct futex_waiter *waiter)
 	waiter->bucket = NULL;
 }
 
-/* Takes the waiter out of the bucket it is in by now. Was it still in one, so that nobody has woken it? */
-static bool leave(struct futex_waiter *waiter)
+bool futex_leave(struct futex_waiter *waiter)
 {
 	struct bucket *bucket;
 
@@ -145,7 +115,7 @@ static bool leave(struct futex_waiter *waiter)
  */
 static int enter(struct futex_waiter *waiter, vaddr_t address, uint32_t expected, bool sleeps)
 {
-	struct bucket *bucket = bucket_of(&waiter->key);
+	struct bucket *bucket = futex_bucket_of(&waiter->key);
 	uint32_t value;
 	int error = 0;
 
@@ -164,12 +134,12 @@ static int enter(struct futex_waiter *waiter, vaddr_t address, uint32_t expected
 	return error;
 }
 
-static int enter_bringing_in(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
+int futex_enter(struct futex_waiter *waiter, vaddr_t address, uint32_t expected)
 {
 	int error;
 
 	while ((error = enter(waiter, address, expected, true)) == -EFAULT) {
-		error = bring_in(address);
+		error = futex_bring_in(address);
 		if (error)
 			break;
 	}
@@ -204,17 +174,8 @@ static int sleep(struct futex_waiter *waiter, uint64_t deadline)
 		else
 			thread_sleep_end();
 	}
-	return leave(waiter) ? status : 0;
+	return futex_leave(waiter) ? status : 0;
 }
-
-/* One call's arguments. */
-struct futex_call {
-	struct task *task;
-	vaddr_t address, other; /* uaddr, uaddr2 */
-	bool private;
-	uint32_t value, value2, value3;
-	uint64_t deadline; /* nanoseconds since boot */
-};
 
 static int64_t futex_wait(const struct futex_call *call, uint32_t mask)
 {
@@ -223,14 +184,14 @@ static int64_t futex_wait(const struct futex_call *call, uint32_t mask)
 
 	if (mask == 0)
 		return -EINVAL;
-	error = key_get(call->task, call->address, call->private, &waiter.key);
+	error = futex_key_get(call->task, call->address, call->private, &waiter.key);
 	if (error)
 		return error;
-	error = enter_bringing_in(&waiter, call->address, call->value);
+	error = futex_enter(&waiter, call->address, call->value);
 	if (!error)
 		error = sleep(&waiter, call->deadline);
 	/* A requeue has changed the key, and taken its references with it. */
-	key_put(&waiter.key);
+	futex_key_put(&waiter.key);
 	return error == -EINTR ? -ERESTARTSYS : error;
 }
 
@@ -264,7 +225,7 @@ static int leave_all(struct futex_group *group)
 	int woken = -1;
 
 	for (unsigned i = 0; i < group->entered; i++)
-		if (!leave(&group->word[i].waiter))
+		if (!futex_leave(&group->word[i].waiter))
 			woken = (int)i;
 	group->entered = 0;
 	return woken;
@@ -287,7 +248,7 @@ static int enter_all(struct futex_group *group, int *error)
 		}
 		woken = leave_all(group);
 		if (woken < 0 && *error == -EFAULT)
-			*error = bring_in(group->word[i].address);
+			*error = futex_bring_in(group->word[i].address);
 		if (woken >= 0 || *error)
 			break;
 	}
@@ -342,8 +303,8 @@ static int get_keys(struct futex_group *group)
 	while (!error && group->with_key < group->count) {
 		unsigned i = group->with_key;
 
-		error = key_get(group->task, group->word[i].address, group->word[i].waiter.private,
-				&group->word[i].waiter.key);
+		error = futex_key_get(group->task, group->word[i].address, group->word[i].waiter.private,
+				      &group->word[i].waiter.key);
 		if (!error)
 			group->with_key++;
 	}
@@ -359,21 +320,23 @@ static int64_t wait_for_words(struct futex_group *group, vaddr_t from, uint64_t 
 	if (!result)
 		result = wait_for_group(group, deadline);
 	for (unsigned i = 0; i < group->with_key; i++)
-		key_put(&group->word[i].waiter.key);
+		futex_key_put(&group->word[i].waiter.key);
 	return result;
 }
 
 /* ---- Waking ----------------------------------------------------------------------------------------------- */
 
-/* Wakes a waiter: the last that is done with it is to say so, as it goes when it sees that. Its bucket is locked. */
-static void wake_waiter(struct bucket *bucket, struct futex_waiter *waiter)
+void futex_wake_waiter(struct bucket *bucket, struct futex_waiter *waiter)
 {
 	TAILQ_REMOVE(&bucket->waiters, waiter, link);
 	thread_wake(waiter->thread);
 	waiter->bucket = NULL;
 }
 
-/* Wakes up to `count` waiters for a key whose masks meet `mask`. How many. The bucket is locked. */
+/*
+ * Wakes up to `count` waiters for a key whose masks meet `mask`. How many; -EINVAL: there is one that only FUTEX_CMP_REQUEUE_PI may wake. The bucket is
+ * locked.
+ */
 static int wake_locked(struct bucket *bucket, const struct futex_key *key, uint32_t mask, unsigned count)
 {
 	struct futex_waiter *waiter, *next;
@@ -383,9 +346,11 @@ static int wake_locked(struct bucket *bucket, const struct futex_key *key, uint3
 	{
 		if (woken >= count)
 			break;
-		if (!key_equal(&waiter->key, key) || !(waiter->mask & mask))
+		if (!futex_key_equal(&waiter->key, key) || !(waiter->mask & mask))
 			continue;
-		wake_waiter(bucket, waiter);
+		if (waiter->pi)
+			return woken ? (int)woken : -EINVAL;
+		futex_wake_waiter(bucket, waiter);
 		woken++;
 	}
 	return (int)woken;
@@ -393,7 +358,7 @@ static int wake_locked(struct bucket *bucket, const struct futex_key *key, uint3
 
 static int wake_key(const struct futex_key *key, uint32_t mask, unsigned count)
 {
-	struct bucket *bucket = bucket_of(key);
+	struct bucket *bucket = futex_bucket_of(key);
 	int woken;
 
 	spin_lock(&bucket->lock);
@@ -415,11 +380,11 @@ static int64_t futex_wake_call(const struct futex_call *call, uint32_t mask)
 
 	if (mask == 0)
 		return -EINVAL;
-	result = key_get(call->task, call->address, call->private, &key);
+	result = futex_key_get(call->task, call->address, call->private, &key);
 	if (result)
 		return result;
 	result = wake_key(&key, mask, wake_count(call->value));
-	key_put(&key);
+	futex_key_put(&key);
 	return result;
 }
 
@@ -432,37 +397,36 @@ int futex_wake(struct task *task, vaddr_t address, unsigned count)
 
 /* ---- Two words -------------------------------------------------------------------------------------------------- */
 
-/* The buckets of two words, locked in the order of their addresses. */
-static void lock_both(struct bucket *left, struct bucket *right)
+void futex_lock_both(struct bucket *left, struct bucket *right)
 {
 	spin_lock(left < right ? &left->lock : &right->lock);
 	if (left != right)
 		spin_lock(left < right ? &right->lock : &left->lock);
 }
 
-static void unlock_both(struct bucket *left, struct bucket *right)
+void futex_unlock_both(struct bucket *left, struct bucket *right)
 {
 	spin_unlock(&left->lock);
 	if (left != right)
 		spin_unlock(&right->lock);
 }
 
-static int keys_get(const struct futex_call *call, struct futex_key *key, struct futex_key *other)
+int futex_keys_get(const struct futex_call *call, struct futex_key *key, struct futex_key *other)
 {
-	int error = key_get(call->task, call->address, call->private, key);
+	int error = futex_key_get(call->task, call->address, call->private, key);
 
 	if (error)
 		return error;
-	error = key_get(call->task, call->other, call->private, other);
+	error = futex_key_get(call->task, call->other, call->private, other);
 	if (error)
-		key_put(key);
+		futex_key_put(key);
 	return error;
 }
 
-/* Lets up to `count` waiters for `key` wait for `other`. How many. Both buckets are locked. */
+/* Lets up to `count` waiters for `key` wait for `other`. How many, or -EINVAL as above. Both buckets are locked. */
 static int requeue_locked(const struct futex_key *key, const struct futex_key *other, unsigned count)
 {
-	struct bucket *from = bucket_of(key), *to = bucket_of(other);
+	struct bucket *from = futex_bucket_of(key), *to = futex_bucket_of(other);
 	struct futex_waiter *waiter, *next;
 	unsigned moved = 0;
 
@@ -470,8 +434,10 @@ static int requeue_locked(const struct futex_key *key, const struct futex_key *o
 	{
 		if (moved >= count)
 			break;
-		if (!key_equal(&waiter->key, key))
+		if (!futex_key_equal(&waiter->key, key))
 			continue;
+		if (waiter->pi)
+			return moved ? (int)moved : -EINVAL;
 		/* Its reference to the old blob becomes the caller's. */
 		if (other->is_blob)
 			blob_ref((struct blob *)other->object);
@@ -497,20 +463,22 @@ static int compare_locked(const struct futex_call *call)
 static int64_t requeue_once(const struct futex_call *call, bool compare, const struct futex_key *key,
 			    const struct futex_key *other)
 {
-	struct bucket *from = bucket_of(key), *to = bucket_of(other);
+	struct bucket *from = futex_bucket_of(key), *to = futex_bucket_of(other);
 	int woken = 0, moved = 0, error;
 
-	lock_both(from, to);
+	futex_lock_both(from, to);
 	error = compare ? compare_locked(call) : 0;
 	if (!error) {
 		woken = wake_locked(from, key, FUTEX_BITSET_MATCH_ANY, call->value);
-		if (!key_equal(key, other))
+		if (woken >= 0 && !futex_key_equal(key, other))
 			moved = requeue_locked(key, other, call->value2);
 	}
-	unlock_both(from, to);
+	futex_unlock_both(from, to);
 	for (int i = 0; i < moved; i++)
-		key_put(key);
-	return error ? error : woken + moved;
+		futex_key_put(key);
+	if (error || woken < 0)
+		return error ? error : woken;
+	return moved < 0 ? moved : woken + moved;
 }
 
 static int64_t futex_requeue(const struct futex_call *call, bool compare)
@@ -520,16 +488,16 @@ static int64_t futex_requeue(const struct futex_call *call, bool compare)
 
 	if ((int32_t)call->value < 0 || (int32_t)call->value2 < 0)
 		return -EINVAL;
-	result = keys_get(call, &key, &other);
+	result = futex_keys_get(call, &key, &other);
 	if (result)
 		return result;
 	while ((result = requeue_once(call, compare, &key, &other)) == -EFAULT) {
-		result = bring_in(call->address);
+		result = futex_bring_in(call->address);
 		if (result)
 			break;
 	}
-	key_put(&other);
-	key_put(&key);
+	futex_key_put(&other);
+	futex_key_put(&key);
 	return result;
 }
 
@@ -615,29 +583,31 @@ static int change_word(const struct futex_call *call, uint32_t *was)
 static int64_t wake_op_once(const struct futex_call *call, const struct futex_key *key,
 			    const struct futex_key *other)
 {
-	struct bucket *left = bucket_of(key), *right = bucket_of(other);
+	struct bucket *left = futex_bucket_of(key), *right = futex_bucket_of(other);
 	int64_t result;
 	uint32_t was;
 
-	lock_both(left, right);
+	futex_lock_both(left, right);
 	result = change_word(call, &was);
 	if (result == 0)
 		result = compares(call->value3, was);
 	if (result >= 0) {
+		int64_t second = 0;
 		bool both = result == 1;
 
 		result = wake_locked(left, key, FUTEX_BITSET_MATCH_ANY, wake_count(call->value));
-		if (both)
-			result += wake_locked(right, other, FUTEX_BITSET_MATCH_ANY, wake_count(call->value2));
+		if (result >= 0 && both)
+			second = wake_locked(right, other, FUTEX_BITSET_MATCH_ANY, wake_count(call->value2));
+		result = second < 0 ? second : result + second;
 	}
-	unlock_both(left, right);
+	futex_unlock_both(left, right);
 	return result;
 }
 
 static int64_t futex_wake_op(const struct futex_call *call)
 {
 	struct futex_key key, other;
-	int64_t result = keys_get(call, &key, &other);
+	int64_t result = futex_keys_get(call, &key, &other);
 	uint32_t was;
 
 	if (result)
@@ -647,8 +617,8 @@ static int64_t futex_wake_op(const struct futex_call *call)
 		if (result)
 			break;
 	}
-	key_put(&other);
-	key_put(&key);
+	futex_key_put(&other);
+	futex_key_put(&key);
 	return result;
 }
 
@@ -724,15 +694,40 @@ static int64_t dispatch(struct futex_call *call, int operation)
 		return futex_requeue(call, true);
 	case FUTEX_WAKE_OP:
 		return futex_wake_op(call);
+	case FUTEX_LOCK_PI:
+	case FUTEX_LOCK_PI2:
+		return futex_lock_pi(call, false);
+	case FUTEX_TRYLOCK_PI:
+		return futex_lock_pi(call, true);
+	case FUTEX_UNLOCK_PI:
+		return futex_unlock_pi(call);
+	case FUTEX_WAIT_REQUEUE_PI:
+		call->value3 = FUTEX_BITSET_MATCH_ANY;
+		return futex_wait_requeue_pi(call);
+	case FUTEX_CMP_REQUEUE_PI:
+		return futex_requeue_pi(call);
 	default:
 		return -ENOSYS;
 	}
 }
 
+/* Does the operation have a deadline where others have a number? */
+static bool has_deadline(int operation)
+{
+	return operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET || operation == FUTEX_LOCK_PI ||
+	       operation == FUTEX_LOCK_PI2 || operation == FUTEX_WAIT_REQUEUE_PI;
+}
+
+/* As Linux: FUTEX_CLOCK_REALTIME is only for operations that know it. FUTEX_WAIT does not; FUTEX_LOCK_PI's clock is always that one. */
+static bool knows_realtime(int operation)
+{
+	return operation == FUTEX_WAIT_BITSET || operation == FUTEX_WAIT_REQUEUE_PI ||
+	       operation == FUTEX_LOCK_PI2;
+}
+
 int64_t sys_futex(struct task *task, struct trapframe *frame)
 {
 	int flags = (int)frame->rsi, operation = flags & FUTEX_CMD_MASK;
-	bool waits = operation == FUTEX_WAIT || operation == FUTEX_WAIT_BITSET;
 	bool realtime = flags & FUTEX_CLOCK_REALTIME;
 	struct futex_call call = {
 		.task = task,
@@ -745,10 +740,10 @@ int64_t sys_futex(struct task *task, struct trapframe *frame)
 	};
 	int error;
 
-	/* As Linux: the flag is only for operations that know it, FUTEX_WAIT not being one. */
-	if (realtime && operation != FUTEX_WAIT_BITSET)
+	if (realtime && !knows_realtime(operation))
 		return -ENOSYS;
-	error = waits ? get_deadline(frame->r10, operation, realtime, &call.deadline) : 0;
+	realtime |= operation == FUTEX_LOCK_PI;
+	error = has_deadline(operation) ? get_deadline(frame->r10, operation, realtime, &call.deadline) : 0;
 	return error ? error : dispatch(&call, operation);
 }
 
@@ -778,86 +773,4 @@ int64_t sys_futex_waitv(struct task *task, struct trapframe *frame)
 	result = wait_for_words(group, frame->rdi, deadline);
 	page_free_run(pages, page_count);
 	return result;
-}
-
-/* ---- Robust lists ------------------------------------------------------------------------------------------------- */
-
-int64_t sys_set_robust_list(struct task *task, struct trapframe *frame)
-{
-	if (frame->rsi != sizeof(struct robust_list_head))
-		return -EINVAL;
-	task->robust_list = frame->rdi;
-	return 0;
-}
-
-int64_t sys_get_robust_list(struct task *task, struct trapframe *frame)
-{
-	const uint64_t bytes = sizeof(struct robust_list_head);
-	struct task *other;
-	vaddr_t list = task->robust_list;
-
-	if (frame->rdi != 0) {
-		bool allowed;
-
-		other = task_find((int)frame->rdi);
-		if (!other)
-			return -ESRCH;
-		list = other->robust_list;
-		allowed = task_may_look(task, other->process);
-		task_unref(other);
-		if (!allowed)
-			return -EPERM;
-	}
-	if (copy_to_user(frame->rdx, &bytes, sizeof(bytes)) != 0 ||
-	    copy_to_user(frame->rsi, &list, sizeof(list)) != 0)
-		return -EFAULT;
-	return 0;
-}
-
-/* A lock that the task may hold: says that its owner died, and wakes one who waits for it. `pending`: it may have been about to take it. */
-static int let_go(struct task *task, vaddr_t word, bool pending)
-{
-	uint32_t value, was;
-	int error;
-
-	if (word % WORD_BYTES != 0)
-		return -EINVAL;
-	error = copy_from_user(&value, word, sizeof(value));
-	while (!error) {
-		if (pending && value == 0)
-			return futex_wake(task, word, 1);
-		if ((value & FUTEX_TID_MASK) != (uint32_t)task->tid)
-			return 0;
-		error = user_word_exchange(word, value, (value & FUTEX_WAITERS) | FUTEX_OWNER_DIED, &was);
-		if (!error && was == value)
-			return value & FUTEX_WAITERS ? futex_wake(task, word, 1) : 0;
-		value = was;
-	}
-	return error;
-}
-
-/* The list is the program's: whatever is in it, it ends somewhere. The lowest bit of a pointer marks a lock of another kind, which there is none of here. */
-void robust_list_end(struct task *task)
-{
-	struct robust_list_head head;
-	vaddr_t at, pending, list = task->robust_list;
-	const vaddr_t kind = 1;
-
-	task->robust_list = 0;
-	if (!list || copy_from_user(&head, list, sizeof(head)) != 0)
-		return;
-	pending = (vaddr_t)head.list_op_pending & ~kind;
-	at = (vaddr_t)head.list.next & ~kind;
-	for (unsigned i = 0; i < ROBUST_MOST && at != list; i++) {
-		vaddr_t next;
-		bool more = copy_from_user(&next, at, sizeof(next)) == 0;
-
-		if (at != pending && let_go(task, at + (uint64_t)head.futex_offset, false) < 0)
-			break;
-		if (!more)
-			break;
-		at = next & ~kind;
-	}
-	if (pending)
-		let_go(task, pending + (uint64_t)head.futex_offset, true);
 }

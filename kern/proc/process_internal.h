@@ -57,7 +57,10 @@ void tell_parent_locked(struct process *child, int signo, int code, int status);
 /* Zeroes what set_tid_address said, if others share the memory, and wakes who waits for that (exit.c). */
 void task_clear_tid(struct task *task);
 
-/* The locks of the task's robust list say that their owner died (futex.c). */
+/* The futexes that the current task owns become those of who waits for them; if it `ends`, it can have no others (futex_pi.c). */
+void futex_pi_end(struct task *task, bool ends);
+
+/* The locks of the task's robust list say that their owner died (robust_list.c). */
 void robust_list_end(struct task *task);
 
 /* An open file of a process, without a descriptor; `flags`: O_NONBLOCK. NULL: no memory (pidfd.c). */

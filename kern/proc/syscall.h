@@ -125,7 +125,7 @@ syscall_handler sys_exit, sys_exit_group, sys_wait4, sys_waitid;
 /* groups.c */
 syscall_handler sys_setsid, sys_getsid, sys_setpgid, sys_getpgid, sys_getpgrp;
 
-/* futex.c */
+/* futex.c, robust_list.c */
 syscall_handler sys_futex, sys_futex_waitv, sys_set_robust_list, sys_get_robust_list;
 
 /* sys_signal.c */

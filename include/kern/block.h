@@ -57,6 +57,7 @@ struct block_request {
 	struct block_device *device;          /* (d) */
 	TAILQ_ENTRY(block_request) link;      /* (d) */
 	int outcome;                          /* (d) what `status` is going to be */
+	uint64_t due;                         /* (d) nanoseconds since boot */
 };
 TAILQ_HEAD(block_list, block_request);
 
@@ -158,6 +159,12 @@ void block_ram_init(void);
 
 /* Finds and registers the disks (kern/dev/virtio_blk.c). */
 void virtio_blk_init(void);
+
+/* How long a device may take for a request ("block.timeout"); 0: for ever. */
+uint64_t block_timeout_seconds(void);
+
+/* What was done to requests on purpose, on the console. */
+void block_ram_report(void);
 
 /* Finds and registers all devices. Once, in a thread, after block_ram_give. */
 void block_init(void);

@@ -11,7 +11,12 @@
 #define DEV       "/dev/"
 #define DEV_BYTES 5
 
+#define TIMEOUT_SECONDS 30u
+#define MAX_TIMEOUT     3600u
+
 static struct block_device *_Atomic devices; /* written while the system starts, by one thread */
+
+static uint64_t timeout_seconds; /* set by block_init */
 
 /* ---- Which there are ------------------------------------------------------------------------------ */
 
@@ -33,8 +38,18 @@ void block_register(struct block_device *device)
 		device->read_only ? ", read-only" : "");
 }
 
+uint64_t block_timeout_seconds(void)
+{
+	return timeout_seconds;
+}
+
 void block_init(void)
 {
+	timeout_seconds = cmdline_number("block.timeout", TIMEOUT_SECONDS);
+	if (timeout_seconds > MAX_TIMEOUT) {
+		env_log("phoenix: block.timeout: not more than %u seconds", MAX_TIMEOUT);
+		timeout_seconds = MAX_TIMEOUT;
+	}
 	block_ram_init();
 	virtio_blk_init();
 }

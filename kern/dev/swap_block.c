@@ -210,6 +210,7 @@ void swap_stop(void)
 	swap_stats(&stats);
 	if (stats.used > 0)
 		env_log("phoenix: %llu pages of swap leaked", (unsigned long long)stats.used);
+	block_ram_report();
 	for (unsigned i = 0; i < SWAP_MAX_DEVICES; i++)
 		if (paged_to[i].block)
 			(void)swap_device_off(paged_to[i].block);

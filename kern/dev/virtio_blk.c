@@ -33,8 +33,6 @@
 #define LOOK_NS          2000000ull /* between looks at a disk that does not interrupt */
 #define MISSED_MOST      8u
 #define CHECK_NS         1000000000ull /* between looks for requests that take too long */
-#define TIMEOUT_SECONDS  30u
-#define MAX_TIMEOUT      3600u
 #define SECOND_NS        1000000000ull
 #define MAX_SLOTS        64u                   /* bits of a word */
 #define CHAIN_MAX        (BLOCK_MAX_PAGES + 2) /* header, pages, status */
@@ -510,10 +508,6 @@ static void consider(const struct pci_function *function)
 
 void virtio_blk_init(void)
 {
-	timeout_seconds = cmdline_number("block.timeout", TIMEOUT_SECONDS);
-	if (timeout_seconds > MAX_TIMEOUT) {
-		env_log("phoenix: block.timeout: not more than %u seconds", MAX_TIMEOUT);
-		timeout_seconds = MAX_TIMEOUT;
-	}
+	timeout_seconds = block_timeout_seconds();
 	pci_visit(consider);
 }

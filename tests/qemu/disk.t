@@ -73,6 +73,45 @@ like($console, qr/^# vda, read: 255 done, 1 I\/O errors, 0 short, 0 timed out$/m
 # The page that was not written does not count: it was never what it should be.
 like($console, qr/^# vda, read: 1 wrong$/m, 'all others are what they should be');
 
+# Faults that a device of RAM injects, and counts itself.
+sub injected
+{
+	my ($rules) = @_;
+	my $ran = run(['--mem', 64, '--append', "test=block_faults block.timeout=1 swap=ram:8,inject:$rules"], '/bin/true');
+	is($ran->{status}, 0, "$rules: status 0") or diag($ran->{console});
+	my %said = $ran->{console} =~ /^phoenix: ram0: injected (\S+): (\d+) of 768 requests$/mg;
+	my %seen = (wrong => 0);
+	my %names = ('I/O errors' => 'failed', short => 'short', 'timed out' => 'silent');
+	while ($ran->{console} =~ m{^# ram0, [a-z ]+: \d+ done, (\d+) I/O errors, (\d+) short, (\d+) timed out$}mg) {
+		$seen{failed} += $1;
+		$seen{short} += $2;
+		$seen{silent} += $3;
+	}
+	$seen{wrong} += $1 while $ran->{console} =~ /^# ram0, [a-z ]+: (\d+) wrong$/mg;
+	return (\%said, \%seen, $ran->{console});
+}
+
+{
+	my ($said, $seen) = injected('seed=1:read-error=10:write-error=10');
+	cmp_ok($said->{$_}, '>', 10, "$_: some") for 'read-error', 'write-error';
+	is($seen->{failed}, $said->{'read-error'} + $said->{'write-error'}, 'each is an error, and nothing else is');
+	($said, $seen) = injected('seed=2:short=6');
+	is($seen->{short}, $said->{short}, 'short reads are told');
+	is($seen->{wrong}, 0, 'and what is not short is right');
+	($said, $seen) = injected('seed=3:flip=7');
+	is($seen->{wrong}, $said->{flip}, 'flipped bits are delivered: a disk that lies');
+	($said, $seen) = injected('seed=4:lost=9');
+	is($seen->{wrong}, 2 * $said->{lost}, 'so are the pages of lost writes, both times');
+	($said, $seen) = injected('seed=5:misdirected=4');
+	cmp_ok($seen->{wrong}, '>=', 2 * $said->{misdirected} - 10, 'and of misdirected ones');
+	($said, $seen) = injected('seed=6:delay=3');
+	is_deeply($seen, {wrong => 0, failed => 0, short => 0, silent => 0}, 'delays change nothing');
+	($said, $seen) = injected('silent=300');
+	is($seen->{silent}, 768 - 299, 'a device that is silent from a request on');
+	is($said->{silent}, $seen->{silent}, 'is counted so');
+	like((injected('flop=1'))[2], qr/^phoenix: swap: a rule for faults makes no sense, and none is used: flop=1$/m, 'a rule that there is not');
+}
+
 # Over a network: nbdkit's filters. What it runs knows it as $uri.
 sub faults_of_nbd
 {

@@ -300,4 +300,5 @@ void suite_block_faults(void)
 		each_page(device, BLOCK_READ, "read again");
 		wait_for_pages(free_before);
 	}
+	block_ram_report();
 }

@@ -63,6 +63,9 @@ enum {
 /* How many interrupts came that nobody asked for, and the last one's vector (kern/arch/x86_64/trap.c). */
 uint64_t trap_unexpected_interrupts(uint64_t *last_vector);
 
+/* What programs may use of the CPU that CPUID does not tell them: HWCAP2_... of <asm/hwcap2.h>, for AT_HWCAP2. */
+uint64_t cpu_user_capabilities(void);
+
 /* ---- Probing memory (kern/arch/x86_64/usercopy.c) ------------------------------------------------ */
 
 #define PROBE_WORKS (-1l)

@@ -81,6 +81,8 @@ struct program_image {
 	vaddr_t entry;   /* the first instruction */
 	vaddr_t headers; /* the program headers in memory; 0: not in memory */
 	uint16_t header_count;
+	/* Where in the file its interpreter's name is, which ends with a NUL if all is well; 0 bytes: it needs none. */
+	uint64_t interpreter_offset, interpreter_bytes;
 };
 
 /*
@@ -149,9 +151,12 @@ struct program_start {
 	struct identity user, group;    /* AT_UID, ... */
 };
 
-/* Makes a user space with the program in it, and its stack filled. 0; or -ENOMEM, -EIO and the reason, and nothing is left of it. */
-int user_space_create(const struct program_image *image, const struct program_start *start,
-		      struct user_space **out, struct reason *reason);
+/*
+ * Makes a user space with the program and its interpreter (NULL: it has none) in it, and its stack filled. 0; or -ENOMEM, -EEXIST: they want the same
+ * addresses, -EIO; and the reason, and nothing is left of it.
+ */
+int user_space_create(const struct program_image *program, const struct program_image *interpreter,
+		      const struct program_start *start, struct user_space **out, struct reason *reason);
 
 /* Prepares the slab cache of space.c; once. */
 void user_spaces_init(void);
@@ -419,19 +424,24 @@ void usage_add(struct usage_counts *sum, const struct usage_counts *more);
 
 /* ---- Executables (kern/proc/execve.c) ---------------------------------------------------------------- */
 
-/* A program's file, and its image. */
+/* A program's file, its image, and that of its interpreter: their entities are NULL until executable_load has been. */
 struct executable {
 	struct file *file;
 	struct blob *blob;
 	uint64_t bytes;
-	struct program_image image; /* its entity is NULL until elf_load has been */
+	struct program_image image;
+	struct program_image interpreter; /* its entity stays NULL where the program needs none */
 };
 
 /* Opens the file at `path`. -ENOENT, -EACCES, -ENOEXEC: it is empty; -ENOMEM. */
 int executable_open(struct executable *executable, struct task *task, int directory, const char *path,
 		    unsigned flags);
-/* Makes its image; -ENOEXEC with the reason, or as elf_load. */
-int executable_load(struct executable *executable, const char *path, struct reason *reason);
+/*
+ * Makes its image, and that of its interpreter, which is sought as `task` does. -ENOEXEC, -ELIBBAD: the interpreter is none, or why it cannot be opened: all
+ * with the reason; -ENOMEM, -EIO.
+ */
+int executable_load(struct executable *executable, struct task *task, const char *path,
+		    struct reason *reason);
 void executable_close(struct executable *executable);
 
 /* Makes the first session and group. -ENOMEM. */

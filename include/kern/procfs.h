@@ -21,6 +21,8 @@ struct seq {
 
 void seq_put(struct seq *seq, const char *bytes, size_t count);
 void seq_print(struct seq *seq, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* A number in base 8 to 16, of at least `width` characters: `pad` before it. What is printed for each mapping goes this way: formats take ten times as long. */
+void seq_put_number(struct seq *seq, uint64_t value, unsigned base, size_t width, char pad);
 /* As seq_put, with \ooo for what is in `escaped`, and for a backslash. */
 void seq_put_escaped(struct seq *seq, const char *bytes, size_t count, const char *escaped);
 

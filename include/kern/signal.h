@@ -242,6 +242,9 @@ struct signal_frame {
  */
 int sigframe_push(struct trapframe *frame, const struct signal_frame *what);
 
+/* The most room that a frame takes on a stack: AT_MINSIGSTKSZ. */
+size_t sigframe_most_bytes(void);
+
 /* rt_sigreturn: the registers are again what the frame says; `mask` and `stack` are filled in. -EFAULT: that is no frame, or makes no sense. */
 int sigframe_pop(struct trapframe *frame, uint64_t *mask, stack_t *stack);
 

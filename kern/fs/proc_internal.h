@@ -6,6 +6,11 @@
 
 #include <kern/procfs.h>
 
+/*
+ * The first mapping from `at` on, with those that go on where it ends as if they were one: as map_lookup_from. What of it says a blob is the first one's.
+ */
+int proc_lookup_joined(struct user_space *space, vaddr_t at, struct lookup *out);
+
 /* A mapping's line in maps; `path`: room for PATH_MAX bytes. */
 void proc_show_mapping(struct seq *seq, const struct lookup *found, char *path);
 

@@ -8,8 +8,8 @@
 #include "proc_internal.h"
 #include "walk.h"
 
-#define NUMBER(value) ((unsigned long long)(value))
-#define NAME_COLUMN   73 /* where names begin in a line of maps */
+#define NAME_COLUMN    73 /* where names begin in a line of maps */
+#define ADDRESS_DIGITS 8  /* at least so many */
 
 /* ---- maps ------------------------------------------------------------------------------------------------------ */
 
@@ -39,18 +39,61 @@ static void show_name(struct seq *seq, size_t line, const struct lookup *found, 
 	seq_put_escaped(seq, name, strlen(name), "\n");
 }
 
+/* Does a mapping go on where the other one ends, of the same with the same rights? Then they are one for who reads the list, as on Linux. */
+static bool continues(const struct lookup *found, const struct lookup *next)
+{
+	const struct mapping *one = &found->how, *other = &next->how;
+
+	if (next->start != found->end || one->label != other->label || one->prot != other->prot ||
+	    one->inherit != other->inherit || found->fork != next->fork || found->wired != next->wired)
+		return false;
+	if (one->label)
+		return next->origin == found->origin + bytes_to_pages(found->end - found->start);
+	return one->inherit == INHERIT_COPY && strcmp(anonymous_name(found), anonymous_name(next)) == 0;
+}
+
+int proc_lookup_joined(struct user_space *space, vaddr_t at, struct lookup *out)
+{
+	vaddr_t end = map_end(space->root);
+	struct lookup next;
+	int error = map_lookup_from(space->root, at, end, out);
+
+	while (!error && map_lookup_from(space->root, out->end, end, &next) == 0) {
+		bool joins = continues(out, &next);
+
+		if (joins)
+			out->end = next.end;
+		lookup_release(&next);
+		if (!joins)
+			break;
+	}
+	return error;
+}
+
 void proc_show_mapping(struct seq *seq, const struct lookup *found, char *path)
 {
 	const struct map_label *label = found->how.label;
 	vm_prot_t prot = found->how.prot;
 	uint64_t device = label ? label->device : 0;
+	const char rights[] = {' ',
+			       prot & VM_READ ? 'r' : '-',
+			       prot & VM_WRITE ? 'w' : '-',
+			       prot & VM_EXEC ? 'x' : '-',
+			       found->how.inherit == INHERIT_SHARE ? 's' : 'p',
+			       ' '};
 	size_t line = seq->used;
 
-	seq_print(seq, "%08llx-%08llx %c%c%c%c %08llx %02x:%02x %llu", NUMBER(found->start),
-		  NUMBER(found->end), prot & VM_READ ? 'r' : '-', prot & VM_WRITE ? 'w' : '-',
-		  prot & VM_EXEC ? 'x' : '-', found->how.inherit == INHERIT_SHARE ? 's' : 'p',
-		  NUMBER(label ? pages_to_bytes(found->origin) : 0), (unsigned)DEVICE_MAJOR(device),
-		  (unsigned)DEVICE_MINOR(device), NUMBER(label ? label->inode : 0));
+	seq_put_number(seq, found->start, 16, ADDRESS_DIGITS, '0');
+	seq_put(seq, "-", 1);
+	seq_put_number(seq, found->end, 16, ADDRESS_DIGITS, '0');
+	seq_put(seq, rights, sizeof(rights));
+	seq_put_number(seq, label ? pages_to_bytes(found->origin) : 0, 16, ADDRESS_DIGITS, '0');
+	seq_put(seq, " ", 1);
+	seq_put_number(seq, DEVICE_MAJOR(device), 16, 2, '0');
+	seq_put(seq, ":", 1);
+	seq_put_number(seq, DEVICE_MINOR(device), 16, 2, '0');
+	seq_put(seq, " ", 1);
+	seq_put_number(seq, label ? label->inode : 0, 10, 1, ' ');
 	show_name(seq, line, found, path);
 	seq_put(seq, "\n", 1);
 }
@@ -64,7 +107,7 @@ int proc_show_maps(struct seq *seq, const struct proc_subject *subject)
 	vaddr_t at = 0;
 
 	if (space && page) {
-		while (map_lookup_from(space->root, at, map_end(space->root), &found) == 0) {
+		while (proc_lookup_joined(space, at, &found) == 0) {
 			proc_show_mapping(seq, &found, page_data(page));
 			at = found.end;
 			lookup_release(&found);

@@ -8,8 +8,8 @@
 
 #include "proc_internal.h"
 
-#define NUMBER(value) ((unsigned long long)(value))
 #define KIB_PER_PAGE  (PAGE_SIZE / 1024)
+#define FIGURE_COLUMN 24 /* where figures end in a line of smaps */
 #define CHUNK_PAGES   256u
 
 /* ---- smaps ------------------------------------------------------------------------------------------------------- */
@@ -44,9 +44,28 @@ static uint64_t count_shown(struct user_space *space, vaddr_t start, vaddr_t end
 	return count;
 }
 
+/* The mappings in the range may be of several blobs. */
+static uint64_t count_swapped(struct user_space *space, vaddr_t start, vaddr_t end)
+{
+	struct lookup found;
+	uint64_t count = 0;
+
+	for (vaddr_t at = start; at < end && map_lookup_from(space->root, at, end, &found) == 0;
+	     at = found.end) {
+		count += mapping_swapped_pages(&found);
+		lookup_release(&found);
+	}
+	return count;
+}
+
+/* `name` with its colon. */
 static void show_kib(struct seq *seq, const char *name, uint64_t pages)
 {
-	seq_print(seq, "%s:%*s%8llu kB\n", name, (int)(15 - strlen(name)), "", NUMBER(pages * KIB_PER_PAGE));
+	size_t length = strlen(name);
+
+	seq_put(seq, name, length);
+	seq_put_number(seq, pages * KIB_PER_PAGE, 10, FIGURE_COLUMN - length, ' ');
+	seq_put(seq, " kB\n", 4);
 }
 
 /* How many processes share a page is not counted: a shared mapping's pages count as shared, and in full for each. */
@@ -55,18 +74,18 @@ static void show_figures(struct seq *seq, struct user_space *space, const struct
 	uint64_t resident = (found->wired ? count_locked : count_shown)(space, found->start, found->end);
 	bool shared = found->how.inherit == INHERIT_SHARE;
 
-	show_kib(seq, "Size", bytes_to_pages(found->end - found->start));
-	show_kib(seq, "KernelPageSize", 1);
-	show_kib(seq, "MMUPageSize", 1);
-	show_kib(seq, "Rss", resident);
-	show_kib(seq, "Pss", resident);
-	show_kib(seq, "Shared_Clean", 0);
-	show_kib(seq, "Shared_Dirty", shared ? resident : 0);
-	show_kib(seq, "Private_Clean", 0);
-	show_kib(seq, "Private_Dirty", shared ? 0 : resident);
-	show_kib(seq, "Anonymous", shared || found->how.label ? 0 : resident);
-	show_kib(seq, "Swap", mapping_swapped_pages(found));
-	show_kib(seq, "Locked", found->wired ? resident : 0);
+	show_kib(seq, "Size:", bytes_to_pages(found->end - found->start));
+	show_kib(seq, "KernelPageSize:", 1);
+	show_kib(seq, "MMUPageSize:", 1);
+	show_kib(seq, "Rss:", resident);
+	show_kib(seq, "Pss:", resident);
+	show_kib(seq, "Shared_Clean:", 0);
+	show_kib(seq, "Shared_Dirty:", shared ? resident : 0);
+	show_kib(seq, "Private_Clean:", 0);
+	show_kib(seq, "Private_Dirty:", shared ? 0 : resident);
+	show_kib(seq, "Anonymous:", shared || found->how.label ? 0 : resident);
+	show_kib(seq, "Swap:", count_swapped(space, found->start, found->end));
+	show_kib(seq, "Locked:", found->wired ? resident : 0);
 }
 
 static void show_mappings(struct seq *seq, struct user_space *space, char *path)
@@ -74,7 +93,7 @@ static void show_mappings(struct seq *seq, struct user_space *space, char *path)
 	struct lookup found;
 	vaddr_t at = 0;
 
-	while (map_lookup_from(space->root, at, map_end(space->root), &found) == 0) {
+	while (proc_lookup_joined(space, at, &found) == 0) {
 		proc_show_mapping(seq, &found, path);
 		show_figures(seq, space, &found);
 		at = found.end;

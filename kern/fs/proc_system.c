@@ -393,9 +393,12 @@ static int show_cpus(struct seq *seq, const struct proc_subject *subject)
 	return 0;
 }
 
+/* A CPU that cannot be taken out: nothing is said of it. */
+static const struct proc_entry sys_cpu0[] = {{.name = NULL}};
 static const struct proc_entry sys_cpu[] = {FILE_OF("online", show_cpus),
 					    FILE_OF("possible", show_cpus),
 					    FILE_OF("present", show_cpus),
+					    {.name = "cpu0", .mode = S_IFDIR | 0555, .children = sys_cpu0},
 					    {.name = NULL}};
 static const struct proc_entry sys_system[] = {{.name = "cpu", .mode = S_IFDIR | 0555, .children = sys_cpu},
 					       {.name = NULL}};

@@ -56,6 +56,22 @@ void seq_print(struct seq *seq, const char *format, ...)
 	va_end(arguments);
 }
 
+/* A number has no more digits than this, in any base of at least 8. */
+#define MOST_DIGITS 22
+
+void seq_put_number(struct seq *seq, uint64_t value, unsigned base, size_t width, char pad)
+{
+	char digits[MOST_DIGITS];
+	size_t at = MOST_DIGITS;
+
+	do
+		digits[--at] = "0123456789abcdef"[value % base];
+	while ((value /= base) != 0);
+	for (size_t count = MOST_DIGITS - at; count < width; count++)
+		seq_put(seq, &pad, 1);
+	seq_put(seq, digits + at, MOST_DIGITS - at);
+}
+
 void seq_put_escaped(struct seq *seq, const char *bytes, size_t count, const char *escaped)
 {
 	for (size_t i = 0; i < count; i++) {
@@ -96,11 +112,22 @@ static int show(struct seq *seq, const struct generated *generated)
 	return 0;
 }
 
+/* The room to try next for a text that had `used` bytes and did not fit: pages in powers of two. */
+static size_t more_room(size_t count, size_t used)
+{
+	do
+		count *= 2;
+	while (count * PAGE_SIZE <= used);
+	return count;
+}
+
 /* Makes the text, with more room until it fits. One byte of the room stays free, for the 0 that formatting ends with. */
 static int make_text(const struct generated *generated, struct text *text)
 {
+	size_t count = 1;
+
 	drop_text(text);
-	for (size_t count = 1; count <= TEXT_MOST_PAGES; count *= 2) {
+	while (count <= TEXT_MOST_PAGES) {
 		struct seq seq = {.room = count * PAGE_SIZE};
 		int error;
 
@@ -116,6 +143,7 @@ static int make_text(const struct generated *generated, struct text *text)
 		drop_text(text);
 		if (error)
 			return error;
+		count = more_room(count, seq.used);
 	}
 	return -EFBIG;
 }

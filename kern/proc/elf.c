@@ -10,6 +10,7 @@
 #include <kern/proc.h>
 #include <linux/elf.h>
 #include <linux/elf-em.h>
+#include <linux/limits.h>
 #include <vm/layout.h>
 #include <vm/slab.h>
 
@@ -17,7 +18,7 @@
 #define MAX_LOADS         16 /* of them, to be loaded */
 #define PARTS_OF_LOAD     3  /* what one of them becomes at most: file pages, a mixed page, zero pages */
 #define MAX_ALIGN         ((uint64_t)1 << 30)
-#define INTERPRETER_SHOWN 96 /* bytes of an interpreter's name in a message */
+#define INTERPRETER_LEAST 2 /* bytes of an interpreter's name, with its NUL; the most are PATH_MAX */
 _Static_assert(MAX_LOADS *PARTS_OF_LOAD <= ENTITY_MAX_SEGMENTS, "an entity has room for all parts");
 
 /* What is known of a file while it is looked at. */
@@ -30,6 +31,8 @@ struct elf {
 	Elf64_Phdr loads[MAX_LOADS]; /* PT_LOAD with p_memsz > 0, in the order of the file */
 	unsigned load_count;
 	uint64_t align; /* the largest p_align */
+	bool has_interpreter;
+	Elf64_Phdr interpreter; /* its PT_INTERP */
 };
 
 /* An entity in the making. The blobs made for it are `made`; the entity takes references of its own. */
@@ -41,7 +44,7 @@ struct parts {
 
 /*
  * The page where a segment's bytes end and its zeroes begin: a page of its own, made from the file on
- * first use, so that what follows in the file does not show. Set once.
+ * first use, so that what follows in the file does not show. It has the file's place in its blob, for who lists mappings. Set once.
  */
 struct mixed_page {
 	struct pager pager;
@@ -126,23 +129,18 @@ static int check_sections(struct elf *elf)
 	return 0;
 }
 
-static int refuse_interpreter(struct elf *elf, const Elf64_Phdr *interp)
+/* Is the interpreter's name where it can be read? The first one counts, as on Linux. */
+static int check_interpreter(struct elf *elf, const Elf64_Phdr *interp)
 {
-	char name[INTERPRETER_SHOWN + 1] = "";
-	uint64_t bytes = interp->p_filesz < INTERPRETER_SHOWN ? interp->p_filesz : INTERPRETER_SHOWN;
-	int error;
-
+	if (elf->has_interpreter)
+		return 0;
 	if (interp->p_offset > elf->bytes || interp->p_filesz > elf->bytes - interp->p_offset)
 		return REFUSE(elf, "truncated: its interpreter's name is past the end of the file");
-	if (bytes > 0) {
-		error = blob_read(elf->file, interp->p_offset, name, bytes);
-		if (error)
-			return error;
-	}
-	for (size_t i = 0; name[i] != '\0'; i++)
-		if (name[i] < ' ' || name[i] > '~')
-			name[i] = '?';
-	return REFUSE(elf, "needs interpreter %s, which is not here", name);
+	if (interp->p_filesz < INTERPRETER_LEAST || interp->p_filesz > PATH_MAX)
+		return REFUSE(elf, "its interpreter's name has %llu bytes", HEX(interp->p_filesz));
+	elf->interpreter = *interp;
+	elf->has_interpreter = true;
+	return 0;
 }
 
 /* Is the segment's memory where a program may be? A relocatable one has no place yet, only a size. */
@@ -230,7 +228,9 @@ static int check_headers(struct elf *elf)
 		if (error)
 			return error;
 		if (header.p_type == PT_INTERP)
-			return refuse_interpreter(elf, &header);
+			error = check_interpreter(elf, &header);
+		if (error)
+			return error;
 		if (header.p_type != PT_LOAD)
 			continue;
 		if (header.p_memsz == 0 && header.p_filesz == 0)
@@ -260,8 +260,8 @@ static int mixed_get_pages(struct pager *pager, const struct page_wanted *wanted
 	struct page *page;
 	int error;
 
-	(void)count; /* its blob has one page */
-	if (wanted->index != 0)
+	(void)count; /* only one page of its blob is ever mapped */
+	if (wanted->index != mixed->offset >> PAGE_SHIFT)
 		return -EIO;
 	page = page_alloc(PAGE_BLOB, 0);
 	if (!page)
@@ -302,7 +302,7 @@ static int mixed_blob(struct blob *file, uint64_t offset, uint64_t bytes, struct
 	mixed->file = file;
 	mixed->offset = offset;
 	mixed->bytes = bytes;
-	error = blob_create_paged(PAGE_SIZE, &mixed->pager, out);
+	error = blob_create_paged(offset + PAGE_SIZE, &mixed->pager, out);
 	if (error)
 		slab_free(&mixed_cache, mixed);
 	else
@@ -371,7 +371,7 @@ static int add_load(struct parts *parts, struct blob *file, struct map_label *la
 				   file_bytes & PAGE_MASK, &part.blob);
 		if (error)
 			return error;
-		part.blob_offset = 0;
+		part.blob_offset += part.pages;
 		part.place += part.pages;
 		part.pages = 1;
 		add_made(parts, &part);
@@ -420,6 +420,8 @@ static int make_entity(struct elf *elf, const char *name, struct program_image *
 	image->entry = elf->header.e_entry;
 	image->headers = headers_address(elf);
 	image->header_count = elf->header.e_phnum;
+	image->interpreter_offset = elf->interpreter.p_offset;
+	image->interpreter_bytes = elf->interpreter.p_filesz;
 	pages = (page_round_up(last->p_vaddr + last->p_memsz) - image->start) >> PAGE_SHIFT;
 	for (unsigned i = 0; i < elf->load_count && !error; i++)
 		error = add_load(&parts, elf->file, elf->label, &elf->loads[i], image->start);

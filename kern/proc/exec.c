@@ -7,13 +7,19 @@
  */
 #include <asm/errno.h>
 #include <cpuid.h>
+#include <kern/cpu.h>
 #include <kern/gate.h>
 #include <kern/proc.h>
 #include <linux/auxvec.h>
 #include <linux/elf.h>
 #include <vm/layout.h>
 
-/* Where position-independent programs go: the lowest address from here on that their alignment allows. */
+#include "memory.h"
+
+/*
+ * Where position-independent programs go: the lowest address from here on that their alignment allows. What no interpreter loads, and interpreters, go where
+ * files are mapped: an interpreter may be run as a program, to load one that is linked to be here.
+ */
 #define IMAGE_LOWEST 0x400000ul
 
 #define STACK_MAX_BYTES ((uint64_t)8 << 30) /* whatever RLIMIT_STACK says */
@@ -23,7 +29,7 @@
 #define STACK_ALIGN      16  /* System V ABI, AMD64 supplement, 3.4.1: at the program's first instruction */
 #define CLOCK_TICKS      100 /* times(2)'s ticks a second */
 #define RANDOM_BYTES     16  /* what AT_RANDOM points to */
-#define AUXV_ENTRIES     20
+#define AUXV_ENTRIES     21
 #define POINTERS_CHUNK   64
 #define PLATFORM         "x86_64"
 
@@ -121,30 +127,38 @@ struct strings_there {
 	size_t argument_count, environment_count;
 };
 
-/* The auxiliary vector (System V ABI, AMD64 supplement, 3.4.3; getauxval(3)). Returns its words. */
-static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct program_image *image, int64_t bias,
+/* What is in an address space, with how far from where they were linked to be. */
+struct images {
+	const struct program_image *program, *interpreter; /* NULL: there is none */
+	uint64_t program_bias, interpreter_bias;
+};
+
+/* The auxiliary vector (System V ABI, AMD64 supplement, 3.4.3; getauxval(3)), in Linux's order. Returns its words. */
+static size_t fill_auxv(uint64_t auxv[2 * AUXV_ENTRIES], const struct images *images,
 			const struct program_start *start, const struct strings_there *there)
 {
+	const struct program_image *program = images->program;
 	const uint64_t entries[][2] = {
+		{AT_SYSINFO_EHDR, GATE_VDSO},
+		{AT_MINSIGSTKSZ, sigframe_most_bytes()},
 		{AT_HWCAP, hardware_capabilities()},
 		{AT_PAGESZ, PAGE_SIZE},
 		{AT_CLKTCK, CLOCK_TICKS},
-		{AT_PHDR, image->headers ? image->headers + (uint64_t)bias : 0},
+		{AT_PHDR, program->headers ? program->headers + images->program_bias : 0},
 		{AT_PHENT, sizeof(Elf64_Phdr)},
-		{AT_PHNUM, image->header_count},
-		{AT_BASE, 0},
+		{AT_PHNUM, program->header_count},
+		{AT_BASE, images->interpreter_bias},
 		{AT_FLAGS, 0},
-		{AT_ENTRY, image->entry + (uint64_t)bias},
+		{AT_ENTRY, program->entry + images->program_bias},
 		{AT_UID, start->user.real},
 		{AT_EUID, start->user.effective},
 		{AT_GID, start->group.real},
 		{AT_EGID, start->group.effective},
 		{AT_SECURE, start->secure},
 		{AT_RANDOM, there->random},
-		{AT_HWCAP2, 0},
+		{AT_HWCAP2, cpu_user_capabilities()},
 		{AT_EXECFN, there->path},
 		{AT_PLATFORM, there->platform},
-		{AT_SYSINFO_EHDR, GATE_VDSO},
 		{AT_NULL, 0},
 	};
 	_Static_assert(sizeof(entries) <= 2 * AUXV_ENTRIES * sizeof(uint64_t), "they fit");
@@ -175,8 +189,8 @@ static void push_strings(struct stack *stack, const struct program_start *start,
 }
 
 /* Fills the stack as System V ABI, AMD64 supplement, 3.4.1 says; stack->lowest is then the stack pointer. */
-static void fill_stack(struct stack *stack, const struct program_start *start,
-		       const struct program_image *image, int64_t bias, struct strings_there *there)
+static void fill_stack(struct stack *stack, const struct program_start *start, const struct images *images,
+		       struct strings_there *there)
 {
 	uint64_t auxv[2 * AUXV_ENTRIES];
 	uint64_t words, count;
@@ -185,7 +199,7 @@ static void fill_stack(struct stack *stack, const struct program_start *start,
 	push_strings(stack, start, there);
 	if (stack->error)
 		return;
-	auxv_words = fill_auxv(auxv, image, bias, start, there);
+	auxv_words = fill_auxv(auxv, images, start, there);
 
 	/* argc, the pointers to arguments and environment with a NULL after each, the auxiliary vector */
 	count = there->argument_count;
@@ -228,7 +242,7 @@ static uint64_t stack_room(uint64_t limit)
 }
 
 static int make_stack(struct user_space *space, const struct program_start *start,
-		      const struct program_image *image, int64_t bias)
+		      const struct images *images)
 {
 	struct stack stack = {.base = map_end(space->arena) - STACK_MAX_BYTES, .lowest = STACK_MAX_BYTES};
 	struct strings_there there = {.path = 0};
@@ -237,7 +251,7 @@ static int make_stack(struct user_space *space, const struct program_start *star
 	error = blob_create(STACK_MAX_BYTES, 0, &stack.blob);
 	if (error)
 		return error;
-	fill_stack(&stack, start, image, bias, &there);
+	fill_stack(&stack, start, images, &there);
 	error = stack.error ? stack.error : map_stack(space, &stack);
 	blob_unref(stack.blob);
 	space->stack = stack.base + stack.lowest;
@@ -247,18 +261,38 @@ static int make_stack(struct user_space *space, const struct program_start *star
 	return error;
 }
 
-/* Fills space->root, which is empty. */
-static int populate(struct user_space *space, const struct program_image *image,
-		    const struct program_start *start, struct reason *reason)
+/* Maps a program or interpreter where it has to be, or from `lowest` on; *bias is how far that is from where it was linked to be. */
+static int map_image(struct user_space *space, const struct program_image *image, vaddr_t lowest,
+		     uint64_t *bias)
 {
-	struct placement place = {.address = image->start, .flags = PLACE_FIXED};
+	struct placement place = {.low = lowest, .align = image->align};
 	vaddr_t at;
 	int error;
 
-	/* There is nothing yet that could be in the way. */
-	if (image->relocates)
-		place.address = (IMAGE_LOWEST + image->align - 1) & ~(image->align - 1);
-	error = map_entity(space->root, &place, image->entity, &at);
+	if (!image->relocates)
+		place = (struct placement){.address = image->start, .flags = PLACE_FIXED};
+	error = map_entity(map_private_space(space->root), &place, image->entity, &at);
+	if (!error)
+		*bias = at - image->start;
+	return error;
+}
+
+static int map_images(struct user_space *space, struct images *images)
+{
+	vaddr_t lowest = images->interpreter ? IMAGE_LOWEST : LOWEST_WISH;
+	int error = map_image(space, images->program, lowest, &images->program_bias);
+
+	if (!error && images->interpreter)
+		error = map_image(space, images->interpreter, LOWEST_WISH, &images->interpreter_bias);
+	return error;
+}
+
+/* Fills space->root, which is empty. */
+static int populate(struct user_space *space, struct images *images, const struct program_start *start,
+		    struct reason *reason)
+{
+	int error = map_images(space, images);
+
 	if (error)
 		return FAIL(reason, error, "no room for it in the low 2 GB, or no memory");
 	error = map_create_arena(space->root, LAYOUT_ARENA_BYTES, &space->arena);
@@ -267,16 +301,18 @@ static int populate(struct user_space *space, const struct program_image *image,
 	space->heap_start = space->heap_end = map_start(space->arena);
 	space->mmap_low = space->heap_start + HEAP_MAX_BYTES;
 	space->mmap_high = map_end(space->arena) - stack_room(start->stack_bytes) - MAP_GROW_GUARD;
-	space->entry = image->entry + (at - image->start);
-	error = make_stack(space, start, image, (int64_t)(at - image->start));
+	space->entry = images->interpreter ? images->interpreter->entry + images->interpreter_bias
+					   : images->program->entry + images->program_bias;
+	error = make_stack(space, start, images);
 	if (error)
 		return FAIL(reason, error, "no memory for its stack");
 	return 0;
 }
 
-int user_space_create(const struct program_image *image, const struct program_start *start,
-		      struct user_space **out, struct reason *reason)
+int user_space_create(const struct program_image *program, const struct program_image *interpreter,
+		      const struct program_start *start, struct user_space **out, struct reason *reason)
 {
+	struct images images = {.program = program, .interpreter = interpreter};
 	struct user_space *space;
 	struct map *root;
 	int error = map_create_root(path_last_part(start->path), &root);
@@ -286,7 +322,7 @@ int user_space_create(const struct program_image *image, const struct program_st
 	space = user_space_of(root);
 	if (!space)
 		return FAIL(reason, -ENOMEM, "no memory");
-	error = populate(space, image, start, reason);
+	error = populate(space, &images, start, reason);
 	if (error)
 		user_space_unref(space);
 	else

@@ -16,6 +16,9 @@
 
 #define SCRIPT_BYTES 256 /* of a file's beginning that are looked at (Linux: BINPRM_BUF_SIZE) */
 #define MOST_SCRIPTS 5   /* that are each other's interpreters */
+#define NAME_SHOWN   64  /* bytes of an interpreter's name in a message */
+
+#define FAIL(reason, error, ...) (env_format((reason)->text, REASON_BYTES, __VA_ARGS__), (error))
 
 /* An exec under way. */
 struct exec {
@@ -57,7 +60,7 @@ int executable_open(struct executable *executable, struct task *task, int direct
 	return error;
 }
 
-int executable_load(struct executable *executable, const char *path, struct reason *reason)
+static int load_image(struct executable *executable, const char *path, struct reason *reason)
 {
 	struct map_label *label = file_label(executable->file);
 	int error;
@@ -71,10 +74,64 @@ int executable_load(struct executable *executable, const char *path, struct reas
 	return error;
 }
 
+/* Opens the interpreter at `path` and makes its image, which becomes the executable's. Its own interpreter, if it names one, does not count. */
+static int use_interpreter(struct executable *executable, struct task *task, const char *path,
+			   struct reason *reason)
+{
+	struct executable interpreter;
+	struct reason why = {.text = ""};
+	int error = executable_open(&interpreter, task, AT_FDCWD, path, 0);
+
+	if (error == -ENOENT)
+		return FAIL(reason, error, "needs interpreter %.*s, which is not here", NAME_SHOWN, path);
+	if (!error)
+		error = load_image(&interpreter, path, &why);
+	if (!error) {
+		executable->interpreter = interpreter.image;
+		interpreter.image.entity = NULL;
+	}
+	executable_close(&interpreter);
+	if (error && error != -ENOMEM)
+		env_format(reason->text, REASON_BYTES, "its interpreter %.*s cannot be used%s%s", NAME_SHOWN,
+			   path, why.text[0] ? ": " : "", why.text);
+	return error == -ENOEXEC ? -ELIBBAD : error;
+}
+
+/* Reads the interpreter's name into `path`, which has room for it, and makes its image. */
+static int load_interpreter(struct executable *executable, struct task *task, char *path,
+			    struct reason *reason)
+{
+	const struct program_image *image = &executable->image;
+	int error = blob_read(executable->blob, image->interpreter_offset, path, image->interpreter_bytes);
+
+	if (error)
+		return error;
+	if (path[image->interpreter_bytes - 1] != '\0')
+		return FAIL(reason, -ENOEXEC, "its interpreter's name has no end");
+	return use_interpreter(executable, task, path, reason);
+}
+
+int executable_load(struct executable *executable, struct task *task, const char *path, struct reason *reason)
+{
+	struct page *page;
+	int error = load_image(executable, path, reason);
+
+	if (error || executable->image.interpreter_bytes == 0)
+		return error;
+	page = page_alloc(PAGE_KERNEL, 0);
+	if (!page)
+		return -ENOMEM;
+	error = load_interpreter(executable, task, page_data(page), reason);
+	page_free(page);
+	return error;
+}
+
 void executable_close(struct executable *executable)
 {
 	if (executable->image.entity)
 		entity_unref(executable->image.entity);
+	if (executable->interpreter.entity)
+		entity_unref(executable->interpreter.entity);
 	if (executable->blob)
 		blob_unref(executable->blob);
 	if (executable->file)
@@ -196,7 +253,7 @@ static int load(struct exec *exec)
 			return -ENOENT;
 		error = open_interpreter(exec, line, &path);
 	}
-	return error ? error : executable_load(&exec->executable, path, &reason);
+	return error ? error : executable_load(&exec->executable, exec->task, path, &reason);
 }
 
 /* ---- Strings -------------------------------------------------------------------------------------------------- */
@@ -323,12 +380,14 @@ static int make_space(struct exec *exec)
 		.group = {.real = own->group.real,
 			  .effective = exec->group < 0 ? own->group.effective : (uint32_t)exec->group},
 	};
+	const struct program_image *interpreter = &exec->executable.interpreter;
 	struct reason reason;
 
 	exec->handlers = signal_handlers_create();
 	if (!exec->handlers)
 		return -ENOMEM;
-	return user_space_create(&exec->executable.image, &start, &exec->space, &reason);
+	return user_space_create(&exec->executable.image, interpreter->entity ? interpreter : NULL, &start,
+				 &exec->space, &reason);
 }
 
 static int run(struct exec *exec, vaddr_t arguments, vaddr_t environment, struct trapframe *frame)

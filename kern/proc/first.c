@@ -19,6 +19,9 @@
 
 #define OPEN_FILES      1024 /* RLIMIT_NOFILE, as Linux has it at first */
 #define OPEN_FILES_MOST 4096
+#define LOCKED_BYTES \
+	((uint64_t)8 \
+	 << 20) /* RLIMIT_MEMLOCK, as Linux has it: programs take it for how much they may plan with */
 
 #define ARGUMENTS_FOLLOW "--" /* the word of the command line after which all is the program's */
 
@@ -102,6 +105,8 @@ static void set_limits(struct process *process)
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		process->limits[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
 	process->limits[RLIMIT_STACK].rlim_cur = STACK_BYTES;
+	process->limits[RLIMIT_CORE].rlim_cur = 0;
+	process->limits[RLIMIT_MEMLOCK] = (struct rlimit64){LOCKED_BYTES, LOCKED_BYTES};
 	process->limits[RLIMIT_NOFILE] = (struct rlimit64){OPEN_FILES, OPEN_FILES_MOST};
 	process->limits[RLIMIT_MSGQUEUE] = (struct rlimit64){QUEUED_BYTES, QUEUED_BYTES};
 	process->limits[RLIMIT_SIGPENDING] = (struct rlimit64){SIGNALS_QUEUED, SIGNALS_QUEUED};
@@ -187,9 +192,11 @@ static int load(const struct program_start *start, struct user_space **space, st
 
 	reason->text[0] = '\0';
 	if (!error)
-		error = executable_load(&executable, start->path, reason);
+		error = executable_load(&executable, NULL, start->path, reason);
 	if (!error)
-		error = user_space_create(&executable.image, start, space, reason);
+		error = user_space_create(&executable.image,
+					  executable.interpreter.entity ? &executable.interpreter : NULL,
+					  start, space, reason);
 	if (!error)
 		(*space)->program = file_ref(executable.file);
 	executable_close(&executable);

@@ -26,8 +26,17 @@ for (@list) {
 	refused(run([], "$directory/$name"), $name, $reason);
 }
 
-# A real dynamic executable, where the machine has the compiler's usual one.
-refused(run([], '/bin/true'), 'a dynamic executable', 'interpreter');
+# Programs whose interpreter is not there, or none.
+my $source = write_file('nothing.c', "int main(void) { return 0; }\n");
+my $text = write_file('text', "no interpreter\n");
+chmod 0755, $text;
+for (['absent', '/no/such/loader', 'needs interpreter /no/such/loader, which is not here'],
+	['text', '/text', 'its interpreter /text cannot be used: .*ELF'], ['directory', '/dev', 'its interpreter /dev cannot be used'],
+	['unnamed', '', 'interpreter']) {
+	my ($name, $interpreter, $reason) = @$_;
+	system('gcc', "-Wl,--dynamic-linker=$interpreter", '-o', "$directory/$name", $source) == 0 or die 'gcc';
+	refused(run(['--file', "$text:/text"], "$directory/$name"), "interpreter: $name", $reason);
+}
 
 # What phoenix-run itself can tell.
 for (['no program', 126], ['a program that is not there', 127, '/no/such/program'], ['a directory', 126, '/tmp']) {

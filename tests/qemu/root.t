@@ -48,7 +48,7 @@ is_deeply([told(["--root=$tree", '--deb', 'busybox-static'], '/opt/told', 'statu
 is_deeply([told(['--deb', 'busybox-static', '--root', $tree], '/opt/told', 'status', 3)], [3, '/opt/told'], 'and at an option');
 
 my $ran = run(['--root', $tree, '--env', 'HOME=/tmp', '--env', 'A=b'], '/bin/told');
-like($ran->{out}, qr{^env <PATH=/bin:.*>\nenv <TERM=test-terminal>\nenv <HOME=/tmp>\nenv <A=b>\n}m, 'the environment');
+like($ran->{out}, qr{^env <PATH=/usr/local/sbin:.*>\nenv <TERM=test-terminal>\nenv <HOME=/tmp>\nenv <A=b>\n}m, 'the environment');
 unlike(run([], program('arguments'))->{out}, qr/^env/m, 'which is empty otherwise');
 
 $ran = run(['--deb', 'busybox-static'], '/bin/busybox', 'echo', 'two words', '*');

@@ -68,7 +68,7 @@ subtest 'the environment' => sub {
 	like($said, qr/^env <TERM=test-terminal>\r\n/m, 'TERM is the terminal\'s');
 	like($said, qr/^env <HOME=\/tmp>\r\n/m, 'what is given counts');
 	is(() = $said =~ /HOME=/g, 1, 'once');
-	like($said, qr/^env <PATH=\/bin:/m, 'PATH');
+	like($said, qr/^env <PATH=\/usr\/local\/sbin:/m, 'PATH');
 };
 
 subtest 'a mistake' => sub {

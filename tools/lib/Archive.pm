@@ -92,6 +92,20 @@ sub put
 	$nodes->{$place} = $node;
 }
 
+# All names.
+sub names
+{
+	my ($self) = @_;
+	return sort grep { length } keys %{$self->{nodes}};
+}
+
+# The names in a directory, which is given without links.
+sub names_in
+{
+	my ($self, $directory) = @_;
+	return map { m{^\Q$directory\E/([^/]+)\z} ? $1 : () } $self->names;
+}
+
 # ---- What can be put in ----------------------------------------------------------------------------
 
 sub add_directory

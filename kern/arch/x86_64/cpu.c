@@ -5,6 +5,7 @@
  * Where the descriptor tables lead to is in vectors.asm and trap.c; page tables are pmap.c's. "SDM" is the
  * Intel 64 and IA-32 Architectures Software Developer's Manual, "APM" AMD64 Architecture Programmer's Manual.
  */
+#include <asm/hwcap2.h>
 #include <hw.h>
 #include <pte.h>
 #include <kern/cpu.h>
@@ -228,6 +229,11 @@ static void set_control_registers(void)
 	write_cr4(cr4);
 	wrmsr(MSR_PAT, PAT_VALUE);
 	wrmsr(MSR_EFER, rdmsr(MSR_EFER) | EFER_SCE | (extended.edx & CPUID_81_EDX_NX ? EFER_NXE : 0));
+}
+
+uint64_t cpu_user_capabilities(void)
+{
+	return read_cr4() & X86_CR4_FSGSBASE ? HWCAP2_FSGSBASE : 0;
 }
 
 /* SYSCALL's ways in and out (SDM vol 3, 5.8.8). */

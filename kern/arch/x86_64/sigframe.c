@@ -119,6 +119,14 @@ bool sigframe_on_stack(const stack_t *stack, vaddr_t rsp)
 	return !((uint32_t)stack->ss_flags & SS_AUTODISARM) && lies_on_stack(stack, rsp);
 }
 
+size_t sigframe_most_bytes(void)
+{
+	size_t bytes =
+		RED_ZONE_BYTES + fpu_frame_bytes() + FPU_AREA_ALIGN + sizeof(struct frame) + FRAME_ALIGN;
+
+	return (bytes + FRAME_ALIGN - 1) & ~(size_t)(FRAME_ALIGN - 1);
+}
+
 /* The frame's address, and that of the FPU's registers. -EFAULT: the alternative stack would overflow. */
 static int place(const struct trapframe *frame, const struct signal_frame *what, vaddr_t *at, vaddr_t *fpu)
 {

@@ -25,5 +25,7 @@ for my $name (qw(fork threads exec groups identity fuzzed family)) {
 	passes("$name, debug build", ['--kernel', $debug], program($name), $name eq 'family' ? 3 : ());
 }
 passes('family, little memory', ['--mem', 40], program('family'), 3);
+passes('exhaust, little memory', ['--mem', 32], program('exhaust'));
+passes('exhaust, little memory, debug build', ['--mem', 32, '--kernel', $debug], program('exhaust'));
 passes('no memory', ['--mem', 64, '--kernel', $debug], program('no_memory'));
 done_testing();

@@ -271,6 +271,7 @@ struct task {
 	struct fs_context *context;    /* (p) to change; a reference. NULL: it has ended */
 	int nice;                      /* (p) getpriority's; kept and told, as are the next two */
 	int policy, priority;          /* (p) sched_setscheduler's */
+	bool resets;                   /* (p) SCHED_RESET_ON_FORK: its children begin as ordinary tasks */
 	vaddr_t set_tid; /* (-) where its tid is to be written when it begins (CLONE_CHILD_SETTID); 0: nowhere */
 	vaddr_t clear_tid;   /* (t) set_tid_address's: zeroed, and a futex there woken, when the task ends */
 	vaddr_t robust_list; /* (t) set_robust_list's */

@@ -18,7 +18,7 @@
 #include <vm/slab.h>
 
 #define DEFAULT_PAGES 16u
-#define MOST_PAGES    256u       /* a program may ask for: Linux's /proc/sys/fs/pipe-max-size */
+#define MOST_PAGES    256u       /* a pipe may have */
 #define LARGEST_SIZE  (1u << 31) /* that makes any sense at all */
 #define HAD_WRITER    UINT64_MAX /* a file's position: there were writers when it was opened */
 

@@ -108,6 +108,8 @@ static void set_limits(struct process *process)
 	process->limits[RLIMIT_CORE].rlim_cur = 0;
 	process->limits[RLIMIT_MEMLOCK] = (struct rlimit64){LOCKED_BYTES, LOCKED_BYTES};
 	process->limits[RLIMIT_NOFILE] = (struct rlimit64){OPEN_FILES, OPEN_FILES_MOST};
+	process->limits[RLIMIT_CORE].rlim_cur = 0;
+	process->limits[RLIMIT_NICE] = process->limits[RLIMIT_RTPRIO] = (struct rlimit64){0, 0};
 	process->limits[RLIMIT_MSGQUEUE] = (struct rlimit64){QUEUED_BYTES, QUEUED_BYTES};
 	process->limits[RLIMIT_SIGPENDING] = (struct rlimit64){SIGNALS_QUEUED, SIGNALS_QUEUED};
 }

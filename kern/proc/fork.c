@@ -171,6 +171,16 @@ static void abandon_process(struct process *process)
 	signal_process_end(process);
 }
 
+/* SCHED_RESET_ON_FORK: no realtime policy, and no niceness below 0 (sched(7)). */
+static void inherit_schedule(struct task *task, const struct task *parent)
+{
+	bool realtime = parent->priority > 0;
+
+	task->nice = parent->resets && (realtime || parent->nice < 0) ? 0 : parent->nice;
+	task->policy = parent->resets && realtime ? SCHED_NORMAL : parent->policy;
+	task->priority = parent->resets ? 0 : parent->priority;
+}
+
 /* A task of a process with all that it needs to run, but in no table. */
 static int make_task(struct process *process, struct task *parent, const struct trapframe *frame,
 		     const struct clone_request *request, struct task **out)
@@ -186,9 +196,7 @@ static int make_task(struct process *process, struct task *parent, const struct 
 		return error;
 	}
 	memcpy(task->name, parent->name, sizeof(task->name));
-	task->nice = parent->nice;
-	task->policy = parent->policy;
-	task->priority = parent->priority;
+	inherit_schedule(task, parent);
 	inherit_registers(task, frame, request);
 	task->set_tid = request->flags & CLONE_CHILD_SETTID ? request->child_tid : 0;
 	task->clear_tid = request->flags & CLONE_CHILD_CLEARTID ? request->child_tid : 0;

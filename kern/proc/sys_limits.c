@@ -18,6 +18,7 @@
 #define NICE_LOWEST       (-20)
 #define NICE_HIGHEST      19
 #define REALTIME_PRIORITY 99       /* the highest; the lowest is 1 */
+#define UTIL_MOST         1024     /* a whole CPU: what util_max is that nobody has set */
 #define OPEN_FILES_EVER   1048576u /* RLIMIT_NOFILE goes no higher: Linux's fs.nr_open */
 
 /* ---- Limits ------------------------------------------------------------------------------------------------- */
@@ -287,9 +288,16 @@ static int check_policy(const struct task *caller, const struct task *task, int 
 	return 0;
 }
 
-/* `policy` -1: as it is. */
+/* Only who may raise niceness at will may take SCHED_RESET_ON_FORK back. */
+static bool may_reset(const struct task *caller, const struct task *task, bool resets)
+{
+	return resets || !task->resets || task_capable(caller, CAP_SYS_NICE);
+}
+
+/* `policy` -1: as it is, and the flag, too; else it may have SCHED_RESET_ON_FORK. */
 static int64_t set_policy(struct task *task, int tid, int policy, vaddr_t from)
 {
+	bool resets = policy >= 0 && policy & SCHED_RESET_ON_FORK;
 	struct task *whose;
 	int priority, error;
 
@@ -299,9 +307,14 @@ static int64_t set_policy(struct task *task, int tid, int policy, vaddr_t from)
 		return -EFAULT;
 	spin_lock(&process_lock);
 	whose = find_or_own(task, tid);
+	if (policy >= 0)
+		policy &= ~SCHED_RESET_ON_FORK;
 	error = whose ? check_policy(task, whose, policy < 0 ? whose->policy : policy, priority) : -ESRCH;
+	if (!error && policy >= 0 && !may_reset(task, whose, resets))
+		error = -EPERM;
 	if (!error) {
 		whose->policy = policy < 0 ? whose->policy : policy;
+		whose->resets = policy < 0 ? whose->resets : resets;
 		whose->priority = priority;
 	}
 	spin_unlock(&process_lock);
@@ -312,8 +325,7 @@ int64_t sys_sched_setscheduler(struct task *task, struct trapframe *frame)
 {
 	int policy = (int)frame->rsi;
 
-	return policy < 0 ? -EINVAL
-			  : set_policy(task, (int)frame->rdi, policy & ~SCHED_RESET_ON_FORK, frame->rdx);
+	return policy < 0 ? -EINVAL : set_policy(task, (int)frame->rdi, policy, frame->rdx);
 }
 
 int64_t sys_sched_setparam(struct task *task, struct trapframe *frame)
@@ -340,10 +352,17 @@ static int get_policy(struct task *task, int tid, int *policy, int *priority)
 
 int64_t sys_sched_getscheduler(struct task *task, struct trapframe *frame)
 {
-	int policy, priority;
-	int error = get_policy(task, (int)frame->rdi, &policy, &priority);
+	int result = -ESRCH, tid = (int)frame->rdi;
+	const struct task *whose;
 
-	return error ? error : policy;
+	if (tid < 0)
+		return -EINVAL;
+	spin_lock(&process_lock);
+	whose = find_or_own(task, tid);
+	if (whose)
+		result = whose->policy | (whose->resets ? SCHED_RESET_ON_FORK : 0);
+	spin_unlock(&process_lock);
+	return result;
 }
 
 int64_t sys_sched_getparam(struct task *task, struct trapframe *frame)
@@ -354,6 +373,108 @@ int64_t sys_sched_getparam(struct task *task, struct trapframe *frame)
 		return -EINVAL;
 	error = get_policy(task, (int)frame->rdi, &policy, &priority);
 	return error ? error : copy_to_user(frame->rsi, &priority, sizeof(priority));
+}
+
+/* ---- sched_setattr(2), sched_getattr(2) -------------------------------------------------------------------------- */
+
+#define KNOWN_SCHED_FLAGS (SCHED_FLAG_RESET_ON_FORK | SCHED_FLAG_KEEP_POLICY | SCHED_FLAG_KEEP_PARAMS)
+
+/*
+ * Reads what a program knows of the structure; what it knows more of has to be 0. 0; -EFAULT; -EINVAL; -E2BIG, and the size that is known here is written to the
+ * program's.
+ */
+static int attributes_from_user(struct sched_attr *out, vaddr_t from)
+{
+	const uint32_t known = sizeof(*out);
+	uint32_t size;
+	uint8_t byte;
+
+	if (copy_from_user(&size, from, sizeof(size)) != 0)
+		return -EFAULT;
+	size = size == 0 ? SCHED_ATTR_SIZE_VER0 : size;
+	if (size < SCHED_ATTR_SIZE_VER0 || size > PAGE_SIZE) {
+		(void)copy_to_user(from, &known, sizeof(known));
+		return -E2BIG;
+	}
+	for (uint32_t at = known; at < size; at++) {
+		if (copy_from_user(&byte, from + at, 1) != 0)
+			return -EFAULT;
+		if (byte != 0) {
+			(void)copy_to_user(from, &known, sizeof(known));
+			return -E2BIG;
+		}
+	}
+	memset(out, 0, sizeof(*out));
+	if (copy_from_user(out, from, size < known ? size : known) != 0)
+		return -EFAULT;
+	return out->sched_flags & ~(uint64_t)KNOWN_SCHED_FLAGS ? -EINVAL : 0;
+}
+
+/* The table is locked. -EINVAL, -EPERM. */
+static int set_attributes_locked(struct task *caller, struct task *task, const struct sched_attr *wanted)
+{
+	bool keeps_policy = wanted->sched_flags & SCHED_FLAG_KEEP_POLICY;
+	bool keeps_values = wanted->sched_flags & SCHED_FLAG_KEEP_PARAMS;
+	bool resets = wanted->sched_flags & SCHED_FLAG_RESET_ON_FORK;
+	/* As Linux: the policy is one of the values. */
+	int policy = keeps_policy || keeps_values ? task->policy : (int)wanted->sched_policy;
+	int priority = keeps_values ? task->priority : (int)wanted->sched_priority;
+	int error = check_policy(caller, task, policy, priority);
+
+	if (!error && !may_reset(caller, task, resets))
+		error = -EPERM;
+	if (!error && !keeps_values && !is_realtime(policy) && wanted->sched_nice != task->nice)
+		error = renice(caller, task, wanted->sched_nice);
+	if (error)
+		return error;
+	task->policy = policy;
+	task->priority = priority;
+	task->resets = resets;
+	return 0;
+}
+
+int64_t sys_sched_setattr(struct task *task, struct trapframe *frame)
+{
+	struct sched_attr wanted;
+	struct task *whose;
+	int error;
+
+	if (!frame->rsi || (int)frame->rdi < 0 || (unsigned)frame->rdx != 0)
+		return -EINVAL;
+	error = attributes_from_user(&wanted, frame->rsi);
+	if (error)
+		return error;
+	if ((int)wanted.sched_policy < 0)
+		return -EINVAL;
+	wanted.sched_nice = wanted.sched_nice < NICE_LOWEST ? NICE_LOWEST : wanted.sched_nice;
+	wanted.sched_nice = wanted.sched_nice > NICE_HIGHEST ? NICE_HIGHEST : wanted.sched_nice;
+	spin_lock(&process_lock);
+	whose = find_or_own(task, (int)frame->rdi);
+	error = whose ? set_attributes_locked(task, whose, &wanted) : -ESRCH;
+	spin_unlock(&process_lock);
+	return error;
+}
+
+int64_t sys_sched_getattr(struct task *task, struct trapframe *frame)
+{
+	uint32_t size = (uint32_t)frame->rdx;
+	struct sched_attr found = {.size = size < sizeof(found) ? size : sizeof(found)};
+	const struct task *whose;
+
+	if (!frame->rsi || (int)frame->rdi < 0 || size < SCHED_ATTR_SIZE_VER0 || size > PAGE_SIZE ||
+	    (unsigned)frame->r10 != 0)
+		return -EINVAL;
+	spin_lock(&process_lock);
+	whose = find_or_own(task, (int)frame->rdi);
+	if (whose) {
+		found.sched_policy = (uint32_t)whose->policy;
+		found.sched_flags = whose->resets ? SCHED_FLAG_RESET_ON_FORK : 0;
+		found.sched_nice = is_realtime(whose->policy) ? 0 : whose->nice;
+		found.sched_priority = (uint32_t)whose->priority;
+		found.sched_util_max = UTIL_MOST;
+	}
+	spin_unlock(&process_lock);
+	return whose ? copy_to_user(frame->rsi, &found, found.size) : -ESRCH;
 }
 
 static int64_t priority_bound(int policy, int of_realtime)

@@ -112,7 +112,7 @@ syscall_handler sys_getrlimit, sys_setrlimit, sys_prlimit64, sys_getrusage, sys_
 syscall_handler sys_getpriority, sys_setpriority, sys_sched_yield, sys_getcpu;
 syscall_handler sys_sched_getscheduler, sys_sched_setscheduler, sys_sched_getparam, sys_sched_setparam;
 syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min, sys_sched_rr_get_interval;
-syscall_handler sys_sched_getaffinity, sys_sched_setaffinity;
+syscall_handler sys_sched_getaffinity, sys_sched_setaffinity, sys_sched_setattr, sys_sched_getattr;
 
 /* sys_system.c */
 syscall_handler sys_uname, sys_sethostname, sys_setdomainname, sys_sysinfo, sys_getrandom, sys_syslog;

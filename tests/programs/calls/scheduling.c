@@ -1,0 +1,126 @@
+/*
+ * Scheduling policies and niceness, as they are kept and told: sched_setscheduler, sched_setattr, sched_getattr, setpriority, and who may what.
+ */
+#include "tap.h"
+#include <sched.h>
+
+#define RESET_ON_FORK 0x40000000
+#define FLAG_RESET    1ul
+#define FLAG_POLICY   8ul
+#define FLAG_VALUES   16ul
+#define SHORTEST      48
+
+/* The first published form of struct sched_attr, and room behind it. */
+struct attributes {
+	uint32_t size, policy;
+	uint64_t flags;
+	int32_t nice;
+	uint32_t priority;
+	uint64_t runtime, deadline, period;
+	uint32_t least, most;
+	uint64_t beyond;
+};
+
+static struct attributes get(void)
+{
+	struct attributes found = {0};
+
+	NEED(CALL(sched_getattr, 0, &found, SHORTEST, 0) == 0);
+	return found;
+}
+
+static long set(struct attributes wanted)
+{
+	wanted.size = wanted.size ? wanted.size : SHORTEST;
+	return CALL(sched_setattr, 0, &wanted, 0);
+}
+
+static void become_nobody(void)
+{
+	if (geteuid() != 0)
+		skip("only root may become another user");
+	NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+}
+
+TEST(attributes, "sched_setattr and sched_getattr: policy, niceness, flags")
+{
+	EQUAL(set((struct attributes){.policy = SCHED_BATCH, .nice = 5, .flags = FLAG_RESET}), 0);
+	EQUAL(get().size, SHORTEST);
+	EQUAL(get().policy, SCHED_BATCH);
+	EQUAL(get().nice, 5);
+	EQUAL(get().flags, FLAG_RESET);
+	EQUAL(get().priority, 0);
+	EQUAL(CALL(sched_getscheduler, 0), SCHED_BATCH | RESET_ON_FORK);
+	EQUAL(getpriority(PRIO_PROCESS, 0), 5);
+	EQUAL(set((struct attributes){.flags = FLAG_RESET | FLAG_POLICY, .nice = 7}), 0);
+	EQUAL(get().policy, SCHED_BATCH);
+	EQUAL(get().nice, 7);
+	EQUAL(set((struct attributes){.flags = FLAG_RESET | FLAG_VALUES, .policy = SCHED_OTHER, .nice = 1}),
+	      0);
+	EQUAL(get().policy, SCHED_BATCH); /* goes with the values */
+	EQUAL(get().nice, 7);
+}
+
+TEST(errors, "sched_setattr, sched_getattr: arguments that are refused")
+{
+	struct attributes found = {0}, larger = {.size = sizeof(larger) + 8};
+	char page[2 * PAGE] = {0};
+
+	FAILS(CALL(sched_setattr, 0, 0, 0), EINVAL);
+	FAILS(CALL(sched_setattr, 0, 16, 0), EFAULT);
+	FAILS(CALL(sched_setattr, -1, &found, 0), EINVAL);
+	FAILS(CALL(sched_setattr, 0, &found, 1), EINVAL);
+	FAILS(CALL(sched_setattr, 0x7ffffff0, &found, 0), ESRCH);
+	FAILS(set((struct attributes){.policy = 99}), EINVAL);
+	FAILS(set((struct attributes){.policy = SCHED_OTHER, .priority = 1}), EINVAL);
+	FAILS(set((struct attributes){.policy = SCHED_FIFO, .priority = 0}), EINVAL);
+	FAILS(set((struct attributes){.flags = 1ul << 40}), EINVAL);
+	FAILS(set((struct attributes){.size = 20}), E2BIG);
+	memcpy(page, &larger, sizeof(larger));
+	EQUAL(CALL(sched_setattr, 0, page, 0), 0);
+	page[sizeof(larger) + 1] = 1;
+	FAILS(CALL(sched_setattr, 0, page, 0), E2BIG);
+	FAILS(CALL(sched_getattr, 0, 0, SHORTEST, 0), EINVAL);
+	FAILS(CALL(sched_getattr, 0, 16, SHORTEST, 0), EFAULT);
+	FAILS(CALL(sched_getattr, 0, &found, SHORTEST - 1, 0), EINVAL);
+	FAILS(CALL(sched_getattr, 0, &found, SHORTEST, 1), EINVAL);
+	FAILS(CALL(sched_getattr, -1, &found, SHORTEST, 0), EINVAL);
+	FAILS(CALL(sched_getattr, 0x7ffffff0, &found, SHORTEST, 0), ESRCH);
+}
+
+TEST(reset, "SCHED_RESET_ON_FORK: children begin as ordinary tasks")
+{
+	struct sched_param high = {.sched_priority = 5};
+
+	if (CALL(sched_setscheduler, 0, SCHED_FIFO | RESET_ON_FORK, &high) != 0)
+		skip("only for who may have such a policy");
+	EQUAL(CALL(sched_getscheduler, 0), SCHED_FIFO | RESET_ON_FORK);
+	IN_CHILD
+	{
+		EQUAL(CALL(sched_getscheduler, 0), SCHED_OTHER);
+		EQUAL(get().priority, 0);
+	}
+	EQUAL(CALL(sched_setscheduler, 0, SCHED_FIFO, &high), 0);
+	IN_CHILD
+	{
+		EQUAL(CALL(sched_getscheduler, 0), SCHED_FIFO);
+		EQUAL(get().priority, 5);
+	}
+}
+
+TEST(rights, "who is not privileged raises neither niceness nor policy, and keeps SCHED_RESET_ON_FORK")
+{
+	struct sched_param high = {.sched_priority = 5}, low = {.sched_priority = 0};
+	struct rlimit none = {0, 0};
+
+	setrlimit(RLIMIT_NICE, &none);
+	setrlimit(RLIMIT_RTPRIO, &none);
+	become_nobody();
+	FAILS(setpriority(PRIO_PROCESS, 0, -1), EACCES);
+	FAILS(nice(-1), EPERM);
+	FAILS(CALL(sched_setscheduler, 0, SCHED_FIFO, &high), EPERM);
+	EQUAL(CALL(sched_setscheduler, 0, SCHED_OTHER | RESET_ON_FORK, &low), 0);
+	FAILS(CALL(sched_setscheduler, 0, SCHED_OTHER, &low), EPERM);
+	EQUAL(setpriority(PRIO_PROCESS, 0, 3), 0);
+	FAILS(setpriority(PRIO_PROCESS, 0, 2), EACCES);
+}

@@ -268,6 +268,8 @@ int inode_set_times(struct inode *inode, struct task *task, const struct __kerne
 int inode_permission(struct task *task, struct inode *inode, unsigned access);
 /* With the real ids instead of the effective ones, if `real`: access(2). */
 int inode_permission_as(struct task *task, struct inode *inode, unsigned access, bool real);
+/* Was its file system mounted with the flag, MS_NOEXEC for example? Flags may change at any time (mount(2), MS_REMOUNT). */
+bool inode_mounted_with(const struct inode *inode, uint32_t flag);
 
 /* truncate(2) of a regular file. */
 int inode_truncate(struct inode *inode, struct task *task, uint64_t bytes);

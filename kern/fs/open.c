@@ -5,6 +5,7 @@
  */
 #include <asm/errno.h>
 #include <linux/fcntl.h>
+#include <linux/mount.h>
 
 #include "fs_internal.h"
 #include "walk.h"
@@ -137,7 +138,7 @@ static int open_kind(struct file *file, struct task *task)
 	switch (inode->mode & S_IFMT) {
 	case S_IFCHR:
 	case S_IFBLK:
-		return device_open(file, task);
+		return inode_mounted_with(inode, MS_NODEV) ? -EACCES : device_open(file, task);
 	case S_IFIFO:
 		return fifo_open ? fifo_open(file, task) : -ENXIO;
 	case S_IFSOCK:

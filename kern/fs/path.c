@@ -122,9 +122,14 @@ bool rights_own(const struct rights *rights, const struct inode *inode)
 	return rights->owns || rights->uid == inode->uid;
 }
 
+bool inode_mounted_with(const struct inode *inode, uint32_t flag)
+{
+	return inode->fs->mount_flags & flag;
+}
+
 static bool is_read_only(const struct inode *inode)
 {
-	return inode->fs->mount_flags & MS_RDONLY && (S_ISREG(inode->mode) || S_ISDIR(inode->mode));
+	return inode_mounted_with(inode, MS_RDONLY) && (S_ISREG(inode->mode) || S_ISDIR(inode->mode));
 }
 
 int rights_check(const struct rights *rights, struct inode *inode, unsigned access)
@@ -133,6 +138,8 @@ int rights_check(const struct rights *rights, struct inode *inode, unsigned acce
 
 	if (access & MAY_WRITE && is_read_only(inode))
 		return -EROFS;
+	if (access & MAY_EXECUTE && S_ISREG(mode) && inode_mounted_with(inode, MS_NOEXEC))
+		return -EACCES;
 	if (rights->overrides) {
 		bool executable = S_ISDIR(mode) || mode & (S_IXUSR | S_IXGRP | S_IXOTH);
 

@@ -11,6 +11,7 @@
 #include <linux/binfmts.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
+#include <linux/mount.h>
 
 #include "process_internal.h"
 
@@ -353,7 +354,7 @@ static void find_rights(struct exec *exec)
 	uint32_t group_program = S_ISGID | S_IXGRP;
 
 	exec->user = exec->group = -1;
-	if (own->no_new_rights)
+	if (own->no_new_rights || inode_mounted_with(inode, MS_NOSUID))
 		return;
 	if (inode->mode & S_ISUID)
 		exec->user = inode->uid;

@@ -8,8 +8,10 @@
  */
 #include <asm/errno.h>
 #include <kern/fs.h>
+#include <kern/inode.h>
 #include <linux/fcntl.h>
 #include <linux/mman.h>
+#include <linux/mount.h>
 #include <vm/layout.h>
 
 #include "memory.h"
@@ -76,6 +78,8 @@ static int check_file(const struct call *call)
 		return -EACCES;
 	if (access == O_WRONLY)
 		return -EACCES;
+	if (call->prot & PROT_EXEC && inode_mounted_with(call->file->inode, MS_NOEXEC))
+		return -EPERM;
 	if (!call->file->ops->mmap)
 		return -ENODEV;
 	return call->flags & MAP_GROWSDOWN ? -EINVAL : 0;
@@ -115,6 +119,8 @@ static int file_blob(const struct call *call, struct request *request)
 
 	if (is_shared(call) && (call->file->flags & O_ACCMODE) == O_RDONLY)
 		ask.max_prot &= (vm_prot_t)~VM_WRITE;
+	if (inode_mounted_with(call->file->inode, MS_NOEXEC))
+		ask.max_prot &= (vm_prot_t)~VM_EXEC;
 	error = call->file->ops->mmap(call->file, &ask);
 	if (error)
 		return error;

@@ -125,6 +125,31 @@ TEST(as_limit, "RLIMIT_AS: the break, mmap and the stack stay below")
 	}
 }
 
+TEST(others_limits, "another user's limits are EPERM; the superuser's hand reaches all")
+{
+	struct rlimit limit;
+	pid_t child = fork();
+
+	NEED(child >= 0);
+	if (child == 0) {
+		for (;;)
+			pause();
+	}
+	CHECK(CALL(prlimit64, child, RLIMIT_AS, NULL, &limit) == 0);
+	limit = (struct rlimit){1ul << 30, 1ul << 30};
+	CHECK(CALL(prlimit64, child, RLIMIT_AS, &limit, NULL) == 0);
+	limit.rlim_cur = 0;
+	CHECK(CALL(prlimit64, child, RLIMIT_AS, NULL, &limit) == 0 && limit.rlim_cur == 1ul << 30);
+	IN_CHILD
+	{
+		NEED(CALL(setresuid, NOBODY, NOBODY, NOBODY) == 0);
+		FAILS(CALL(prlimit64, child, RLIMIT_AS, NULL, &limit), EPERM);
+		FAILS(CALL(prlimit64, child, RLIMIT_AS, &limit, NULL), EPERM);
+	}
+	kill(child, SIGKILL);
+	wait_status(child);
+}
+
 TEST(sizes, "setrlimit and getrlimit: unknown limits and a soft limit above the hard one are EINVAL")
 {
 	struct rlimit limit, mine = {1ul << 30, 2ul << 30};

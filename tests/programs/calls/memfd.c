@@ -2,6 +2,7 @@
  * memfd_create with its seals, and files of /dev/shm.
  */
 #include "tap.h"
+#include <limits.h>
 
 #ifndef F_SEAL_FUTURE_WRITE
 #define F_SEAL_FUTURE_WRITE 0x10
@@ -186,6 +187,48 @@ TEST(inherited, "a child shares the memfd")
 		CHECK(ftruncate(file, 2 * PAGE) == 0);
 	}
 	CHECK(memory[0] == 'c' && file_size(file) == 2 * PAGE);
+}
+
+TEST(no_descriptors,
+     "memfd_create and shm_open without a descriptor to spare are EMFILE; MFD_HUGETLB's sizes alone EINVAL")
+{
+	struct rlimit limit;
+
+	for (int file = 3; file < 100; file++)
+		close(file);
+	FAILS(CALL(memfd_create, "sized", 21u << MAP_HUGE_SHIFT), EINVAL);
+	NEED(getrlimit(RLIMIT_NOFILE, &limit) == 0);
+	limit.rlim_cur = 3;
+	NEED(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	FAILS(CALL(memfd_create, "none", 0), EMFILE);
+	FAILS(shm_open(shm_name, O_RDWR | O_CREAT, 0600), EMFILE);
+	limit.rlim_cur = 4;
+	NEED(setrlimit(RLIMIT_NOFILE, &limit) == 0);
+	EQUAL(CALL(memfd_create, "one", 0), 3);
+}
+
+TEST(shm_rights,
+     "shm_open: another user's is EACCES; names with a slash within EINVAL, too long ones ENAMETOOLONG")
+{
+	char name[NAME_MAX + 3], mine[32];
+	int file;
+
+	memset(name, 'n', sizeof(name));
+	name[0] = '/';
+	name[sizeof(name) - 1] = '\0';
+	FAILS(shm_open(name, O_RDWR | O_CREAT, 0600), ENAMETOOLONG);
+	FAILS(shm_open("/a/b", O_RDWR | O_CREAT, 0600), EINVAL);
+	snprintf(mine, sizeof(mine), "/phoenix-test-%d", getpid()); /* whoever else runs this */
+	file = shm_open(mine, O_RDWR | O_CREAT | O_EXCL, 0644);
+	NEED(file >= 0);
+	IN_CHILD
+	{
+		NEED(CALL(setresuid, NOBODY, NOBODY, NOBODY) == 0);
+		FAILS(shm_open(mine, O_RDWR, 0), EACCES);
+		CHECK(shm_open(mine, O_RDONLY, 0) >= 0);
+		FAILS(shm_unlink(mine), EPERM); /* the directory's sticky bit */
+	}
+	CHECK(shm_unlink(mine) == 0);
 }
 
 TEST(shm_open, "shm_open: a file of /dev/shm, shared by all who open it, until its last user has gone")

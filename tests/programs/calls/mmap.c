@@ -3,6 +3,7 @@
  * file_maps.c, fork_maps.c, faults.c and stack.c.
  */
 #include "tap.h"
+#include <sys/mount.h>
 
 #define PAGES 8
 
@@ -379,6 +380,24 @@ TEST(huge_pages, "MAP_HUGETLB without huge pages is ENOMEM, with a size that no 
 		skip("the machine has huge pages");
 	CHECK(errno == ENOMEM);
 	FAILS(map(NULL, 2ul << 20, rw, private_memory | MAP_HUGETLB | (13 << MAP_HUGE_SHIFT), -1, 0), EINVAL);
+}
+
+TEST(no_programs, "where nothing may be executed, PROT_EXEC is EPERM, and EACCES for mprotect")
+{
+	char *memory;
+	int file;
+
+	NEED(mkdir("mounted", 0755) == 0);
+	if (mount("none", "mounted", "tmpfs", MS_NOEXEC, "") != 0)
+		skip("no right to mount");
+	file = make_file("mounted/file", PAGE);
+	FAILS(map(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0), EPERM);
+	FAILS(map(NULL, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED, file, 0), EPERM);
+	memory = (char *)map(NULL, PAGE, PROT_READ, MAP_PRIVATE, file, 0);
+	CHECK((long)memory != -1 && *memory == 1);
+	FAILS(mprotect(memory, PAGE, PROT_READ | PROT_EXEC), EACCES);
+	CHECK(munmap(memory, PAGE) == 0 && close(file) == 0);
+	CHECK(umount("mounted") == 0);
 }
 
 TEST(file_contents, "a file's mapping shows the file, from the offset, and zeroes behind its end")

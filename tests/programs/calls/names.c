@@ -4,6 +4,7 @@
  */
 #include "tap.h"
 #include <dirent.h>
+#include <sys/mount.h>
 #include <sys/statfs.h>
 #include <sys/sysmacros.h>
 #include <sys/time.h>
@@ -382,4 +383,64 @@ TEST(mounted, "a tmpfs can be mounted and unmounted; what is below comes back")
 	FAILS(CALL(umount2, "m", 0), EINVAL);
 	FAILS(CALL(mount, "none", "missing", "tmpfs", 0, NULL), ENOENT);
 	FAILS(CALL(mount, "none", "m", "nosuchfs", 0, NULL), ENODEV);
+}
+
+/* A copy of this program, with other permissions. */
+static void copy_program(const char *to, mode_t mode)
+{
+	char bytes[PAGE];
+	int from = open("/proc/self/exe", O_RDONLY), file = open(to, O_WRONLY | O_CREAT, 0700);
+	ssize_t count;
+
+	NEED(from >= 0 && file >= 0);
+	while ((count = read(from, bytes, sizeof(bytes))) > 0)
+		NEED(write(file, bytes, (size_t)count) == count);
+	close(from);
+	NEED(fchmod(file, mode) == 0 && close(file) == 0);
+}
+
+/* Runs the program, without its output, for a test of it: with the rights of nobody, if so wished. Its exit status, or 128 if it cannot be run. */
+static int run_program(const char *path, char *test, bool as_nobody)
+{
+	char *words[] = {(char *)path, test, NULL};
+	pid_t child = fork();
+	int status;
+
+	NEED(child >= 0);
+	if (child == 0) {
+		close(1);
+		NEED(open("/dev/null", O_WRONLY) == 1);
+		NEED(!as_nobody || CALL(setresuid, NOBODY, NOBODY, NOBODY) == 0);
+		execv(path, words);
+		_exit(128);
+	}
+	status = wait_status(child);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+/* Others look with this one whose rights they have. */
+TEST(superuser, "this program has root's rights")
+{
+	CHECK(geteuid() == 0);
+}
+
+TEST(mount_flags, "MS_NOEXEC: no programs there; MS_NODEV: no devices; MS_NOSUID: no others' rights; till "
+		  "they are taken away")
+{
+	NEED(mkdir("m", 0755) == 0 && chmod(".", 0755) == 0);
+	if (CALL(mount, "none", "m", "tmpfs", MS_NOEXEC | MS_NODEV, NULL) != 0)
+		skip("no right to mount");
+	copy_program("m/program", 04755);
+	FAILS(access("m/program", X_OK), EACCES);
+	EQUAL(run_program("m/program", "root's", false), 128);
+	CHECK(access("m/program", R_OK | W_OK) == 0 && access("m", X_OK) == 0);
+	NEED(mknod("m/null", S_IFCHR | 0666, makedev(1, 3)) == 0);
+	FAILS(open("m/null", O_RDWR), EACCES);
+	CHECK(CALL(mount, "none", "m", NULL, MS_REMOUNT | MS_NOSUID, NULL) == 0);
+	CHECK(access("m/program", X_OK) == 0 && open("m/null", O_RDWR) >= 0);
+	EQUAL(run_program("m/program", "root's", false), 0);
+	EQUAL(run_program("m/program", "root's", true), 1);
+	CHECK(CALL(mount, "none", "m", NULL, MS_REMOUNT, NULL) == 0);
+	EQUAL(run_program("m/program", "root's", true), 0);
+	CHECK(CALL(umount2, "m", MNT_DETACH) == 0);
 }

@@ -11,8 +11,10 @@
 #ifndef SHM_EXEC
 #define SHM_EXEC 0100000
 #endif
-#define KEY   0x50484f45
-#define PAGES 4
+#define SEGMENT_LOCKED 02000 /* SHM_LOCKED of <linux/shm.h> */
+#define SHM_ANY        15    /* SHM_STAT_ANY, which needs no right */
+#define KEY            0x50484f45
+#define PAGES          4
 
 /* The test's segment, which goes with its last attachment or at the end. */
 static int segment = -1;
@@ -63,6 +65,79 @@ TEST(get_bad, "shmget: size 0 of a new segment, and one beyond any memory")
 {
 	FAILS(shmget(IPC_PRIVATE, 0, IPC_CREAT | 0600), EINVAL);
 	CHECK(shmget(IPC_PRIVATE, -1ul, IPC_CREAT | 0600) == -1 && (errno == EINVAL || errno == ENOSPC));
+}
+
+TEST(rights, "another user needs the segment's permission: EACCES; and only its owner may change it: EPERM")
+{
+	const key_t key = KEY ^ getpid(); /* whoever else runs this */
+	int id = shmget(key, PAGE, IPC_CREAT | IPC_EXCL | 0644);
+	struct shmid_ds status;
+
+	NEED(id >= 0);
+	segment = id;
+	atexit(remove_segment);
+	status = status_of(id);
+	IN_CHILD
+	{
+		NEED(CALL(setresuid, NOBODY, NOBODY, NOBODY) == 0);
+		EQUAL(shmget(key, PAGE, 0004), id);
+		FAILS(shmget(key, PAGE, 0006), EACCES);
+		FAILS(shmat(id, NULL, 0), EACCES);
+		CHECK(shmat(id, NULL, SHM_RDONLY) != (void *)-1);
+		CHECK(shmctl(id, IPC_STAT, &status) == 0);
+		FAILS(shmctl(id, IPC_SET, &status), EPERM);
+		FAILS(shmctl(id, IPC_RMID, NULL), EPERM);
+		FAILS(shmctl(id, SHM_LOCK, NULL), EPERM);
+		FAILS(shmctl(id, SHM_UNLOCK, NULL), EPERM);
+		segment = -1;
+	}
+	status.shm_perm.mode = 0600;
+	CHECK(shmctl(id, IPC_SET, &status) == 0);
+	IN_CHILD
+	{
+		NEED(CALL(setresuid, NOBODY, NOBODY, NOBODY) == 0);
+		FAILS(shmctl(id, IPC_STAT, &status), EACCES);
+		FAILS(shmat(id, NULL, SHM_RDONLY), EACCES);
+		FAILS(shmget(key, PAGE, 0004), EACCES);
+		EQUAL(shmget(key, PAGE, 0), id);
+		segment = -1;
+	}
+}
+
+TEST(locked, "SHM_LOCK and SHM_UNLOCK mark the segment; it can be used as before")
+{
+	int id = make_segment(2 * PAGE);
+	char *memory = shmat(id, NULL, 0);
+
+	NEED(memory != (void *)-1);
+	CHECK(shmctl(id, SHM_LOCK, NULL) == 0);
+	CHECK(status_of(id).shm_perm.mode & SEGMENT_LOCKED);
+	memory[PAGE] = 'x';
+	CHECK(shmctl(id, SHM_UNLOCK, NULL) == 0);
+	CHECK(!(status_of(id).shm_perm.mode & SEGMENT_LOCKED));
+	EQUAL(memory[PAGE], 'x');
+}
+
+TEST(by_index, "SHM_STAT and SHM_STAT_ANY find segments by their index, which SHM_INFO has the highest of")
+{
+	int id = make_segment(3 * PAGE), found = 0;
+	struct shmid_ds status;
+	struct { /* struct shm_info of <linux/shm.h> */
+		int used_ids;
+		unsigned long pages, resident, swapped, attempts, successes;
+	} info;
+	int highest = shmctl(id, SHM_INFO, (struct shmid_ds *)&info);
+
+	for (int i = 0; i <= highest; i++) {
+		if (shmctl(i, SHM_STAT, &status) == id) {
+			found++;
+			EQUAL(status.shm_segsz, 3 * PAGE);
+			EQUAL(shmctl(i, SHM_ANY, &status), id);
+		}
+	}
+	EQUAL(found, 1);
+	FAILS(shmctl(highest + 100, SHM_STAT, &status), EINVAL);
+	FAILS(shmctl(-1, SHM_STAT, &status), EINVAL);
 }
 
 TEST(attach, "shmat: zeroes, shared by all attachments and with children; shmdt ends one")
@@ -171,9 +246,9 @@ TEST(set, "IPC_SET changes the mode")
 	int id = make_segment(PAGE);
 	struct shmid_ds status = status_of(id);
 
-	status.shm_perm.mode = 0604;
+	status.shm_perm.mode = 0644;
 	CHECK(shmctl(id, IPC_SET, &status) == 0);
-	EQUAL(status_of(id).shm_perm.mode & 0777, 0604);
+	EQUAL(status_of(id).shm_perm.mode & 0777, 0644);
 }
 
 TEST(control_bad, "shmctl: unknown commands and segments are EINVAL, a bad pointer EFAULT")

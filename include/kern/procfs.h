@@ -80,6 +80,9 @@ struct proc_entry {
 	const struct proc_numbers *numbers; /* (-) and the numbers that are in it, or NULL */
 };
 
+/* The process whose directory /proc/PID a file is, with a reference; NULL: it is another file. */
+struct process *proc_directory_process(const struct file *file);
+
 /* Registers the two types of file systems; once. */
 void procfs_init(void);
 
@@ -90,6 +93,9 @@ extern const struct proc_numbers proc_processes;
 
 /* POSIX message queues' limits, in the order of their names (kern/fs/mqueue.c): msg_default, msg_max, msgsize_default, msgsize_max, queues_max. */
 extern const struct proc_setting mqueue_settings[];
+
+/* /proc/sys/fs/pipe-max-size (kern/fs/pipe.c). */
+extern const struct proc_setting pipe_setting;
 
 /* System V IPC's part of /proc/sys/kernel (kern/proc/sysv_proc.c): limits, and what the next identifiers are to be. */
 extern const struct proc_setting message_most_setting, queue_bytes_setting, msg_limit_setting,

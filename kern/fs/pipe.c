@@ -11,6 +11,8 @@
 #include <kern/pipe.h>
 #include <kern/poll.h>
 #include <kern/proc.h>
+#include <kern/procfs.h>
+#include <linux/capability.h>
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
@@ -18,7 +20,8 @@
 #include <vm/slab.h>
 
 #define DEFAULT_PAGES 16u
-#define MOST_PAGES    256u       /* a pipe may have */
+#define MOST_PAGES    256u /* a pipe may have */
+#define MOST_BYTES    ((int)(MOST_PAGES * PAGE_SIZE))
 #define LARGEST_SIZE  (1u << 31) /* that makes any sense at all */
 #define HAD_WRITER    UINT64_MAX /* a file's position: there were writers when it was opened */
 
@@ -408,6 +411,10 @@ static int64_t resize(struct pipe *pipe, uint32_t count)
 	return capacity(pipe);
 }
 
+/* /proc/sys/fs/pipe-max-size: what programs may ask for that are not privileged. */
+static _Atomic int most_bytes = MOST_BYTES;
+const struct proc_setting pipe_setting = {&most_bytes, (int)PAGE_SIZE, MOST_BYTES};
+
 /* F_SETPIPE_SZ of fcntl(2). */
 static int64_t set_size(struct pipe *pipe, uint64_t bytes)
 {
@@ -416,7 +423,8 @@ static int64_t set_size(struct pipe *pipe, uint64_t bytes)
 
 	if (bytes == 0 || bytes > LARGEST_SIZE)
 		return -EINVAL;
-	if (bytes > (uint64_t)MOST_PAGES << PAGE_SHIFT)
+	if (bytes > (uint64_t)MOST_BYTES ||
+	    (bytes > (uint64_t)most_bytes && !task_capable(task_current(), CAP_SYS_RESOURCE)))
 		return -EPERM;
 	while ((uint64_t)count << PAGE_SHIFT < bytes)
 		count *= 2;

@@ -357,7 +357,9 @@ static const struct proc_entry sys_fs_mqueue[] = {
 	MQUEUE_SETTING("queues_max", 4),      {.name = NULL}};
 
 static const struct proc_entry sys_fs[] = {
-	{.name = "mqueue", .mode = S_IFDIR | 0555, .children = sys_fs_mqueue}, {.name = NULL}};
+	{.name = "mqueue", .mode = S_IFDIR | 0555, .children = sys_fs_mqueue},
+	{.name = "pipe-max-size", .mode = S_IFREG | 0644, .setting = &pipe_setting},
+	{.name = NULL}};
 
 static const struct proc_entry sys[] = {{.name = "fs", .mode = S_IFDIR | 0555, .children = sys_fs},
 					{.name = "kernel", .mode = S_IFDIR | 0555, .children = sys_kernel},

@@ -389,6 +389,19 @@ static const struct file_ops generated_directory_ops = {
 	.readdir = generated_readdir,
 };
 
+struct process *proc_directory_process(const struct file *file)
+{
+	const struct generated *generated;
+
+	if (file->ops != &generated_directory_ops)
+		return NULL;
+	generated = generated_of(file->inode);
+	if (generated->entry != &proc_process_entry)
+		return NULL;
+	process_ref(generated->subject.process);
+	return generated->subject.process;
+}
+
 /* ---- Inodes ----------------------------------------------------------------------------------------------------------- */
 
 static void generated_destroy(struct inode *inode)

@@ -2,6 +2,7 @@
  * System calls that send signals: to processes, groups, all, and tasks. Everything else about signals is in sys_signal.c.
  */
 #include <asm/errno.h>
+#include <kern/procfs.h>
 
 #include "process_internal.h"
 #include "signal_internal.h"
@@ -180,17 +181,30 @@ static int get_own_info(const struct task *task, const struct process *target, v
 }
 
 /* As kill(2), or with information as rt_sigqueueinfo(2). The process may be a zombie, but not one that was waited for. */
+/* Whom a descriptor is of: a pidfd, or a process's directory in /proc. A reference; NULL: it is neither. */
+static struct process *process_of(struct task *task, int descriptor)
+{
+	bool waits;
+	struct process *process = pidfd_process(task, descriptor, &waits);
+	struct file *file = process ? NULL : descriptor_get(task, descriptor);
+
+	if (file) {
+		process = proc_directory_process(file);
+		file_unref(file);
+	}
+	return process;
+}
+
 int64_t sys_pidfd_send_signal(struct task *task, struct trapframe *frame)
 {
 	int signo = (int)frame->rsi;
 	struct process *process;
 	siginfo_t info;
 	int64_t result = 0;
-	bool waits;
 
 	if ((unsigned)frame->r10 != 0)
 		return -EINVAL;
-	process = pidfd_process(task, (int)frame->rdi, &waits);
+	process = process_of(task, (int)frame->rdi);
 	if (!process)
 		return -EBADF;
 	signal_info_init(&info, signo, SI_USER);

@@ -146,7 +146,7 @@ int64_t sys_shmget(struct task *task, struct trapframe *frame)
 	int result;
 
 	if (flags & SHM_HUGETLB)
-		return -ENOMEM; /* no huge pages are free */
+		return task_capable(task, CAP_IPC_LOCK) ? -ENOMEM : -EPERM; /* no huge pages are free */
 	mutex_lock(&shm_table.lock);
 	result = sysv_get(&shm_table, key, flags, &found);
 	if (!result && !found)

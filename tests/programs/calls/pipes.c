@@ -414,3 +414,17 @@ TEST(descriptors_sent, "descriptors pass through a socket pair")
 	memcpy(&received, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(received));
 	EQUAL(file_size(received), 10);
 }
+
+TEST(most_bytes, "/proc/sys/fs/pipe-max-size is what F_SETPIPE_SZ may ask for")
+{
+	long most = atol(contents("/proc/sys/fs/pipe-max-size"));
+	int ends[2];
+
+	NEED(pipe(ends) == 0);
+	CHECK(most >= (long)PAGE);
+	EQUAL(fcntl(ends[1], F_SETPIPE_SZ, most), most);
+	if (geteuid() != 0)
+		skip("the rest is for root");
+	NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+	FAILS(fcntl(ends[1], F_SETPIPE_SZ, 2 * most), EPERM);
+}

@@ -291,3 +291,11 @@ TEST(exec_and_exit, "the end of a process detaches")
 	char *memory = shmat(id, NULL, 0);
 	CHECK(memory != (void *)-1 && memory[0] == 'c');
 }
+
+TEST(huge, "SHM_HUGETLB: who is not privileged may not")
+{
+	if (geteuid() != 0)
+		skip("only root may become another user");
+	NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+	FAILS(shmget(IPC_PRIVATE, 2 << 20, IPC_CREAT | 04000 | 0600), EPERM);
+}

@@ -552,3 +552,28 @@ TEST(storm, "two processes that send each other thousands of signals lose none t
 	}
 	child_passed(child);
 }
+
+TEST(proc_directory, "pidfd_send_signal takes a process's directory in /proc, too, and no other")
+{
+	int own = open("/proc/self", O_RDONLY | O_DIRECTORY), other = open("/proc", O_RDONLY | O_DIRECTORY);
+	int path = open("/proc/self", O_PATH);
+	pid_t child;
+	char name[32];
+
+	NEED(own >= 0 && other >= 0 && path >= 0);
+	EQUAL(CALL(pidfd_send_signal, own, 0, 0, 0), 0);
+	FAILS(CALL(pidfd_send_signal, own, 65, 0, 0), EINVAL);
+	FAILS(CALL(pidfd_send_signal, other, 0, 0, 0), EBADF);
+	FAILS(CALL(pidfd_send_signal, path, 0, 0, 0), EBADF);
+	child = fork();
+	if (child == 0) {
+		pause();
+		_exit(0);
+	}
+	snprintf(name, sizeof(name), "/proc/%d", child);
+	own = open(name, O_RDONLY | O_DIRECTORY);
+	NEED(own >= 0);
+	EQUAL(CALL(pidfd_send_signal, own, SIGTERM, 0, 0), 0);
+	EQUAL(wait_status(child), SIGTERM);
+	FAILS(CALL(pidfd_send_signal, own, 0, 0, 0), ESRCH);
+}

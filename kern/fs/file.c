@@ -100,20 +100,26 @@ static int64_t do_transfer(file_transfer *transfer, struct file *file, struct io
 {
 	if (!transfer)
 		return -EINVAL;
-	if (!position)
-		return transfer_at_own(transfer, file, io);
-	if (!file->ops->seek)
-		return -ESPIPE;
-	return transfer(file, io, position);
+	return position ? transfer(file, io, position) : transfer_at_own(transfer, file, io);
+}
+
+/* As Linux: this comes before the question whether the file is open for it. */
+static bool has_no_positions(const struct file *file, const uint64_t *position)
+{
+	return position && !file->ops->seek;
 }
 
 int64_t file_read(struct file *file, struct io *io, uint64_t *position)
 {
+	if (has_no_positions(file, position))
+		return -ESPIPE;
 	return may_read(file) ? do_transfer(file->ops->read, file, io, position) : -EBADF;
 }
 
 int64_t file_write(struct file *file, struct io *io, uint64_t *position)
 {
+	if (has_no_positions(file, position))
+		return -ESPIPE;
 	return may_write(file) ? do_transfer(file->ops->write, file, io, position) : -EBADF;
 }
 

@@ -80,6 +80,8 @@ TEST(pipe_bad, "the wrong end is EBADF, seeking ESPIPE, a bad buffer EFAULT")
 	FAILS(write(ends[0], &byte, 1), EBADF);
 	FAILS(lseek(ends[0], 0, SEEK_CUR), ESPIPE);
 	FAILS(pread(ends[0], &byte, 1, 0), ESPIPE);
+	FAILS(pread(ends[1], &byte, 1, 0), ESPIPE);
+	FAILS(pwrite(ends[0], &byte, 1, 0), ESPIPE);
 	FAILS(CALL(write, ends[1], 8, 1), EFAULT);
 	CHECK(write(ends[1], &byte, 1) == 1);
 	FAILS(CALL(read, ends[0], 8, 1), EFAULT);

@@ -208,6 +208,7 @@ lint:
 ## soak        streams of operations against the model for HOURS=1, from SEED on
 ## soak-shell  a shell on Phoenix that runs programs for HOURS=1; no page may be lost
 ## tsan        the suites with several threads, under the thread sanitizer
+## check-all   all of that, one after the other, and each stressor of stress-ng for longer, and all of them at once for 30 minutes: hours
 # Their rules are in tests/*/rules.mk.
 
 ## bench       counted instructions of the benchmarks

@@ -31,6 +31,16 @@ soak-shell:
 soak-shell-built: $(KERNEL)
 	@tests/programs/soak '$(HOURS)'
 
+# Everything that takes long, one after the other.
+.PHONY: check-all
+check-all:
+	@tools/deps test
+	@$(MAKE) --no-print-directory test-built
+	@$(MAKE) --no-print-directory tsan coverage mutants fuzz
+	@STRESS_SECONDS=10 $(PROVE) -v tests/programs/stress.t
+	@tests/programs/storm 30
+	@$(MAKE) --no-print-directory soak soak-shell
+
 CONFIG_programs := $(MUSLCC) $(PROGRAM_CFLAGS)
 $(eval $(call config_file,programs))
 

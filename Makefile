@@ -215,6 +215,9 @@ lint:
 bench: $(KERNEL) $(ARCHIVE) $(BENCH_FILES)
 	@bench/run
 
+## bench-programs  counted instructions of whole programs, the kernel's and their own, against Linux in the same QEMU
+# Its rules are in bench/rules.mk.
+
 ## compdb      build/compile_commands.json, for editors
 compdb:
 	@mkdir -p $(BUILD)

@@ -15,6 +15,27 @@ HOST_BENCH_SOURCES := $(sort $(wildcard kern/vm/*.c)) $(sort $(wildcard kern/arc
 	$(addprefix tests/host/,env.c machine.c mmu.c main.c) bench/count_host.c
 HOST_BENCH_OBJECTS := $(HOST_BENCH_SOURCES:%=$(BUILD)/host-bench/%.o)
 
+# Whole programs, on Phoenix and on Linux: the plugin that counts in QEMU, and the first process.
+BENCH_PROGRAM_FILES := $(BUILD)/bench/count.so $(BUILD)/bench/runner
+
+.PHONY: bench-programs bench-programs-built
+bench-programs:
+	@tools/deps test
+	@$(MAKE) --no-print-directory bench-programs-built
+
+bench-programs-built: $(KERNEL) $(BENCH_PROGRAM_FILES)
+	@bench/programs
+
+$(BUILD)/bench/count.so: bench/count_plugin.c
+	$(say) HOSTCC $<
+	@mkdir -p $(@D)
+	$(Q)$(HOSTCC) -std=gnu11 -O2 $(WARNINGS) -fPIC -shared -fvisibility=hidden -o $@ $<
+
+$(BUILD)/bench/runner: bench/runner.c
+	$(say) MUSLCC $<
+	@mkdir -p $(@D)
+	$(Q)$(MUSLCC) -std=gnu11 -O2 -static $(WARNINGS) -o $@ $<
+
 CONFIG_host-bench := $(HOSTCC) $(HOST_BENCH_CFLAGS) $(HOST_BENCH_SOURCES)
 $(eval $(call config_file,host-bench))
 

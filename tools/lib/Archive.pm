@@ -183,7 +183,7 @@ sub device_numbers
 sub emit_header
 {
 	my ($self, $name, $node, $inode, $links, $bytes) = @_;
-	my $align = S_ISREG($node->{mode}) && $bytes ? PAGE : ALIGN;
+	my $align = S_ISREG($node->{mode}) && $bytes ? $self->{page} : ALIGN;
 	my $name_bytes = length($name) + 1;
 	$name_bytes += -($self->{offset} + HEADER_BYTES + $name_bytes) % $align;
 	$self->emit(sprintf '070701' . '%08X' x 13, $inode, $node->{mode}, $node->{uid} // 0, $node->{gid} // 0, $links,
@@ -231,10 +231,12 @@ sub count_links
 	return \%links;
 }
 
-# Writes the file; equal trees give equal bytes.
+# Writes the file; equal trees give equal bytes. Contents begin on pages, unless `page` says otherwise: Linux leaves out names that were padded for that
+# to more than a path may have.
 sub write
 {
-	my ($self, $file) = @_;
+	my ($self, $file, $page) = @_;
+	$self->{page} = $page // PAGE;
 	my $links = $self->count_links;
 	my ($inode, $before) = (0, '');
 	open $self->{to}, '>:raw', $file or die "cannot write $file: $!\n";

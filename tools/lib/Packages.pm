@@ -155,6 +155,14 @@ sub add_alternatives
 	}
 }
 
+# A shell, which programs take for granted, as every Debian has one and no package says that it needs it.
+sub add_shell
+{
+	my ($archive) = @_;
+	return if $archive->find('bin/sh') or not is_installed('dash');
+	add_path($archive, $_) for grep { m{^/bin/} } sort(files_of('dash'));
+}
+
 # The files of installed packages, and of those that these depend on, as they are on this machine; such as were removed since are left out.
 sub add_package_files
 {
@@ -169,6 +177,7 @@ sub add_package_files
 	add_path($archive, $_) for sort @paths;
 	add_path($archive, $_) for compiled_modules(@paths);
 	add_alternatives($archive);
+	add_shell($archive);
 }
 
 1;

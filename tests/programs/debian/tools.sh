@@ -1,4 +1,4 @@
-# packages: mawk sed grep tar coreutils findutils diffutils make openssl git vim-tiny ruby
+# packages: mawk dash sed grep tar coreutils findutils diffutils make openssl git vim-tiny ruby
 # memory: 512
 export GIT_AUTHOR_DATE=2001-01-01T00:00:00Z GIT_COMMITTER_DATE=2001-01-01T00:00:00Z GIT_CONFIG_GLOBAL=$PWD/gitconfig
 seq 1000 | mawk '{ sum += $1 } END { print sum }'

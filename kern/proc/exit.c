@@ -155,7 +155,6 @@ static void drop_space(struct process *process)
 	process->space = NULL;
 	spin_unlock(&process_lock);
 	note_most_pages(process, space);
-	thread_use_map(NULL);
 	user_space_unref(space);
 	process_end_borrowing(process);
 }
@@ -221,6 +220,8 @@ void task_exit(struct task *task)
 	task_clear_tid(task);
 	task_drop_files(task);
 	signal_task_end(task);
+	/* Before the last task, which may be another one, can give the memory back. */
+	thread_use_map(NULL);
 	if (leave(task))
 		end_process(task->process);
 	thread_exit();

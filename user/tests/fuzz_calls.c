@@ -109,12 +109,34 @@ static const char *const paths[] = {
 	"/dev/urandom",
 	"/nowhere",
 	"/tmp/../tmp/./a",
+	"/proc/self/smaps",
+	"/proc/self/task",
+	"/proc/self/environ",
+	"/proc/self/pagemap",
+	"/proc/meminfo",
+	"/proc/sysvipc/shm",
+	"/proc/sys/kernel/pid_max",
+	"/proc/self/cwd/a",
+	"/proc/self/root/tmp",
+	"/proc/self/comm",
 };
+
+/* What another process has, which may end meanwhile. */
+static const char *process_path(void)
+{
+	static const char *const parts[] = {"fd",   "fd/3", "fd/7", "exe",     "cwd",
+					    "maps", "task", "stat", "root/tmp"};
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/proc/%d/%s", (int)(getpid() + 4 - (int)below(12)),
+		 parts[below(sizeof(parts) / sizeof(parts[0]))]);
+	return path;
+}
 
 /* A string in the arena, or what is close to being one. */
 static uint64_t path_argument(void)
 {
-	const char *path = paths[below(sizeof(paths) / sizeof(paths[0]))];
+	const char *path = below(8) ? paths[below(sizeof(paths) / sizeof(paths[0]))] : process_path();
 	size_t length = strlen(path) + 1;
 	char *at = arena + below(8) * 256;
 
@@ -297,6 +319,19 @@ static const short favourites[] = {
 	SYS_rename,
 	SYS_unlink,
 	SYS_fcntl,
+	SYS_timer_create,
+	SYS_timer_settime,
+	SYS_timerfd_create,
+	SYS_timerfd_settime,
+	SYS_openat,
+	SYS_readlink,
+	SYS_getdents64,
+	SYS_splice,
+	SYS_unshare,
+	SYS_close_range,
+	SYS_accept,
+	SYS_sendto,
+	SYS_clone3,
 };
 
 /* Not these: they would end the run, or stop the worker for no gain. */

@@ -78,6 +78,9 @@ struct pager_ops {
 
 	/* The last reference to the pager is gone. */
 	void (*destroy)(struct pager *pager);
+
+	/* What it has from the beginning is in memory, and lent: a page fault asks for neighbouring pages as well. */
+	bool at_hand;
 };
 
 /* Embedded at the start of whatever the pager needs to know. */

@@ -297,7 +297,16 @@ static void destroy(struct pager *pager)
 	slab_free(&pager_cache, pager);
 }
 
-static const struct pager_ops file_pager_ops = {
+static const struct pager_ops lending_pager_ops = {
+	.name = "boot module",
+	.get_pages = get_pages,
+	.has_page = has_page,
+	.destroy = destroy,
+	.at_hand = true,
+};
+
+/* Of files that do not begin with a frame: pages are copies, and made only where they are asked for. */
+static const struct pager_ops copying_pager_ops = {
 	.name = "boot module",
 	.get_pages = get_pages,
 	.has_page = has_page,
@@ -325,7 +334,7 @@ int bootfile_blob(const struct bootfile *file, uint64_t size_bytes, struct blob 
 	pager = slab_alloc(&pager_cache);
 	if (!pager)
 		return -ENOMEM;
-	pager->pager.ops = &file_pager_ops;
+	pager->pager.ops = page_aligned(file->start) ? &lending_pager_ops : &copying_pager_ops;
 	pager->pager.refs = 1;
 	pager->start = file->start;
 	pager->bytes = file->bytes;

@@ -127,6 +127,50 @@ AVL_INLINE void avl_insert(struct avl_node **root, struct avl_node *parent, stru
 	avl_repair(root, parent, update);
 }
 
+/* The node behind `node` in the order; NULL: it is the last. */
+AVL_INLINE struct avl_node *avl_next(struct avl_node *node)
+{
+	struct avl_node *next = node->right;
+
+	if (next) {
+		while (next->left)
+			next = next->left;
+		return next;
+	}
+	for (next = node->parent; next && node == next->right; next = next->parent)
+		node = next;
+	return next;
+}
+
+/* The node before `node` in the order; NULL: it is the first. */
+AVL_INLINE struct avl_node *avl_previous(struct avl_node *node)
+{
+	struct avl_node *previous = node->left;
+
+	if (previous) {
+		while (previous->right)
+			previous = previous->right;
+		return previous;
+	}
+	for (previous = node->parent; previous && node == previous->left; previous = previous->parent)
+		node = previous;
+	return previous;
+}
+
+/* Hangs `node` in the order right behind `previous`, which is in the tree. */
+AVL_INLINE void avl_insert_after(struct avl_node **root, struct avl_node *previous, struct avl_node *node,
+				 avl_update update)
+{
+	struct avl_node *parent = previous;
+	struct avl_node **link = &previous->right;
+
+	while (*link) {
+		parent = *link;
+		link = &parent->left;
+	}
+	avl_insert(root, parent, link, node, update);
+}
+
 AVL_INLINE void avl_remove(struct avl_node **root, struct avl_node *node, avl_update update)
 {
 	struct avl_node *successor;

@@ -62,6 +62,8 @@ static bool family_leave(struct blob *blob)
 	*(blob->previous ? &blob->previous->next : &family->blobs) = blob->next;
 	if (blob->next)
 		blob->next->previous = blob->previous;
+	if (family->founder == blob)
+		family->founder = NULL;
 	return --family->count == 0;
 }
 
@@ -81,6 +83,7 @@ struct blob *blob_found_family(pgoff_t pages)
 	spin_init(&family->lock, RANK_FAMILY, "blob family");
 	family->count = 0;
 	family->blobs = NULL;
+	family->founder = blob;
 	family->store = NULL;
 	family->zeroes = false;
 	family->careful = false;
@@ -528,6 +531,43 @@ void blob_add_mapping(struct map_entry *entry)
 	}
 	avl_insert(&blob->mappings, parent, link, &entry->by_offset, mapping_update);
 	blob->mapping_count++;
+}
+
+void blob_add_mapping_after(struct map_entry *entry, struct map_entry *lower)
+{
+	struct blob *blob = entry->blob;
+	struct avl_node *next = avl_next(&lower->by_offset);
+
+	DEBUG_ASSERT(lower->blob == blob && lower->offset <= entry->offset);
+	FAMILY_ASSERT_LOCKED(blob->family);
+	/* Another mapping begins between the two. */
+	if (next && entry_of_mapping(next)->offset < entry->offset) {
+		blob_add_mapping(entry);
+		return;
+	}
+	avl_insert_after(&blob->mappings, &lower->by_offset, &entry->by_offset, mapping_update);
+	blob->mapping_count++;
+}
+
+/* Is the entry at its place in the order of offsets? */
+static bool mapping_is_ordered(struct map_entry *entry)
+{
+	struct avl_node *previous = avl_previous(&entry->by_offset);
+	struct avl_node *next = avl_next(&entry->by_offset);
+
+	return (!previous || entry_of_mapping(previous)->offset <= entry->offset) &&
+	       (!next || entry->offset <= entry_of_mapping(next)->offset);
+}
+
+void blob_mapping_moved(struct map_entry *entry)
+{
+	FAMILY_ASSERT_LOCKED(entry->blob->family);
+	if (likely(mapping_is_ordered(entry))) {
+		avl_repair(&entry->blob->mappings, &entry->by_offset, mapping_update);
+		return;
+	}
+	blob_remove_mapping(entry);
+	blob_add_mapping(entry);
 }
 
 void blob_remove_mapping(struct map_entry *entry)

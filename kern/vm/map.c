@@ -134,19 +134,21 @@ struct map_entry *map_find_above(struct map *map, vaddr_t address)
 	}
 }
 
+/* Does the entry count in its tree's usage? */
+static bool entry_counts(const struct map_entry *entry)
+{
+	return !entry->permanent && !entry->submap;
+}
+
 /*
- * What counts as data, stack and executable is as in Linux's limits (getrlimit(2)) and listings (proc(5)): what grows down is stack, whatever
- * its rights.
+ * Adds pages, such as the entry's are, to what its tree has mapped; the negative of a number takes them away. What counts as data, stack and
+ * executable is as in Linux's limits (getrlimit(2)) and listings (proc(5)): what grows down is stack, whatever its rights.
  */
-void entry_account(const struct map_entry *entry, int sign)
+static void account_pages(const struct map_entry *entry, uint64_t pages)
 {
 	struct map_usage *usage = &entry->map->top->usage;
-	uint64_t pages = (uint64_t)sign * entry_pages(entry);
 	bool shared = entry->inherit == INHERIT_SHARE;
 
-	if (entry->permanent || entry->submap)
-		return;
-	usage->entries += (uint64_t)sign;
 	usage->pages += pages;
 	if (entry->wired)
 		usage->wired += pages;
@@ -160,27 +162,22 @@ void entry_account(const struct map_entry *entry, int sign)
 		usage->data += pages;
 }
 
-/* Puts an entry into its map, where its range is free. */
-static void link_entry(struct map_entry *entry)
+void entry_account(const struct map_entry *entry, int sign)
+{
+	if (!entry_counts(entry))
+		return;
+	entry->map->top->usage.entries += (uint64_t)sign;
+	account_pages(entry, (uint64_t)sign * entry_pages(entry));
+}
+
+/* Puts an entry into its map, where its range is free, right behind `previous`; NULL: as the first. */
+static void link_after(struct map_entry *entry, struct map_entry *previous)
 {
 	struct map *map = entry->map;
-	struct avl_node **link = &map->entries;
-	struct avl_node *parent = NULL;
-	struct map_entry *previous = NULL;
-	struct map_entry *next = NULL;
+	struct map_entry *next = previous ? previous->next : map->first;
 
 	DEBUG_ASSERT(entry->start < entry->end && page_aligned(entry->start | entry->end));
 	DEBUG_ASSERT(map->start <= entry->start && entry->end <= map->end);
-	while (*link) {
-		parent = *link;
-		if (entry->start < entry_of(parent)->start) {
-			next = entry_of(parent);
-			link = &parent->left;
-		} else {
-			previous = entry_of(parent);
-			link = &parent->right;
-		}
-	}
 	ASSERT(!previous || previous->end <= entry->start);
 	ASSERT(!next || entry->end <= next->start);
 	entry->previous = previous;
@@ -188,11 +185,32 @@ static void link_entry(struct map_entry *entry)
 	*(previous ? &previous->next : &map->first) = entry;
 	*(next ? &next->previous : &map->last) = entry;
 	entry->gap = entry->start - (previous ? previous->end : map->start);
-	avl_insert(&map->entries, parent, link, &entry->by_address, entry_update);
+	if (previous)
+		avl_insert_after(&map->entries, &previous->by_address, &entry->by_address, entry_update);
+	else if (next)
+		avl_insert(&map->entries, &next->by_address, &next->by_address.left, &entry->by_address,
+			   entry_update);
+	else
+		avl_insert(&map->entries, NULL, &map->entries, &entry->by_address, entry_update);
 	update_gap(map, next);
 	map->entry_count++;
 	entry_account(entry, 1);
 	DEBUG_ASSERT(map->first && !map->first->previous && map->last && !map->last->next);
+}
+
+/* Puts an entry into its map, where its range is free. */
+static void link_entry(struct map_entry *entry)
+{
+	struct map *map = entry->map;
+	struct map_entry *previous = map->last;
+
+	/* What is made in the order of addresses, as a clone is, comes last each time. */
+	if (previous && previous->start > entry->start) {
+		struct map_entry *above = map_first_above(map, entry->start);
+
+		previous = above->previous;
+	}
+	link_after(entry, previous);
 }
 
 /*
@@ -396,19 +414,19 @@ static void unlock_family(const struct map_entry *entry)
  */
 static void move_bounds(struct map_entry *entry, vaddr_t start, vaddr_t end)
 {
+	pgoff_t pages_before = entry_pages(entry);
+
 	DEBUG_ASSERT(start < end);
-	if (entry->blob)
-		blob_remove_mapping(entry);
-	entry_account(entry, -1);
-	/* What comes off the front of a window is split off; but it may grow there. */
-	ASSERT(!entry->blob ||
-	       (start <= entry->start && entry->start - start <= pages_to_bytes(entry->offset)));
-	entry->offset -= entry->blob ? (entry->start - start) >> PAGE_SHIFT : 0;
+	/* A window may grow at its front only as far as there is something of the blob before it. */
+	ASSERT(!entry->blob || start >= entry->start ||
+	       entry->start - start <= pages_to_bytes(entry->offset));
+	entry->offset += entry->blob ? (pgoff_t)((int64_t)(start - entry->start) >> PAGE_SHIFT) : 0;
 	entry->start = start;
 	entry->end = end;
-	entry_account(entry, 1);
+	if (entry_counts(entry))
+		account_pages(entry, entry_pages(entry) - pages_before);
 	if (entry->blob)
-		blob_add_mapping(entry);
+		blob_mapping_moved(entry);
 }
 
 void entry_set_range(struct map_entry *entry, vaddr_t start, vaddr_t end)
@@ -423,7 +441,8 @@ void entry_set_range(struct map_entry *entry, vaddr_t start, vaddr_t end)
 
 /*
  * The reverse map gets both parts within one section of the family's lock: a page between them is never
- * without a mapping. Translations stay as they are.
+ * without a mapping. The upper first, so that the farthest end of all mappings stays where it is, for whole parts of their tree. Translations
+ * stay as they are.
  */
 void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upper)
 {
@@ -439,24 +458,24 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 	if (upper->blob)
 		blob_ref(upper->blob);
 	lock_family(entry);
-	move_bounds(entry, entry->start, address);
 	/* Each half counts as a wiring; the pages are counted as before. */
 	upper->wired = entry->wired;
 	upper->on_fault = entry->on_fault;
 	if (upper->blob)
-		blob_add_mapping(upper);
+		blob_add_mapping_after(upper, entry);
 	if (upper->wired)
 		blob_count_wirings(upper->blob, 1);
+	move_bounds(entry, entry->start, address);
 	unlock_family(entry);
-	link_entry(upper);
+	link_after(upper, entry);
 	DEBUG_ASSERT(entry->next == upper && entry->end == upper->start && upper->previous == entry);
 }
 
-/* May the two be one entry? What is told apart anywhere has to be the same. */
+/* May the two be one entry, but for their rights? What is told apart anywhere has to be the same. */
 static bool entries_are_alike(const struct map_entry *lower, const struct map_entry *upper)
 {
 	return lower->kind == upper->kind && !lower->submap && !lower->permanent && !upper->permanent &&
-	       lower->end == upper->start && lower->blob == upper->blob && lower->prot == upper->prot &&
+	       lower->end == upper->start && lower->blob == upper->blob &&
 	       lower->max_prot == upper->max_prot && lower->inherit == upper->inherit &&
 	       lower->fork == upper->fork && lower->name == upper->name && lower->label == upper->label &&
 	       lower->grows_down == upper->grows_down && lower->advice == upper->advice &&
@@ -470,15 +489,15 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	struct map_entry *lower = entry->previous;
 
 	MAP_ASSERT_WRITING(entry->map);
-	if (!lower || !entries_are_alike(lower, entry))
+	if (!lower || lower->prot != entry->prot || !entries_are_alike(lower, entry))
 		return entry;
 	lock_family(entry);
+	move_bounds(lower, lower->start, entry->end);
 	if (entry->blob) {
 		blob_remove_mapping(entry);
 		if (entry->wired)
 			blob_count_wirings(entry->blob, -1);
 	}
-	move_bounds(lower, lower->start, entry->end);
 	for (unsigned i = 0; i < FAULT_CASES; i++)
 		lower->faults[i] += entry->faults[i];
 	DEBUG_ASSERT(lower->end == entry->end);
@@ -490,6 +509,38 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	unlink_entry(entry, false);
 	entry_destroy(entry);
 	return lower;
+}
+
+struct map_entry *entry_heir(const struct map_entry *entry, vaddr_t start, vaddr_t end, vm_prot_t prot)
+{
+	struct map_entry *previous = entry->previous, *next = entry->next;
+
+	MAP_ASSERT_LOCKED(entry->map);
+	DEBUG_ASSERT(entry->start <= start && end <= entry->end);
+	/* Alike already, as a fork's child may have them: both are merged. */
+	if (entry->prot == prot)
+		return NULL;
+	/* All of it has no end that goes to a neighbour: it becomes like one, perhaps like both, and is merged. */
+	if (start == entry->start && end < entry->end && previous && previous->prot == prot &&
+	    entries_are_alike(previous, entry))
+		return previous;
+	if (start > entry->start && end == entry->end && next && next->prot == prot &&
+	    entries_are_alike(entry, next))
+		return next;
+	return NULL;
+}
+
+void entry_give(struct map_entry *entry, vaddr_t start, vaddr_t end, struct map_entry *heir)
+{
+	MAP_ASSERT_WRITING(entry->map);
+	if (heir == entry->previous) {
+		move_bounds(heir, heir->start, end);
+		move_bounds(entry, end, entry->end);
+	} else {
+		DEBUG_ASSERT(heir == entry->next);
+		move_bounds(heir, start, heir->end);
+		move_bounds(entry, entry->start, start);
+	}
 }
 
 void entry_replace_blob(struct map_entry *entry, struct blob *blob)

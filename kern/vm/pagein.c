@@ -157,6 +157,26 @@ static int store_absent(struct blob *blob, pgoff_t index, struct page *page)
 }
 
 /*
+ * A page that was lent to a clone, where it was absent, is what the blob that the family began with has there as well, if it is absent in that: a
+ * file, say, of which the clone is a mapping. Stored there, it need not be asked for by those who map the file later. Only a
+ * help: without memory it is not stored. Family locked.
+ */
+static void share_with_founder(const struct blob *blob, pgoff_t index, struct page *page)
+{
+	struct blob *founder = blob->family->founder;
+	slot_t *place;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	if (!founder || founder == blob || page->state == PAGE_BLOB)
+		return;
+	DEBUG_ASSERT(founder->pager == blob->pager && index - founder->base < founder->pages);
+	if (tree_place(&founder->tree, index, false, &place) == 0 && *place == SLOT_EMPTY) {
+		page_ref(page);
+		*place = slot_of_page(page);
+	}
+}
+
+/*
  * Stores what the pager gave of a request, and gives back what is not needed. Family locked. 0 or
  * -ENOMEM.
  */
@@ -174,6 +194,8 @@ static int request_store(struct request *request, struct blob *blob, unsigned gi
 			stored = store_paged_out(blob->family, wanted, request->pages[i]);
 		else if (i < given)
 			stored = store_absent(blob, wanted->index, request->pages[i]);
+		if (stored > 0 && !request->paged_out)
+			share_with_founder(blob, wanted->index, request->pages[i]);
 		/* The first was asked for; the others are only guesses. */
 		if (i == 0 && stored < 0)
 			error = stored;

@@ -14,9 +14,6 @@
 
 #include "vm_internal.h"
 
-/* Neighbours are entered within aligned groups of so many pages. */
-#define AROUND_PAGES 16u
-
 /* A cluster is an aligned group of so many: 2 MiB, as those who ask for huge pages expect. */
 #define CLUSTER_PAGES 512u
 

@@ -585,14 +585,33 @@ void range_merge_at(struct map *map, vaddr_t address)
 		entry_merge(entry);
 }
 
+/* A part of an entry gets the rights of its neighbour, as when a program makes more of its heap accessible: it becomes the neighbour's. */
+static void protect_by_giving(struct map_entry *entry, vaddr_t start, vaddr_t end, struct map_entry *heir)
+{
+	struct family *family = entry->blob->family;
+
+	MAP_ASSERT_WRITING(entry->map);
+	spin_lock(&family->lock);
+	entry_give(entry, start, end, heir);
+	if (entry->prot & ~heir->prot)
+		pmap_protect(entry->map->pmap, start, end, heir->prot | VM_USER);
+	family_unlock(family);
+}
+
 /* Most ranges are one entry, or a part of one: then there is nothing to be searched for but that. Writing. */
 static int protect_one(struct map_entry *entry, vaddr_t start, vaddr_t end, struct protection *change)
 {
-	struct map_entry *next = entry->end == end ? entry->next : NULL;
+	struct map_entry *next = entry->end == end ? entry->next : NULL, *heir;
 	int error = check_protect(entry, start, end, change);
 
-	if (!error)
-		error = reserve_splits(&change->reserve, (entry->start < start) + (end < entry->end));
+	if (error)
+		return error;
+	heir = entry_heir(entry, start, end, change->prot);
+	if (heir) {
+		protect_by_giving(entry, start, end, heir);
+		return 0;
+	}
+	error = reserve_splits(&change->reserve, (entry->start < start) + (end < entry->end));
 	if (error)
 		return error;
 	(void)protect_entry(entry, start, end, change);

@@ -55,6 +55,28 @@ static void slot_ref(struct family *family, slot_t slot)
 		slot_node(slot)->refs++;
 }
 
+/* Slots that are looked at in one go where most are empty. */
+#define SLOTS_AT_ONCE 8u
+
+/*
+ * The first slot from `i` on that may not be empty: of those in groups of SLOTS_AT_ONCE, empty ones are skipped as a whole. TREE_FANOUT: there
+ * is none.
+ */
+static inline unsigned skip_empty(const slot_t *slots, unsigned i)
+{
+	while (i % SLOTS_AT_ONCE == 0 && i < TREE_FANOUT) {
+		slot_t any = SLOT_EMPTY;
+
+#pragma GCC unroll 8
+		for (unsigned j = 0; j < SLOTS_AT_ONCE; j++)
+			any |= slots[i + j];
+		if (any != SLOT_EMPTY)
+			break;
+		i += SLOTS_AT_ONCE;
+	}
+	return i;
+}
+
 static void slot_unref(struct family *family, slot_t slot);
 
 /*
@@ -67,7 +89,7 @@ static __attribute__((noinline)) void node_unref(struct family *family, struct n
 	ASSERT(node->refs > 0);
 	if (--node->refs > 0)
 		return;
-	for (unsigned i = 0; i < TREE_FANOUT; i++)
+	for (unsigned i = skip_empty(node->slots, 0); i < TREE_FANOUT; i = skip_empty(node->slots, i + 1))
 		slot_unref(family, node->slots[i]);
 	slab_free(&node_cache, node);
 }
@@ -137,7 +159,7 @@ static struct node *reserve_take_copy(struct node_reserve *reserve, struct node 
 
 	memcpy(node, shared, sizeof(*node));
 	node->refs = 1;
-	for (unsigned i = 0; i < TREE_FANOUT; i++)
+	for (unsigned i = skip_empty(node->slots, 0); i < TREE_FANOUT; i = skip_empty(node->slots, i + 1))
 		slot_ref(reserve->family, node->slots[i]);
 	shared->refs--;
 	return node;
@@ -304,11 +326,7 @@ static unsigned nodes_to_copy(slot_t slot, struct subtree sub, pgoff_t first, pg
 /* An empty node is never kept: a tree is as large as what it has. */
 static bool node_is_empty(const struct node *node)
 {
-	for (unsigned i = 0; i < TREE_FANOUT; i++) {
-		if (node->slots[i] != SLOT_EMPTY)
-			return false;
-	}
-	return true;
+	return skip_empty(node->slots, 0) == TREE_FANOUT;
 }
 
 /*
@@ -447,6 +465,9 @@ static void subtree_shed(struct family *family, slot_t *place, unsigned height, 
 
 	DEBUG_ASSERT(height > 0 && height <= TREE_MAX_HEIGHT && *budget > 0 && node);
 	for (unsigned i = 0; height > 1 && node->refs == 1 && i < TREE_FANOUT; i++) {
+		i = skip_empty(node->slots, i);
+		if (i == TREE_FANOUT)
+			break;
 		if (node->slots[i] == SLOT_EMPTY)
 			continue;
 		subtree_shed(family, &node->slots[i], height - 1, budget);
@@ -473,27 +494,53 @@ bool tree_shed(struct tree *tree)
 	return tree->root != SLOT_EMPTY;
 }
 
+/*
+ * What of [first, end) is in the subtree, which it meets: nodes that are inside as a whole with one reference more, and those at the ends, of
+ * which the reserve has as many as there can be, made anew with what is inside.
+ */
+static slot_t subtree_share(slot_t slot, struct subtree sub, pgoff_t first, pgoff_t end,
+			    struct node_reserve *reserve)
+{
+	struct node *node;
+	unsigned last;
+
+	if (slot == SLOT_EMPTY)
+		return SLOT_EMPTY;
+	if (subtree_inside(sub, first, end)) {
+		slot_ref(reserve->family, slot);
+		return slot;
+	}
+	node = reserve_take_empty(reserve);
+	last = last_slot(sub, end);
+	for (unsigned i = first_slot(sub, first); i <= last; i++)
+		node->slots[i] =
+			subtree_share(slot_node(slot)->slots[i], subtree_child(sub, i), first, end, reserve);
+	if (!node_is_empty(node))
+		return (slot_t)node;
+	slab_free(&node_cache, node);
+	return SLOT_EMPTY;
+}
+
 /* `to` is written last, so that it is still empty after an error. */
 int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t end)
 {
-	struct tree shared = *from;
-	int error;
+	struct subtree all = {from->height, 0};
+	struct node_reserve reserve;
+	slot_t root;
 
 	FAMILY_ASSERT_LOCKED(from->family);
 	DEBUG_ASSERT(to->root == SLOT_EMPTY && to->height == 0);
-	/*
-	 * All of the tree with one reference; what is cut off at its sides copies a way down each, no
-	 * more.
-	 */
-	slot_ref(shared.family, shared.root);
-	error = tree_clear(&shared, 0, first);
-	if (!error)
-		error = tree_clear(&shared, end, span(TREE_MAX_HEIGHT));
-	if (error) {
-		slot_unref(shared.family, shared.root);
-		return error;
-	}
-	*to = shared;
+	to->family = from->family;
+	if (!clip_to_tree(from, first, &end))
+		return 0;
+	/* As if all nodes were shared already: those at the ends are not to be the source's. */
+	if (reserve_fill(&reserve, from->family, nodes_to_copy(from->root, all, first, end, true)))
+		return -ENOMEM;
+	root = subtree_share(from->root, all, first, end, &reserve);
+	DEBUG_ASSERT(reserve.count == 0);
+	reserve_drain(&reserve);
+	to->root = root;
+	to->height = root == SLOT_EMPTY ? 0 : from->height;
 	return 0;
 }
 

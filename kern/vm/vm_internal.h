@@ -201,6 +201,7 @@ struct family {
 	struct family *next, *previous; /* (l) in the list of all families */
 	uint32_t count;                 /* (f) blobs */
 	struct blob *blobs;             /* (f) a list through blob->next */
+	struct blob *founder;           /* (f) the first, of which all others are clones; NULL: it is gone */
 	struct pager *
 		store; /* (f) that has the paged-out pages; NULL: none was ever paged out. A reference is held */
 	bool zeroes;  /* (f) the page of zeroes was entered for absent pages, and may still be */
@@ -273,6 +274,12 @@ bool blob_is_mapped(struct blob *blob, pgoff_t first, pgoff_t end);
 void blob_add_mapping(struct map_entry *entry);
 void blob_remove_mapping(struct map_entry *entry);
 
+/* Adds an entry that begins in the blob where another one ends, which shows what is before. Family locked. */
+void blob_add_mapping_after(struct map_entry *entry, struct map_entry *lower);
+
+/* After an entry's range or offset has changed while it was among its blob's mappings: in the same section of the family's lock. */
+void blob_mapping_moved(struct map_entry *entry);
+
 /*
  * Frees those pages of [first, end) that nobody can reach any more, because the blob has no holders but mappings and
  * the caller, who has `own` references, and no mapping covers the page. 0, or -ENOMEM: then not all of them. Family locked.
@@ -327,6 +334,9 @@ enum obtain obtain_page(struct blob *blob, pgoff_t offset, enum obtain_for purpo
 			const struct map_entry *entry, struct obtained *out);
 
 /* ---- Several pages at once (populate.c) --------------------------------------------------- */
+
+/* Pages are entered, and asked of pagers that have them at hand, in aligned groups of so many at most. */
+#define AROUND_PAGES 16u
 
 /* Enters the resident pages in the entry around the one at `offset`, which is. 0; or -ENOMEM, -ENOENT: perhaps not that one. Family locked. */
 struct map_entry;
@@ -607,6 +617,15 @@ void entry_split(struct map_entry *entry, vaddr_t address, struct map_entry *upp
 
 /* Joins the entry with the one before it if they are adjacent and alike; returns what is left. Writing. */
 struct map_entry *entry_merge(struct map_entry *entry);
+
+/*
+ * [start, end) is a part of an entry at one of its ends. The neighbour there which it would belong to if it had the rights `prot`;
+ * NULL: none. Map locked.
+ */
+struct map_entry *entry_heir(const struct map_entry *entry, vaddr_t start, vaddr_t end, vm_prot_t prot);
+
+/* Gives the part of the entry to that neighbour: only the border between the two moves. Writing, and the family is locked. */
+void entry_give(struct map_entry *entry, vaddr_t start, vaddr_t end, struct map_entry *heir);
 
 /* Moves the bounds of a map; its entries lie inside. Writing. */
 void map_set_bounds(struct map *map, vaddr_t start, vaddr_t end);

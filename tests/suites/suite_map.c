@@ -342,6 +342,76 @@ static void protection(void)
 	blob_unref(blob);
 }
 
+/* Where page i of BASE is in the blob says that what it shows moved along with the border. */
+static void expect_border(unsigned page, vm_prot_t below, vm_prot_t above)
+{
+	expect_prots((vm_prot_t[]){below, above}, 2);
+	CHECK_EQ(list[0].end, page_at(page));
+	CHECK_EQ(list[1].start, page_at(page));
+	CHECK_EQ(list[1].offset, page);
+	CHECK(check_map(root));
+}
+
+static void borders(void)
+{
+	struct blob *blob = make_blob(16);
+	struct placement second = fixed_at(page_at(100));
+	struct mapping how = {.prot = RW, .name = "second"};
+	struct map_usage usage;
+	struct map *child = NULL;
+	vaddr_t out;
+
+	test_case("protect: a part at an entry's end becomes the neighbour's that has the rights");
+	map_all_at(root, BASE, blob);
+	CHECK_EQ(map_protect(root, page_at(8), 8 * PAGE_SIZE, VM_READ), 0);
+	expect_border(8, RW, VM_READ);
+	CHECK_EQ(user_store(root, page_at(6), 6), 0);
+	CHECK_EQ(map_protect(root, page_at(8), 3 * PAGE_SIZE, RW), 0);
+	expect_border(11, RW, VM_READ);
+	CHECK_EQ(user_store(root, page_at(10), 10), 0);
+	map_usage(root, &usage);
+	CHECK_EQ(usage.data, 11);
+	CHECK_EQ(usage.pages, 16);
+	CHECK_EQ(map_protect(root, page_at(5), 6 * PAGE_SIZE, VM_READ), 0);
+	expect_border(5, RW, VM_READ);
+	CHECK_EQ(user_store(root, page_at(6), 6), -EACCES);
+	CHECK_EQ(word_at(root, page_at(10)), 10);
+
+	test_case("protect: however the borders of the blob's other mappings lie");
+	CHECK_EQ(map_blob(root, &second, blob, 3, 4, &how, &out), 0);
+	CHECK_EQ(map_protect(root, BASE, 2 * PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(map_protect(root, page_at(2), 2 * PAGE_SIZE, VM_READ), 0);
+	CHECK(check_map(root));
+	CHECK_EQ(map_protect(root, BASE, 16 * PAGE_SIZE, RW), 0);
+	CHECK_EQ(map_protect(root, page_at(1), PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(map_protect(root, page_at(2), 4 * PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(map_protect(root, page_at(8), PAGE_SIZE, RX), 0);
+	expect_prots((vm_prot_t[]){RW, VM_READ, RW, RX, RW}, 5);
+	CHECK(check_map(root));
+	CHECK_EQ(map_unmap(root, page_at(100), 4 * PAGE_SIZE), 0);
+
+	test_case("protect: what has the rights already, and so has the neighbour, is joined as a whole");
+	CHECK_EQ(map_protect(root, BASE, 16 * PAGE_SIZE, RW), 0);
+	CHECK_EQ(map_wire(root, BASE, PAGE_SIZE), 0);
+	CHECK_EQ(map_clone(root, "child", &child), 0);
+	CHECK_EQ(count_entries(child, BASE, page_at(16)), 2);
+	CHECK_EQ(map_protect(child, page_at(1), PAGE_SIZE, RW), 0);
+	CHECK_EQ(count_entries(child, BASE, page_at(16)), 1);
+	CHECK(check_map(child));
+	map_unref(child);
+	CHECK_EQ(map_unwire(root, BASE, PAGE_SIZE), 0);
+
+	test_case("protect: not if the neighbour differs in anything else");
+	CHECK_EQ(map_protect(root, BASE, 16 * PAGE_SIZE, RW), 0);
+	CHECK_EQ(map_protect(root, page_at(8), 8 * PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(map_advise(root, page_at(8), 8 * PAGE_SIZE, ADVISE_RANDOM), 0);
+	CHECK_EQ(map_protect(root, page_at(8), PAGE_SIZE, RW), 0);
+	expect_prots((vm_prot_t[]){RW, RW, VM_READ}, 3);
+	CHECK(check_map(root));
+	clear_window();
+	blob_unref(blob);
+}
+
 static void ceilings(void)
 {
 	struct blob *blob = make_blob(4);
@@ -688,6 +758,7 @@ void suite_map(void)
 	unmapping();
 	permanent();
 	protection();
+	borders();
 	ceilings();
 	contents();
 	shared_blob();

@@ -278,6 +278,52 @@ static void pagers(void)
 	blob_unref(blob);
 }
 
+/* A blob like a file's, and a clone of pages 2 on, as a private mapping has one. */
+static void at_hand(void)
+{
+	struct test_pager pager;
+	struct blob *blob = NULL, *clone = NULL, *later = NULL;
+
+	test_case("where pages are at hand a fault brings those that follow in its group, and no others");
+	test_pager_init_at_hand(&pager);
+	CHECK_EQ(blob_create_paged(PAGER_PAGES * PAGE_SIZE, &pager.pager, &blob), 0);
+	CHECK_EQ(blob_clone(blob, 2, PAGER_PAGES - 2, &clone), 0);
+	map_window(BASE, clone, 0, PAGER_PAGES - 2, INHERIT_COPY);
+	CHECK_EQ(word_at(root, page_at(3)), PAGER_WORD + 5);
+	CHECK(only_entered(BASE, PAGER_PAGES - 2, 3, GROUP - 2, VM_READ));
+	CHECK_EQ(pager.calls, 1);
+	CHECK_EQ(pager.provided, GROUP - 5);
+
+	test_case("what was lent to a clone is there for the blob, and for who clones it later");
+	CHECK_EQ(blob_resident(clone, 0, PAGER_PAGES - 2), GROUP - 5);
+	CHECK_EQ(blob_resident(blob, 0, PAGER_PAGES), GROUP - 5);
+	CHECK_EQ(blob_clone(blob, 0, PAGER_PAGES, &later), 0);
+	map_window(OTHER, later, 0, PAGER_PAGES, INHERIT_COPY);
+	CHECK_EQ(fault_at(root, other_at(6), VM_READ), FAULT_RESIDENT);
+	CHECK_EQ(pager.calls, 1);
+	CHECK_EQ(user_store(root, page_at(4), 4), 0);
+	CHECK_EQ(word_at(root, other_at(6)), PAGER_WORD + 6);
+	blob_verify(blob);
+	blob_verify(clone);
+
+	test_case("nor those that follow where access is random, or the mapping ends");
+	CHECK_EQ(map_advise(root, OTHER, PAGER_PAGES * PAGE_SIZE, ADVISE_RANDOM), 0);
+	CHECK_EQ(word_at(root, other_at(GROUP + 1)), PAGER_WORD + GROUP + 1);
+	CHECK_EQ(pager.provided, GROUP - 4);
+	clear();
+	map_window(BASE, clone, GROUP, 3, INHERIT_COPY);
+	CHECK_EQ(word_at(root, page_at(1)), PAGER_WORD + GROUP + 3);
+	CHECK_EQ(pager.provided, GROUP - 2);
+
+	test_case("a clone goes on when the blob that it was made of is gone");
+	blob_unref(blob);
+	CHECK_EQ(word_at(root, page_at(0)), PAGER_WORD + GROUP + 2);
+	clear();
+	blob_unref(clone);
+	blob_unref(later);
+	test_pager_finish(&pager);
+}
+
 void suite_populate(void)
 {
 	struct footprint before;
@@ -295,6 +341,7 @@ void suite_populate(void)
 	clusters();
 	populate();
 	pagers();
+	at_hand();
 	test_case("all memory is back");
 	space_close(root);
 	check_footprint(&before);

@@ -192,6 +192,13 @@ static void test_pager_destroy(struct pager *pager)
 	test->destroyed = true;
 }
 
+static void init_with(struct test_pager *pager, const struct pager_ops *ops)
+{
+	memset(pager, 0, sizeof(*pager));
+	pager->pager.ops = ops;
+	pager->pager.refs = 1;
+}
+
 void test_pager_init(struct test_pager *pager)
 {
 	static const struct pager_ops ops = {
@@ -201,9 +208,20 @@ void test_pager_init(struct test_pager *pager)
 		.destroy = test_pager_destroy,
 	};
 
-	memset(pager, 0, sizeof(*pager));
-	pager->pager.ops = &ops;
-	pager->pager.refs = 1;
+	init_with(pager, &ops);
+}
+
+void test_pager_init_at_hand(struct test_pager *pager)
+{
+	static const struct pager_ops ops = {
+		.name = "test, at hand",
+		.get_pages = test_pager_get_pages,
+		.has_page = test_pager_has_page,
+		.destroy = test_pager_destroy,
+		.at_hand = true,
+	};
+
+	init_with(pager, &ops);
 }
 
 void test_pager_finish(struct test_pager *pager)

@@ -77,6 +77,7 @@ struct test_pager {
 	unsigned fail_after;
 };
 void test_pager_init(struct test_pager *pager);
+void test_pager_init_at_hand(struct test_pager *pager); /* what it has, is at hand */
 
 /* Frees its pages, when nobody has them any more; checks that it was destroyed. */
 void test_pager_finish(struct test_pager *pager);

@@ -839,7 +839,11 @@ static void protect_range(struct pmap *pmap, struct page *table, unsigned level,
 		pte_t *slot = &entries[pte_index(va, level)], pte = pte_load(slot);
 
 		next = block_end(va, end, level);
-		if (!(pte & PTE_PRESENT) || (only_write && !(pte & PTE_WRITE)))
+		if (!(pte & PTE_PRESENT)) {
+			next = skip_absent(entries, va, end, level);
+			continue;
+		}
+		if (only_write && !(pte & PTE_WRITE))
 			continue;
 		if (level == 1) {
 			if (!(pte & clear) && !(set & ~pte))

@@ -358,15 +358,15 @@ static int open_master(struct file *file, struct task *task)
 	return 0;
 }
 
-/* The pseudo terminal of a number, with a reference; NULL: there is none, or nobody may open it yet. */
-static struct pty *find(unsigned number)
+/* The pseudo terminal of a number, with a reference; NULL: there is none, or, but for who has it already, nobody may open it yet. */
+static struct pty *find(unsigned number, bool has_it)
 {
 	struct pty *pty = NULL;
 
 	spin_lock(&table.lock);
 	if (number < MAX_PTYS)
 		pty = table.ptys[number];
-	if (pty && pty->refs > 0 && !pty->locked)
+	if (pty && pty->refs > 0 && (has_it || !pty->locked))
 		pty->refs++;
 	else
 		pty = NULL;
@@ -386,19 +386,38 @@ static void slave_release(struct file *file)
 
 static struct file_ops slave_ops; /* a terminal's, but for the reference: ptys_init */
 
-static int open_slave(struct file *file, struct task *task)
+/* Takes over the reference, which becomes the file's. */
+static int open_terminal(struct pty *pty, struct file *file, struct task *task, bool may_control)
 {
-	struct pty *pty = find(DEVICE_MINOR(file->inode->rdev));
 	int error;
 
-	if (!pty)
-		return -EIO;
 	pty->was_open = true;
-	error = tty_open_file(&pty->tty, file, task, true);
+	error = tty_open_file(&pty->tty, file, task, may_control);
 	file->ops = &slave_ops;
 	if (error)
 		pty_unref(pty);
 	return error;
+}
+
+static int open_slave(struct file *file, struct task *task)
+{
+	struct pty *pty = find(DEVICE_MINOR(file->inode->rdev), false);
+
+	return pty ? open_terminal(pty, file, task, true) : -EIO;
+}
+
+/* Whether it still is the one that was meant can be told with a reference to it. */
+int pty_open_own(struct file *file, struct task *task, unsigned number)
+{
+	struct pty *pty = find(number, true);
+	int pseudo;
+
+	if (!pty)
+		return -ENXIO;
+	if (tty_of_task(task, &pseudo) == &pty->tty)
+		return open_terminal(pty, file, task, false);
+	pty_unref(pty);
+	return -ENXIO;
 }
 
 static struct device master_device = {.name = "/dev/ptmx",

@@ -148,8 +148,11 @@ int tty_give_up(struct tty *tty, struct task *task);
 /* The other side is closed: the session has no terminal any more, its foreground gets SIGHUP. */
 void tty_lost(struct tty *tty);
 
-/* The controlling terminal of a task; NULL: none. */
-struct tty *tty_of_task(struct task *task);
+/*
+ * The controlling terminal of a task; NULL: none. Without a reference: a pseudo terminal may be gone when this returns, so that `pseudo`, where it is
+ * not -1, says which one to look for.
+ */
+struct tty *tty_of_task(struct task *task, int *pseudo);
 
 int tty_get_foreground(struct tty *tty, struct task *task, bool own, int *group);
 int tty_set_foreground(struct tty *tty, struct task *task, bool own, int group);
@@ -159,6 +162,8 @@ void tty_signal_foreground(struct tty *tty, int signo);
 /* ---- Pseudo terminals (pty.c), ports that are no terminals (stream.c) --------------------------------------------- */
 
 void ptys_init(void);
+/* Opens the task's own terminal, which is the pseudo terminal of that number. -ENXIO: it is not any more; -EIO. */
+int pty_open_own(struct file *file, struct task *task, unsigned number);
 void streams_init(void);
 extern const struct file_ops stream_ops;
 /* Opens a port that is not the console's: file->private. */

@@ -180,8 +180,11 @@ static int open_serial(struct file *file, struct task *task)
 
 static int open_own(struct file *file, struct task *task)
 {
-	struct tty *tty = task ? tty_of_task(task) : NULL;
+	int pseudo = -1;
+	struct tty *tty = task ? tty_of_task(task, &pseudo) : NULL;
 
+	if (pseudo >= 0)
+		return pty_open_own(file, task, (unsigned)pseudo);
 	return tty ? tty_open_file(tty, file, task, false) : -ENXIO;
 }
 

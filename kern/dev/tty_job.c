@@ -14,12 +14,13 @@ static struct session *session_of(const struct task *task)
 	return task->process->group->session;
 }
 
-struct tty *tty_of_task(struct task *task)
+struct tty *tty_of_task(struct task *task, int *pseudo)
 {
 	struct tty *tty;
 
 	spin_lock(&process_lock);
 	tty = session_of(task)->terminal;
+	*pseudo = tty && tty->driver->is_pseudo ? (int)tty->number : -1;
 	spin_unlock(&process_lock);
 	return tty;
 }

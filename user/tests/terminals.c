@@ -516,6 +516,38 @@ static void closed_sides(void)
 	close(master);
 }
 
+/* /dev/tty is the pseudo terminal, though nobody else has that open any more, or its other side: it stays for as long. */
+static void last_by_name(void)
+{
+	int own, status;
+	pid_t pid;
+
+	open_terminal();
+	pid = fork();
+	if (pid == 0) {
+		if (setsid() < 0 || ioctl(terminal, TIOCSCTTY, 0) != 0)
+			_exit(1);
+		signal(SIGHUP, SIG_IGN);
+		own = open("/dev/tty", O_RDWR);
+		close(terminal);
+		close(master);
+		/* The parent has closed both, too; others have the memory by then that was given back. */
+		if (read(own, buffer, 1) != 0)
+			_exit(2);
+		nanosleep(&(struct timespec){0, 50000000}, NULL);
+		for (int i = 0; i < 64; i++)
+			if (fork() == 0)
+				_exit(0);
+		while (wait(NULL) > 0)
+			;
+		_exit(write(own, "x", 1) != -1 || errno != EIO || read(own, buffer, 1) != 0 ||
+		      close(own) != 0);
+	}
+	close(master);
+	close(terminal);
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IONBF, 0); /* children print, too */
@@ -528,5 +560,6 @@ int main(void)
 	flow();
 	sessions();
 	closed_sides();
+	last_by_name();
 	return checks_end("terminals");
 }

@@ -39,13 +39,18 @@ static void show_name(struct seq *seq, size_t line, const struct lookup *found, 
 	seq_put_escaped(seq, name, strlen(name), "\n");
 }
 
-/* Does a mapping go on where the other one ends, of the same with the same rights? Then they are one for who reads the list, as on Linux. */
+/*
+ * Does a mapping go on where the other one ends, of the same with the same rights? Then they are one for who reads the list, as on Linux. That keeps private
+ * mappings apart of which one was writable before, as a loader's are: so of files only those count that are writable, or shared.
+ */
 static bool continues(const struct lookup *found, const struct lookup *next)
 {
 	const struct mapping *one = &found->how, *other = &next->how;
 
 	if (next->start != found->end || one->label != other->label || one->prot != other->prot ||
 	    one->inherit != other->inherit || found->fork != next->fork || found->wired != next->wired)
+		return false;
+	if (one->label && one->inherit == INHERIT_COPY && !(one->prot & VM_WRITE))
 		return false;
 	if (one->label)
 		return next->origin == found->origin + bytes_to_pages(found->end - found->start);

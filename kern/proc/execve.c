@@ -9,6 +9,7 @@
 #include <kern/fs.h>
 #include <kern/inode.h>
 #include <linux/binfmts.h>
+#include <linux/elf.h>
 #include <linux/fcntl.h>
 #include <linux/limits.h>
 #include <linux/mount.h>
@@ -81,6 +82,7 @@ static int use_interpreter(struct executable *executable, struct task *task, con
 {
 	struct executable interpreter;
 	struct reason why = {.text = ""};
+	uint64_t bytes;
 	int error = executable_open(&interpreter, task, AT_FDCWD, path, 0);
 
 	if (error == -ENOENT)
@@ -91,11 +93,15 @@ static int use_interpreter(struct executable *executable, struct task *task, con
 		executable->interpreter = interpreter.image;
 		interpreter.image.entity = NULL;
 	}
+	bytes = interpreter.bytes;
 	executable_close(&interpreter);
 	if (error && error != -ENOMEM)
 		env_format(reason->text, REASON_BYTES, "its interpreter %.*s cannot be used%s%s", NAME_SHOWN,
 			   path, why.text[0] ? ": " : "", why.text);
-	return error == -ENOEXEC ? -ELIBBAD : error;
+	/* As on Linux, where the header is read before anything is looked at. */
+	if (error == -ENOEXEC)
+		return bytes < sizeof(Elf64_Ehdr) ? -EIO : -ELIBBAD;
+	return error;
 }
 
 /* Reads the interpreter's name into `path`, which has room for it, and makes its image. */

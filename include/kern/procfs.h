@@ -56,6 +56,10 @@ struct proc_setting {
 	int least, most;    /* (-) */
 };
 
+/* vm.overcommit_memory and its ratio; the limit that they mean, in pages (kern/proc/commit.c). */
+extern const struct proc_setting overcommit_setting, overcommit_ratio_setting;
+uint64_t commit_limit(void);
+
 /* Locks: (-) constant. */
 struct proc_entry {
 	const char *name; /* (-) NULL ends a table */

@@ -540,6 +540,9 @@ struct map_usage {
 };
 void map_usage(struct map *root, struct map_usage *out);
 
+/* Private pages that may be written, of all maps, stacks included: so many may come to be needed. */
+uint64_t vm_promised_pages(void);
+
 /* The range [map_start, map_end) that a map covers: set when it is made. */
 vaddr_t map_start(const struct map *map);
 vaddr_t map_end(const struct map *map);

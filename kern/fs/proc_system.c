@@ -55,8 +55,8 @@ static int show_meminfo(struct seq *seq, const struct proc_subject *subject)
 	show_kib(seq, "Slab", stats.by_state[PAGE_SLAB]);
 	show_kib(seq, "KernelStack", 0);
 	show_kib(seq, "PageTables", stats.by_state[PAGE_TABLE]);
-	show_kib(seq, "CommitLimit", stats.ram_pages);
-	show_kib(seq, "Committed_AS", contents);
+	show_kib(seq, "CommitLimit", commit_limit());
+	show_kib(seq, "Committed_AS", vm_promised_pages());
 	seq_print(seq, "HugePages_Total:       0\nHugePages_Free:        0\n");
 	seq_print(seq, "HugePages_Rsvd:        0\nHugePages_Surp:        0\n");
 	show_kib(seq, "Hugepagesize", 512);
@@ -340,11 +340,13 @@ static const struct proc_entry sys_kernel[] = {
 	FILE_OF("tainted", show_zero),
 	{.name = NULL}};
 
-static const struct proc_entry sys_vm[] = {FILE_OF("max_map_count", show_max_map_count),
-					   FILE_OF("mmap_min_addr", show_mmap_min_addr),
-					   FILE_OF("nr_hugepages", show_zero),
-					   FILE_OF("overcommit_memory", show_zero),
-					   {.name = NULL}};
+static const struct proc_entry sys_vm[] = {
+	FILE_OF("max_map_count", show_max_map_count),
+	FILE_OF("mmap_min_addr", show_mmap_min_addr),
+	FILE_OF("nr_hugepages", show_zero),
+	{.name = "overcommit_memory", .mode = S_IFREG | 0644, .setting = &overcommit_setting},
+	{.name = "overcommit_ratio", .mode = S_IFREG | 0644, .setting = &overcommit_ratio_setting},
+	{.name = NULL}};
 
 #define MQUEUE_SETTING(text, number)                                                          \
 	{                                                                                     \

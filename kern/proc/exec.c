@@ -323,6 +323,8 @@ int user_space_create(const struct program_image *program, const struct program_
 	if (!space)
 		return FAIL(reason, -ENOMEM, "no memory");
 	error = populate(space, &images, start, reason);
+	if (!error && !commit_allows_stack())
+		error = FAIL(reason, -ENOMEM, "more memory would be promised than there is");
 	if (error)
 		user_space_unref(space);
 	else

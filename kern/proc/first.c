@@ -256,6 +256,7 @@ void process_start_first(void)
 	sem_init();
 	user_spaces_init();
 	process_init();
+	commit_init();
 	signals_init();
 	futex_init();
 	monitor_init();

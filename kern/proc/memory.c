@@ -139,15 +139,6 @@ int check_locked(struct task *task, pgoff_t pages, int error)
 		       : 0;
 }
 
-int check_promise(pgoff_t pages)
-{
-	static _Atomic uint64_t ram_pages; /* known after the first call */
-
-	if (ram_pages == 0)
-		ram_pages = page_stats().ram_pages;
-	return pages > ram_pages ? -ENOMEM : 0;
-}
-
 int space_of_process(struct task *task, int pid, struct user_space **out)
 {
 	struct process *process = pid == 0 ? NULL : process_find(pid);

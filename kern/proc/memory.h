@@ -62,10 +62,22 @@ int map_anywhere(struct user_space *space, struct request *request, const struct
 int check_space(struct process *process, pgoff_t pages, pgoff_t data);
 
 /*
- * May that much memory be promised at once that may never be needed? -ENOMEM if it is more than the machine has: as Linux's heuristic
- * (vm.overcommit_memory 0), which refuses what is certain to fail.
+ * Memory that may come to be needed, and that a call is about to promise (commit.c). commit_begin: -ENOMEM where the rules forbid it; else the pages are
+ * held until commit_end(), after the mapping was made or was not. A commitment that was not begun is {0}.
  */
-int check_promise(pgoff_t pages);
+struct commitment {
+	pgoff_t pages; /* that are held */
+};
+int commit_begin(struct commitment *commitment, pgoff_t pages);
+void commit_end(struct commitment *commitment);
+
+/* Is every promise to be kept (vm.overcommit_memory 2)? May a stack grow? */
+bool commit_is_strict(void);
+bool commit_allows_stack(void);
+
+/* The same for a copy of all that a root maps, and for what becomes writable of a range. */
+int commit_begin_copy(struct commitment *commitment, struct map *root);
+int commit_begin_write(struct commitment *commitment, struct user_space *space, vaddr_t start, vaddr_t end);
 
 /* May it lock memory at all? 0, or -EPERM. And `pages` more? -`error` if not. */
 int check_may_lock(struct task *task);

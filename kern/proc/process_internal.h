@@ -80,6 +80,9 @@ void end_all_others(struct process *first);
 /* Does the system end? Then nothing is made any more, and what ends leaves nothing. The table is locked. */
 bool system_ending_locked(void);
 
+/* Reads how much memory may be promised ("vm.overcommit"; commit.c). */
+void commit_init(void);
+
 /* Files and paths of a new task: its parent's own (CLONE_FILES, CLONE_FS), or copies. 0 or -ENOMEM. They go with task_drop_files. */
 int task_inherit_files(struct task *task, struct task *parent, bool share_files, bool share_context);
 void task_drop_files(struct task *task);

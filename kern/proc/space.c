@@ -8,6 +8,8 @@
 #include <vm/slab.h>
 #include <vm/swap.h>
 
+#include "memory.h"
+
 static struct slab_cache space_cache; /* set up by user_spaces_init */
 
 void user_spaces_init(void)
@@ -83,12 +85,16 @@ static void copy_layout(struct user_space *to, const struct user_space *from)
 
 int user_space_clone(struct user_space *space, const char *name, struct user_space **out)
 {
+	struct commitment commitment = {0};
 	struct user_space *clone = NULL;
 	struct map *root;
 	int error;
 
 	mutex_lock(&space->lock);
-	error = map_clone(space->root, name, &root);
+	error = commit_begin_copy(&commitment, space->root);
+	if (!error)
+		error = map_clone(space->root, name, &root);
+	commit_end(&commitment);
 	if (!error) {
 		clone = user_space_of(root);
 		if (clone)

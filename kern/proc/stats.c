@@ -174,5 +174,7 @@ void usage_check(const struct usage *before)
 
 	if (pages != 0)
 		env_log("phoenix: %lld pages leaked", (long long)pages);
+	if (vm_promised_pages() != 0)
+		env_log("phoenix: %lld promised pages leaked", (long long)vm_promised_pages());
 	check_objects(before, &now);
 }

@@ -142,14 +142,16 @@ static int file_blob(const struct call *call, struct request *request)
 }
 
 /* The limits that a mapping has to keep; those of what it replaces are not taken off before, but for the address space's. */
-static int check_limits(struct task *task, const struct call *call, const struct request *request)
+static int check_limits(struct task *task, const struct call *call, const struct request *request,
+			struct commitment *commitment)
 {
 	bool data = !is_shared(call) && (call->prot & PROT_WRITE);
-	bool promised = !(call->flags & MAP_NORESERVE) && (data || (is_shared(call) && !call->file));
+	bool promised = (!(call->flags & MAP_NORESERVE) || commit_is_strict()) &&
+			(data || (is_shared(call) && !call->file));
 	int error = check_space(task->process, request->pages, data ? request->pages : 0);
 
 	if (!error && promised)
-		error = check_promise(request->pages);
+		error = commit_begin(commitment, request->pages);
 	if (error || !((call->flags & MAP_LOCKED) || task->process->space->lock_future))
 		return error;
 	return check_locked(task, request->pages, -EAGAIN);
@@ -195,14 +197,16 @@ static int64_t map_memory(struct task *task, const struct call *call)
 		.how = {.prot = protection_of(call->prot),
 			.inherit = is_shared(call) ? INHERIT_SHARE : INHERIT_COPY},
 	};
+	struct commitment commitment = {0};
 	int error = call->file ? file_blob(call, &request) : anonymous_blob(call, &request);
 
 	if (error)
 		return error;
 	mutex_lock(&space->lock);
-	error = check_limits(task, call, &request);
+	error = check_limits(task, call, &request, &commitment);
 	if (!error)
 		error = place(space, call, &request);
+	commit_end(&commitment);
 	if (!error && ((call->flags & (MAP_POPULATE | MAP_LOCKED)) || space->lock_future))
 		make_resident(space, call, &request);
 	mutex_unlock(&space->lock);
@@ -282,6 +286,8 @@ int64_t sys_mprotect(struct task *task, struct trapframe *frame)
 	vaddr_t start = frame->rdi;
 	uint64_t bytes = whole_pages(frame->rsi), prot = frame->rdx;
 	uint64_t grows = prot & (PROT_GROWSDOWN | PROT_GROWSUP);
+	struct commitment commitment = {0};
+	int error = 0;
 
 	prot &= ~(uint64_t)(PROT_GROWSDOWN | PROT_GROWSUP);
 	if (grows == (PROT_GROWSDOWN | PROT_GROWSUP) || !page_aligned(start))
@@ -294,9 +300,14 @@ int64_t sys_mprotect(struct task *task, struct trapframe *frame)
 		return -EINVAL;
 	if (!user_range(start, bytes))
 		return -ENOMEM;
-	if (grows)
-		return map_protect_down(root, start, bytes, protection_of(prot));
-	return map_protect(root, start, bytes, protection_of(prot));
+	if (prot & PROT_WRITE)
+		error = commit_begin_write(&commitment, task->process->space, start, start + bytes);
+	if (!error && grows)
+		error = map_protect_down(root, start, bytes, protection_of(prot));
+	else if (!error)
+		error = map_protect(root, start, bytes, protection_of(prot));
+	commit_end(&commitment);
+	return error;
 }
 
 /* ---- brk ---------------------------------------------------------------------------------------------- */
@@ -328,17 +339,19 @@ static int heap_grow(struct task *task, vaddr_t from, vaddr_t to)
 					    .old_bytes = from - space->heap_start,
 					    .new_bytes = to - space->heap_start};
 	pgoff_t pages = bytes_to_pages(to - from);
+	struct commitment commitment = {0};
 	vaddr_t at;
 	int error = check_space(task->process, pages, pages);
 
-	if (!error)
-		error = check_promise(pages);
 	if (!error && space->lock_future)
 		error = check_locked(task, pages, -EAGAIN);
+	if (!error)
+		error = commit_begin(&commitment, pages);
 	if (error)
 		return error;
 	if (want.old_bytes == 0 || map_resize(space->root, space->root, &want, &at) != 0)
 		error = heap_map(space, from, to);
+	commit_end(&commitment);
 	if (!error && space->lock_future & MCL_ONFAULT)
 		map_wire_on_fault(space->root, from, to - from);
 	else if (!error && space->lock_future)
@@ -428,7 +441,8 @@ bool task_grow_stack(vaddr_t address)
 		return false;
 	process = task_current()->process;
 	limit = process->limits[RLIMIT_STACK].rlim_cur;
-	return check_space(process, 1, 0) == 0 &&
-	       map_grow_down(process->space->root, page_round_down(address), MAP_GROW_GUARD,
+	if (check_space(process, 1, 0) != 0 || !commit_allows_stack())
+		return false;
+	return map_grow_down(process->space->root, page_round_down(address), MAP_GROW_GUARD,
 			     limit < BLOB_MAX_BYTES ? limit : BLOB_MAX_BYTES) == 0;
 }

@@ -151,7 +151,7 @@ static int64_t duplicate(struct user_space *space, struct remap *remap)
  * May the mapping become what is asked for? Its growth counts against the limits; -EFAULT where it is not all one mapping. 0, and
  * the flags of what is there in *shared.
  */
-static int check_growth(struct task *task, const struct remap *remap)
+static int check_growth(struct task *task, const struct remap *remap, struct commitment *commitment)
 {
 	const struct resize_request *want = &remap->want;
 	uint64_t grown = want->new_bytes > want->old_bytes ? want->new_bytes - want->old_bytes : 0;
@@ -170,7 +170,7 @@ static int check_growth(struct task *task, const struct remap *remap)
 	if (!error && more > 0)
 		error = check_space(task->process, more, data ? more : 0);
 	if (!error && data)
-		error = check_promise(more);
+		error = commit_begin(commitment, more);
 	lookup_release(&old);
 	return error;
 }
@@ -221,7 +221,8 @@ static int show_twice(struct user_space *space, struct remap *remap, uint64_t fl
 }
 
 /* The flags and lengths make sense: does it. */
-static int do_remap(struct task *task, struct remap *remap, uint64_t flags, vaddr_t address)
+static int do_remap(struct task *task, struct remap *remap, uint64_t flags, vaddr_t address,
+		    struct commitment *commitment)
 {
 	struct user_space *space = task->process->space;
 	bool moves = flags & (MREMAP_FIXED | MREMAP_DONTUNMAP);
@@ -229,7 +230,7 @@ static int do_remap(struct task *task, struct remap *remap, uint64_t flags, vadd
 
 	if (!moves && remap->want.old_bytes >= remap->want.new_bytes)
 		return shrink(remap);
-	error = check_growth(task, remap);
+	error = check_growth(task, remap, commitment);
 	if (!error && (flags & MREMAP_DONTUNMAP)) {
 		error = show_twice(space, remap, flags, address);
 		if (error != -EAGAIN)
@@ -257,6 +258,7 @@ int64_t sys_mremap(struct task *task, struct trapframe *frame)
 			 .may_move = flags & MREMAP_MAYMOVE,
 			 .leave_zeroes = flags & MREMAP_DONTUNMAP},
 	};
+	struct commitment commitment = {0};
 	int64_t result;
 
 	if ((flags & ~(uint64_t)KNOWN_FLAGS) || (moving && !(flags & MREMAP_MAYMOVE)))
@@ -274,7 +276,8 @@ int64_t sys_mremap(struct task *task, struct trapframe *frame)
 	if (remap.want.old_bytes == 0)
 		result = moving ? -EINVAL : duplicate(space, &remap);
 	else
-		result = do_remap(task, &remap, flags, frame->r8);
+		result = do_remap(task, &remap, flags, frame->r8, &commitment);
+	commit_end(&commitment);
 	mutex_unlock(&space->lock);
 	return result < 0 || remap.want.old_bytes == 0 ? result : (int64_t)remap.at;
 }

@@ -140,6 +140,15 @@ static bool entry_counts(const struct map_entry *entry)
 	return !entry->permanent && !entry->submap;
 }
 
+static _Atomic uint64_t promised; /* atomic: pages that vm_promised_pages() tells of */
+
+/* That many pages of an entry that counts, more or fewer, may be written privately if any of it may, in whatever map. */
+static void account_promise(const struct map_entry *entry, uint64_t pages)
+{
+	if ((entry->prot & VM_WRITE) && entry->inherit != INHERIT_SHARE)
+		promised += pages;
+}
+
 /*
  * Adds pages, such as the entry's are, to what its tree has mapped; the negative of a number takes them away. What counts as data, stack and
  * executable is as in Linux's limits (getrlimit(2)) and listings (proc(5)): what grows down is stack, whatever its rights.
@@ -160,6 +169,12 @@ static void account_pages(const struct map_entry *entry, uint64_t pages)
 		usage->exec += pages;
 	else if ((entry->prot & VM_WRITE) && !shared)
 		usage->data += pages;
+	account_promise(entry, pages);
+}
+
+uint64_t vm_promised_pages(void)
+{
+	return promised;
 }
 
 void entry_account(const struct map_entry *entry, int sign)
@@ -653,6 +668,9 @@ static void destroy_entries(struct map *map)
 			blob_remove_mapping(entry);
 			family_unlock(entry->blob->family);
 		}
+		/* The map's own counts go with it; these are of all maps. */
+		if (entry_counts(entry))
+			account_promise(entry, -entry_pages(entry));
 		map->first = entry->next;
 		entry_destroy(entry);
 	}

@@ -1,0 +1,114 @@
+/*
+ * How much memory may be promised that may come to be needed: the switch is vm.overcommit_memory, as on Linux (proc(5)).
+ *
+ *   0  a promise is refused if it alone is more than there is, RAM and swap
+ *   1  none is
+ *   2  all promises together may not be more than the limit: all swap, and overcommit_ratio percent of RAM
+ *
+ * What is promised is what may be written privately (vm_promised_pages()). The VM counts it as mappings come and go; a call that is about to make
+ * one holds its pages here meanwhile, so that two calls cannot both have the last of it.
+ */
+#include <asm/errno.h>
+#include <kern/procfs.h>
+#include <vm/page.h>
+#include <vm/swap.h>
+
+#include "memory.h"
+#include "process_internal.h"
+
+#define USUAL_RATIO 50
+#define PERCENT     100
+
+enum { PROMISE_BY_GUESS, PROMISE_ANYTHING, PROMISE_WHAT_THERE_IS };
+
+static _Atomic int mode = PROMISE_BY_GUESS;
+static _Atomic int ratio = USUAL_RATIO;
+static _Atomic uint64_t held; /* pages, by calls under way */
+
+const struct proc_setting overcommit_setting = {&mode, PROMISE_BY_GUESS, PROMISE_WHAT_THERE_IS};
+const struct proc_setting overcommit_ratio_setting = {&ratio, 0, INT32_MAX};
+
+void commit_init(void)
+{
+	uint64_t wanted = cmdline_number("vm.overcommit", PROMISE_BY_GUESS);
+
+	if (wanted <= PROMISE_WHAT_THERE_IS)
+		mode = (int)wanted;
+	else
+		env_log("phoenix: vm.overcommit=%llu is not 0, 1 or 2; it is taken as 0",
+			(unsigned long long)wanted);
+}
+
+uint64_t commit_limit(void)
+{
+	struct swap_stats swap;
+
+	swap_stats(&swap);
+	return page_ram_count() * (uint64_t)ratio / PERCENT + swap.pages;
+}
+
+bool commit_is_strict(void)
+{
+	return mode == PROMISE_WHAT_THERE_IS;
+}
+
+int commit_begin(struct commitment *commitment, pgoff_t pages)
+{
+	struct swap_stats swap;
+
+	commitment->pages = 0;
+	if (mode == PROMISE_ANYTHING || pages == 0)
+		return 0;
+	if (mode == PROMISE_BY_GUESS) {
+		swap_stats(&swap);
+		return pages > page_ram_count() + swap.pages ? -ENOMEM : 0;
+	}
+	if (pages > BLOB_MAX_BYTES >> PAGE_SHIFT)
+		return -ENOMEM;
+	held += pages;
+	if (vm_promised_pages() + held > commit_limit()) {
+		held -= pages;
+		return -ENOMEM;
+	}
+	commitment->pages = pages;
+	return 0;
+}
+
+void commit_end(struct commitment *commitment)
+{
+	held -= commitment->pages;
+	commitment->pages = 0;
+}
+
+bool commit_allows_stack(void)
+{
+	return !commit_is_strict() || vm_promised_pages() + held < commit_limit();
+}
+
+int commit_begin_copy(struct commitment *commitment, struct map *root)
+{
+	struct map_usage usage;
+
+	map_usage(root, &usage);
+	return commit_is_strict() ? commit_begin(commitment, usage.data + usage.stack)
+				  : commit_begin(commitment, 0);
+}
+
+/* Adds what of the range is private and becomes writable. */
+static int add_unwritable(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+			  void *context)
+{
+	(void)space, (void)start;
+	if (found->how.inherit != INHERIT_SHARE && !(found->how.prot & VM_WRITE))
+		*(pgoff_t *)context += bytes_to_pages(bytes);
+	return 0;
+}
+
+int commit_begin_write(struct commitment *commitment, struct user_space *space, vaddr_t start, vaddr_t end)
+{
+	pgoff_t pages = 0;
+
+	if (commit_is_strict())
+		(void)range_visit(space, start, end, add_unwritable, &pages);
+	return commit_begin(commitment, pages);
+}

@@ -28,10 +28,11 @@ socketpair my $one, my $other, AF_UNIX, SOCK_STREAM, 0 or die;
 syswrite $one, 'through a socket';
 sysread $other, my $got, 99;
 print "$got\n";
-open my $sorted, '-|', 'sort -n numbers | tail -n 1' or die;
 open my $numbers, '>', 'numbers' or die;
 print {$numbers} "$_\n" for shuffle 1 .. 1000;
 close $numbers;
+open my $sorted, '-|', 'sort -n numbers | tail -n 1' or die;
+print <$sorted>;
 close $sorted;
 print `sort -n numbers | head -n 2 | tr '\\n' ' '`, "\n";
 END

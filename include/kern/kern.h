@@ -32,6 +32,9 @@ void backtrace(uint64_t rip, uint64_t rbp);
 /* The name of the function that contains a kernel text address, and the offset in it; NULL: none. */
 const char *symbol_name(uint64_t address, uint64_t *offset);
 
+/* Starts the thread that gives up pages while memory is low (kern/core/pageout_thread.c). Once, when threads can run. */
+void pageout_start(void);
+
 /* The console's line "phoenix: power off, status N", then the machine off. */
 _Noreturn void power_off(int status);
 

@@ -57,7 +57,8 @@ enum lock_rank {
 	RANK_ENTITY,
 	RANK_FAMILIES, /* the list of all families */
 	RANK_FAMILY,
-	RANK_STORE, /* of pagers that take pages: who has which location */
+	RANK_RETURNED, /* pages that came back from a store */
+	RANK_STORE,    /* of pagers that take pages: who has which location */
 	RANK_PMAP,
 	RANK_SLAB,
 	RANK_PAGES, /* a CPU's cache of free pages */
@@ -101,6 +102,12 @@ _Noreturn void panic(const char *format, ...) __attribute__((format(printf, 1, 2
 
 /* One line for the console; no newline at its end. May be called with any lock but RANK_CONSOLE. */
 void env_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Memory is short, and somebody should call vm_reclaim() soon (<vm/swap.h>). May be called again and again, and with any lock that comes before
+ * RANK_WAIT.
+ */
+void env_memory_low(void);
 
 /* As snprintf, without floating point. */
 int env_format(char *buffer, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));

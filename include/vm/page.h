@@ -45,7 +45,10 @@ struct page {
 		in_use; /* (o) objects used in a slab page; live entries in a page table; a blob's page: see page_location() */
 	uint16_t wired; /* (o) holders that need the page resident */
 	uint8_t state;  /* (z), (-) enum page_state; changed by page.c only, which counts them */
-	uint8_t order;  /* (z) PAGE_FREE: log2 of the run's length; else 0 */
+	union {
+		uint8_t order; /* (z) PAGE_FREE: log2 of the run's length; else 0 */
+		uint8_t age;   /* (o) PAGE_BLOB: of reclaim.c */
+	};
 	uint32_t
 		scratch; /* (z) debug builds: 1 if free and filled with the pattern of free pages; (o) of check.c, while it checks */
 };
@@ -107,6 +110,12 @@ struct page *page_alloc(enum page_state state, unsigned flags);
  * many: only what is at hand, perhaps none, so that page_alloc may still have one then.
  */
 unsigned page_alloc_many(enum page_state state, unsigned flags, unsigned count, struct page **out);
+
+/*
+ * From now on pages for blobs leave `kept` pages free besides the reserve, for the kernel, and env_memory_low() is called when fewer than `low` are left.
+ * 0, 0: no more.
+ */
+void page_set_watermarks(uint64_t kept, uint64_t low);
 
 /* Is so much memory free that pages may be allocated that nobody has asked for yet? A guess. */
 bool page_is_plentiful(void);

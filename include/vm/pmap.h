@@ -88,8 +88,11 @@ struct pmap_query pmap_query(struct pmap *pmap, vaddr_t va);
 /* The first address of [start, end) that is translated; `end`: none is. Cost: tables present. For tests and checks only. */
 vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end);
 
-/* Reads and clears the accessed bit at `va`, and reports the dirty bit. False: no translation. */
-bool pmap_harvest(struct pmap *pmap, vaddr_t va, bool *accessed, bool *dirty);
+/*
+ * Reads and clears the accessed bits of `count` pages (1 to PMAP_WINDOW) from `start` on: a bit for each that was accessed. A CPU other than this one may
+ * go on using a translation without setting the bit again, until it forgets it.
+ */
+uint64_t pmap_harvest(struct pmap *pmap, vaddr_t start, unsigned count);
 
 struct pmap_stats pmap_stats(struct pmap *pmap);
 

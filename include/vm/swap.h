@@ -68,4 +68,31 @@ struct swap_stats {
 };
 void swap_stats(struct swap_stats *out);
 
+/* ---- Reclaim (reclaim.c) -------------------------------------------------------------------- */
+
+/*
+ * Gives up pages of blobs until about `pages` are found, those that are needed least first. How many; fewer if there are no more to be had, or the devices take no more. Waits for devices;
+ * no spinlock is held, nor anything that a device's driver needs. Needs no memory.
+ */
+unsigned vm_reclaim(unsigned pages);
+
+/* For who found no memory, and can try again: some pages are given up. False: that is no use. As vm_reclaim. */
+bool vm_make_room(void);
+
+/* Is there so little free memory that vm_reclaim() should go on? For who waits for env_memory_low(). */
+bool vm_memory_is_low(void);
+
+/* Pages may be given up from now on, or not any more: swap_on() and swap_off() say so. */
+void vm_reclaim_enable(bool on);
+
+struct reclaim_stats {
+	uint64_t scanned;  /* pages looked at */
+	uint64_t given_up; /* pages */
+	uint64_t returned; /* pages that came back */
+	uint64_t promoted; /* ... and were used more than once */
+	uint64_t direct;   /* calls of vm_make_room, and ... */
+	uint64_t failed;   /* ... those in vain */
+};
+void vm_reclaim_stats(struct reclaim_stats *out);
+
 #endif

@@ -29,6 +29,7 @@ static void main_of_thread(void *argument)
 	serial_start_interrupts();
 	block_init();
 	bootfile_init();
+	pageout_start();
 	if (tests)
 		power_off(tests_run(tests) ? 1 : 0);
 	process_start_first();

@@ -59,6 +59,10 @@ static bool family_leave(struct blob *blob)
 	FAMILY_ASSERT_LOCKED(family);
 	ASSERT(family->count > 0);
 	ASSERT((blob->previous ? blob->previous->next : family->blobs) == blob);
+	if (family->hand_blob == blob) {
+		family->hand_blob = blob->next;
+		family->hand_index = 0;
+	}
 	*(blob->previous ? &blob->previous->next : &family->blobs) = blob->next;
 	if (blob->next)
 		blob->next->previous = blob->previous;
@@ -89,6 +93,9 @@ struct blob *blob_found_family(pgoff_t pages)
 	family->careful = false;
 	family->wired_count = 0;
 	family->extent_was_cut = false;
+	family->hand_blob = NULL;
+	family->hand_index = 0;
+	family->round = 0;
 	family->extent = EXTENT_NONE;
 	family_join(family, blob);
 	family_register(family);

@@ -48,6 +48,13 @@ static inline void state_set(struct page *page, enum page_state state)
 	__atomic_store_n(&page->state, (uint8_t)state, __ATOMIC_RELAXED);
 }
 
+/* The same for a page that is freed, which has no order, nor an age any more. */
+static inline void state_set_freed(struct page *page, enum page_state state)
+{
+	_Static_assert(offsetof(struct page, order) == offsetof(struct page, state) + 1, "state, order");
+	__atomic_store_n((uint16_t *)(void *)&page->state, (uint16_t)state, __ATOMIC_RELAXED);
+}
+
 /* For counters that one lock guards, and that are looked at without it as well. */
 static inline void counter_add(_Atomic uint64_t *counter, int64_t more)
 {

@@ -7,6 +7,8 @@
  */
 #include <asm/errno.h>
 
+#include <vm/swap.h>
+
 #include "vm_internal.h"
 
 int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purpose, struct obtained *out)
@@ -24,8 +26,11 @@ int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purp
 		if (step == OBTAIN_DONE)
 			return 0;
 		family_unlock(blob->family);
-		if (step == OBTAIN_NO_MEMORY)
+		if (step == OBTAIN_NO_MEMORY) {
+			if (vm_make_room())
+				continue;
 			return -ENOMEM;
+		}
 		if (step == OBTAIN_BEYOND_EXTENT)
 			return -ENXIO;
 		/*
@@ -33,7 +38,7 @@ int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purp
 		 * asked again.
 		 */
 		error = page_in(blob, offset, 1);
-		if (error)
+		if (error && (error != -ENOMEM || !vm_make_room()))
 			return error;
 	}
 }

@@ -6,6 +6,8 @@
  */
 #include <asm/errno.h>
 
+#include <vm/swap.h>
+
 #include "vm_internal.h"
 
 /* Slots that are looked at in one section of a family's lock. */
@@ -15,6 +17,7 @@
 static struct {
 	struct spinlock lock;
 	struct family *first, *last; /* (l) */
+	struct family *hand;         /* (l) where reclaim.c goes on; NULL: with the first */
 	_Atomic uint32_t number;     /* (a) of the newest */
 } families = {.lock = ENV_SPINLOCK_INIT(RANK_FAMILIES, "families")};
 
@@ -34,6 +37,8 @@ void family_unregister(struct family *family)
 	spin_lock(&families.lock);
 	*(family->previous ? &family->previous->next : &families.first) = family->next;
 	*(family->next ? &family->next->previous : &families.last) = family->previous;
+	if (families.hand == family)
+		families.hand = family->next;
 	spin_unlock(&families.lock);
 }
 
@@ -73,6 +78,33 @@ struct blob *family_visit_next(const struct family *family)
 	}
 	spin_unlock(&families.lock);
 	return found;
+}
+
+struct family *family_lock_at_hand(void)
+{
+	struct family *family;
+
+	spin_lock(&families.lock);
+	family = families.hand ? families.hand : families.first;
+	families.hand = family;
+	if (family)
+		spin_lock(&family->lock);
+	spin_unlock(&families.lock);
+	return family;
+}
+
+bool family_advance(const struct family *family)
+{
+	bool anew = false;
+
+	spin_lock(&families.lock);
+	/* `family` may be gone: then the hand is not there any more. */
+	if (families.hand == family && family) {
+		families.hand = family->next;
+		anew = !families.hand;
+	}
+	spin_unlock(&families.lock);
+	return anew;
 }
 
 /* ---- Evacuation ----------------------------------------------------------------------------------------- */
@@ -131,6 +163,8 @@ static int evacuate_blob(const struct evacuation *evacuation, struct blob *blob)
 		/* unlocked: it is looked at again, and then it is resident, or gone. */
 		if (found)
 			error = page_in(blob, offset, 1);
+		if (error == -ENOMEM && vm_make_room())
+			error = 0;
 	}
 	return error;
 }

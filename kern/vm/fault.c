@@ -28,6 +28,8 @@
  */
 #include <asm/errno.h>
 
+#include <vm/swap.h>
+
 #include "vm_internal.h"
 
 /*
@@ -295,7 +297,8 @@ static __attribute__((noinline)) int not_obtained(struct map *root, struct map_e
 		error = -ENOMEM;
 	}
 	blob_leave(blob, offset, cluster);
-	return error;
+	/* All locks are gone: so this may wait until there is memory, and then all is looked up again. */
+	return error == -ENOMEM && vm_make_room() ? 0 : error;
 }
 
 /*
@@ -379,6 +382,9 @@ int vm_fault(struct map *root, vaddr_t address, vm_prot_t access, struct fault_r
 			if (unlikely(error))
 				vm_copy_name(result->region, entry->name);
 			map_read_unlock(root);
+			/* A page table is lacking. */
+			if (unlikely(error) && vm_make_room())
+				continue;
 			return error;
 		}
 		/* unlocked: both; what was found may be gone. */

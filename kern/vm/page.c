@@ -41,6 +41,8 @@ static struct {
 	_Atomic uint64_t pool_pages;  /* (z) read without the lock for a guess */
 	uint64_t pool_max;            /* (-) */
 	bool pool_on;                 /* (z) */
+	_Atomic uint64_t kept;        /* (a) so many more are not for blobs: see page_set_watermarks */
+	_Atomic uint64_t low;         /* (a) */
 	uint64_t reserve;             /* (-) this many pages of the buddy allocator need PAGE_ALLOC_RESERVE */
 	_Atomic uint64_t zero_hits;   /* (a) */
 	_Atomic uint64_t zero_misses; /* (a) */
@@ -247,6 +249,19 @@ static bool pool_drain(unsigned most)
 	return any;
 }
 
+/* So many pages of the buddy allocator are not for `state`. */
+static inline uint64_t kept_from(enum page_state state)
+{
+	return state == PAGE_BLOB ? pages.reserve + counter_get(&pages.kept) : pages.reserve;
+}
+
+/* Says that memory is short, if it is. Called after pages were taken from the buddy allocator, with no lock of the allocator's. */
+static inline void warn_if_low(void)
+{
+	if (unlikely(counter_get(&buddy.free_pages) < counter_get(&pages.low)))
+		env_memory_low();
+}
+
 /* A page although this CPU's cache and the buddy allocator have none to spare; NULL: there is none. */
 static struct page *page_alloc_scarce(enum page_state state, unsigned flags)
 {
@@ -260,7 +275,7 @@ static struct page *page_alloc_scarce(enum page_state state, unsigned flags)
 	 */
 	caches_drain();
 	spin_lock(&buddy.lock);
-	if (buddy_take_pages(&page, 1, pages.reserve, state) == 0)
+	if (buddy_take_pages(&page, 1, kept_from(state), state) == 0)
 		page = flags & PAGE_ALLOC_RESERVE ? buddy_take(0) : NULL;
 	if (page != NULL)
 		pages.by_state[state]++;
@@ -299,13 +314,18 @@ static __attribute__((noinline)) struct page *page_alloc_slowly(enum page_state 
 
 	spin_lock(&cache->lock);
 	if (cache->count == 0) {
+		/* What is kept from blobs is not to come into the cache, where anyone finds it. */
+		bool short_of_pages = counter_get(&buddy.free_pages) < kept_from(PAGE_BLOB) + CACHE_BATCH;
+
 		spin_lock(&buddy.lock);
-		cache->count = buddy_take_pages(cache->pages, CACHE_BATCH, pages.reserve, PAGE_CACHED);
+		cache->count = buddy_take_pages(cache->pages, short_of_pages ? 1 : CACHE_BATCH,
+						kept_from(state), PAGE_CACHED);
 		spin_unlock(&buddy.lock);
 	}
 	if (cache->count != 0)
 		page = cache_pop(cache, state);
 	spin_unlock(&cache->lock);
+	warn_if_low();
 	if (page == NULL)
 		page = page_alloc_scarce(state, flags);
 	if (page == NULL)
@@ -369,10 +389,11 @@ static struct page *run_take(enum page_state state, unsigned most, unsigned *cou
 	struct page *first;
 
 	spin_lock(&buddy.lock);
-	first = buddy_take_some(most, pages.reserve, count);
+	first = buddy_take_some(most, kept_from(state), count);
 	if (first != NULL)
 		pages.by_state[state] += *count;
 	spin_unlock(&buddy.lock);
+	warn_if_low();
 	return first;
 }
 
@@ -450,7 +471,7 @@ void page_free(struct page *page)
 
 	check_allocated(page, state);
 	page_poison(page, 1);
-	state_set(page, PAGE_CACHED);
+	state_set_freed(page, PAGE_CACHED);
 
 	struct page_cache *cache = cache_mine();
 	if (!spin_trylock(&cache->lock)) {
@@ -525,7 +546,7 @@ void page_free_run(struct page *first, size_t count)
 		check_allocated(first + i, state);
 		freed[state]++;
 		page_poison(first + i, count);
-		state_set(first + i, PAGE_RESERVED);
+		state_set_freed(first + i, PAGE_RESERVED);
 	}
 	spin_lock(&buddy.lock);
 	for (unsigned state = 0; state < PAGE_STATES; state++)
@@ -662,6 +683,12 @@ void page_init(const struct phys_range *ram, size_t ram_count, const struct phys
 	pages.pool_max = share_of(available, POOL_SHARE, POOL_MAX);
 	pages.pool_on = true;
 	spin_unlock(&buddy.lock);
+}
+
+void page_set_watermarks(uint64_t kept, uint64_t low)
+{
+	pages.kept = kept;
+	pages.low = low;
 }
 
 uint64_t page_ram_count(void)

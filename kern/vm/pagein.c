@@ -123,6 +123,7 @@ static bool store_paged_out(struct family *family, const struct page_wanted *wan
 	page->index = wanted->index;
 	page->in_use = wanted->location;
 	store->ops->location_ref(store, wanted->location);
+	page_returned_add(page);
 	if (family->wired_count > 0)
 		page_count_wirings(family, page);
 	return true;

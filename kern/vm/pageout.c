@@ -59,15 +59,14 @@ void page_forget_location(struct family *family, struct page *page)
 	if (page->state != PAGE_BLOB || location == 0)
 		return;
 	ASSERT(family->store && page->owner == family);
+	if (page->age & PAGE_RETURNED)
+		page_returned_remove(page);
 	page->in_use = 0;
 	family->store->ops->location_unref(family->store, location);
 }
 
-/*
- * The pager that takes the family's pages, with a reference: the one that has some already, the
- * blobs' own, or the store. NULL: none. Family locked.
- */
-static struct pager *choose_pager(struct family *family, struct pager *own)
+/* The one that has some already, the blobs' own, or the store. */
+struct pager *family_choose_pager(struct family *family, struct pager *own)
 {
 	struct pager *pager = family->store;
 
@@ -105,12 +104,8 @@ static void forget_everywhere(struct family *family, pgoff_t index, slot_t slot)
 	}
 }
 
-/*
- * Puts a page's location, which it has, in its place everywhere. The caller found it in the blob,
- * and has `own` references, which keep it. A page that only this blob has costs no look at the
- * family's others. Family locked.
- */
-static void give_up(struct blob *blob, struct page *page, uint32_t own)
+/* A page that only this blob has costs no look at the family's others. */
+void page_give_up(struct blob *blob, struct page *page, uint32_t own)
 {
 	struct family *family = blob->family;
 	struct pager *pager = family->store;
@@ -130,28 +125,23 @@ static void give_up(struct blob *blob, struct page *page, uint32_t own)
 		forget_everywhere(family, index, slot_of_page(page));
 		slots = family_replace(family, index, slot_of_page(page), location);
 	}
-	/* Each slot has a reference to the location now, and gives up one to the page. */
+	/*
+	 * Each slot has a reference to the location now, one of them the page's own, and gives up one to the page. Who else may still
+	 * have one, a device that is not done with it, knows nothing of locations.
+	 */
 	ASSERT(slots > 0 && page->refs >= slots + own);
-	for (unsigned i = 0; i < slots; i++) {
+	for (unsigned i = 1; i < slots; i++)
 		pager->ops->location_ref(pager, slot_location(location));
+	if (page->age & PAGE_RETURNED)
+		page_returned_remove(page);
+	page->in_use = 0;
+	for (unsigned i = 0; i < slots; i++)
 		page_release(family, page);
-	}
 }
 
 /* ---- Writing ------------------------------------------------------------------------------------ */
 
-/* Pages on their way to a pager. A reference to each is held. */
-struct writing {
-	struct blob *blob;
-	bool give_up;   /* else they stay, clean */
-	pgoff_t cursor; /* tree index: what is before has been dealt with */
-	pgoff_t end;
-	unsigned count;
-	struct page_put puts[PAGER_CLUSTER];
-};
-
-/* Adds a dirty page to those that are to be written. Family locked. */
-static void writing_add(struct writing *writing, struct page *page)
+void writing_add(struct writing *writing, struct page *page)
 {
 	struct blob *blob = writing->blob;
 	pgoff_t offset = page->index - blob->base;
@@ -194,7 +184,7 @@ static void writing_collect(struct writing *writing)
 		if (page_location(page) == 0)
 			writing_add(writing, page);
 		else if (writing->give_up)
-			give_up(blob, page, 0);
+			page_give_up(blob, page, 0);
 	}
 }
 
@@ -226,7 +216,7 @@ static void written(struct writing *writing, const struct page_put *put)
 	else
 		pager->ops->location_unref(pager, put->location);
 	if (writing->give_up && page->wired == 0 && is_still_there(writing->blob, page))
-		give_up(writing->blob, page, 1);
+		page_give_up(writing->blob, page, 1);
 	/* The reference of writing_add(). */
 	page_release(family, page);
 }
@@ -245,8 +235,7 @@ static bool is_store(struct family *family, struct pager *pager)
 	return family->store == pager;
 }
 
-/* Writes what was collected. 0 or an error of put_pages. */
-static int writing_carry_out(struct writing *writing, struct pager *pager)
+int writing_carry_out(struct writing *writing, struct pager *pager)
 {
 	struct family *family = writing->blob->family;
 	int done = pager->ops->put_pages(pager, writing->puts, writing->count);
@@ -276,7 +265,7 @@ static int writing_carry_out(struct writing *writing, struct pager *pager)
 	if (done > 0 && kept < writing->count)
 		writing->cursor = writing->puts[kept].index;
 	family_unlock(family);
-	return done < 0 ? done : 0;
+	return done < 0 ? done : (int)kept;
 }
 
 /*
@@ -297,15 +286,18 @@ static int write_window(struct blob *blob, pgoff_t offset, pgoff_t pages, bool g
 		struct pager *pager;
 
 		spin_lock(&blob->family->lock);
-		pager = choose_pager(blob->family, blob->pager);
+		pager = family_choose_pager(blob->family, blob->pager);
 		if (pager)
 			writing_collect(&writing);
 		family_unlock(blob->family);
 		if (!pager)
 			return -ENODEV;
 		/* unlocked: the pages collected are held, and so is the pager. */
-		if (writing.count > 0)
-			error = writing_carry_out(&writing, pager);
+		if (writing.count > 0) {
+			int done = writing_carry_out(&writing, pager);
+
+			error = done < 0 ? done : 0;
+		}
 		pager_unref(pager);
 	}
 	return error;

@@ -12,6 +12,8 @@
  */
 #include <asm/errno.h>
 
+#include <vm/swap.h>
+
 #include "vm_internal.h"
 
 /* A cluster is an aligned group of so many: 2 MiB, as those who ask for huge pages expect. */
@@ -466,14 +468,20 @@ int map_populate(struct map *root, vaddr_t start, uint64_t size_bytes, vm_prot_t
 	for (vaddr_t va = start; va < end && !error;) {
 		struct map_entry *entry;
 		struct batch batch;
+		bool allowed;
 
 		map_read_lock(root);
 		entry = map_find(root, va);
 		error = check_populate(entry, access);
-		if (!error)
+		allowed = !error;
+		if (allowed)
 			error = populate_part(&batch, entry, va, end, access);
 		map_read_unlock(root);
 		/* unlocked: neither the entry nor the pages need be there any more. */
+		if (error && allowed && vm_make_room()) {
+			error = 0;
+			continue;
+		}
 		if (error)
 			break;
 		error = populate_rest(root, va, &batch, access);

@@ -79,6 +79,7 @@ static int add_device(struct swap_device *device, int priority)
 	*area = fresh;
 	order_insert(area);
 	spin_unlock(&swap.lock);
+	vm_reclaim_enable(true);
 	return vm_set_store(&swap.pager);
 }
 
@@ -160,8 +161,10 @@ static void remove_device(struct swap_area *area)
 	spin_unlock(&swap.lock);
 	area_destroy(&gone);
 	/* Nobody has anything there: families that had keep the pager, and may come back to it. */
-	if (swap.count == 0)
+	if (swap.count == 0) {
+		vm_reclaim_enable(false);
 		(void)vm_set_store(NULL);
+	}
 }
 
 int swap_off(struct swap_device *device)

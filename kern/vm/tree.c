@@ -647,6 +647,41 @@ pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out)
 	return found < clipped ? found : end;
 }
 
+/* The first node of the lowest level at `first` or beyond that was not looked at in the round; *start: the first index in it. */
+static struct node *scan_subtree(slot_t slot, struct subtree sub, pgoff_t first, uint32_t round,
+				 pgoff_t *start)
+{
+	struct node *node, *found = NULL;
+
+	if (slot == SLOT_EMPTY || first >= sub.start + span(sub.height))
+		return NULL;
+	node = slot_node(slot);
+	if (sub.height > 1) {
+		for (unsigned i = first_slot(sub, first); i < TREE_FANOUT && !found; i++)
+			found = scan_subtree(node->slots[i], subtree_child(sub, i), first, round, start);
+		return found;
+	}
+	if (node->round == round)
+		return NULL;
+	node->round = round;
+	*start = sub.start;
+	return node;
+}
+
+slot_t *tree_scan(struct tree *tree, pgoff_t *index, uint32_t round, unsigned *count)
+{
+	struct node *node;
+
+	FAMILY_ASSERT_LOCKED(tree->family);
+	if (tree->height == 0) {
+		*count = 1;
+		return *index == 0 && tree->root != SLOT_EMPTY ? &tree->root : NULL;
+	}
+	node = scan_subtree(tree->root, (struct subtree){tree->height, 0}, *index, round, index);
+	*count = TREE_FANOUT;
+	return node ? node->slots : NULL;
+}
+
 /* Adds what is in a slot of the lowest level; `shared`: other trees have it as well. */
 static void count_usage(struct blob_usage *usage, slot_t slot, bool shared)
 {

@@ -86,6 +86,7 @@ static inline struct node *slot_node(slot_t slot)
 struct node {
 	uint32_t refs;             /* (f) slots, in nodes or roots, that refer to it; shared if more than 1 */
 	uint32_t scratch;          /* (f) of check.c, while it checks */
+	uint32_t round;            /* (f) of reclaim.c: in which it was looked at last */
 	slot_t slots[TREE_FANOUT]; /* (f) */
 };
 
@@ -166,6 +167,12 @@ void tree_usage(const struct tree *tree, pgoff_t first, pgoff_t end, struct blob
 /* The first index of [first, end) whose slot is not empty, and the slot's place; `end` if there is none. */
 pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out);
 
+/*
+ * Finds the next node of the lowest level whose slots are at *index or beyond and that was not looked at in `round`, and notes that it is now. Returns its slots,
+ * TREE_FANOUT of them, and in *index the first one's; for a tree without nodes its only slot, if *index is 0. NULL: there are no more.
+ */
+slot_t *tree_scan(struct tree *tree, pgoff_t *index, uint32_t round, unsigned *count);
+
 /* ---- All families (family.c) ------------------------------------------------------------- */
 
 /* Gives a new family its number, and puts it into the list of all, where it is found when it has a blob; takes it out, when it has none. */
@@ -177,6 +184,13 @@ void family_unregister(struct family *family);
  * to be given up with blob_leave(). NULL: there is none. `family` is kept by the caller's own reference to a blob of it.
  */
 struct blob *family_visit_next(const struct family *family);
+
+/*
+ * Locks and returns the family that the search for pages to give up has come to; NULL: there is none. family_advance() lets it go on, if it is still at that family: true
+ * if it begins anew with the first. Family not locked.
+ */
+struct family *family_lock_at_hand(void);
+bool family_advance(const struct family *family);
 
 /* A visitor's reference, if anyone has one yet. Family locked. */
 bool blob_try_visit(struct blob *blob);
@@ -208,7 +222,10 @@ struct family {
 	bool careful; /* (f) that, or something was wired: more is to be done where a page is filled */
 	uint32_t
 		wired_count; /* (f) mappings of all its blobs that are wired; at most WIRINGS_MAX when one is added */
-	bool extent_was_cut; /* (f) pages that were wired have gone with a smaller extent */
+	bool extent_was_cut;    /* (f) pages that were wired have gone with a smaller extent */
+	struct blob *hand_blob; /* (f) of reclaim.c: where it goes on; NULL: it is to begin ... */
+	pgoff_t hand_index;     /* (f) ... with this tree index */
+	uint32_t round;         /* (f) of reclaim.c: how often it has begun */
 	pgoff_t extent; /* (f) tree index: at it and beyond there is nothing; EXTENT_NONE: all there is of the blobs */
 	uint32_t verified;   /* (f) of check.c: the map_verify() that checked it last */
 	uint32_t check_turn; /* (f) of check.c: the blob of the next slice */
@@ -367,6 +384,49 @@ void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
 /* Replaces `from`, a page or location, by `to` at `index` in all trees of the family; returns in how many slots. References are the caller's business. Family locked. */
 unsigned family_replace(struct family *family, pgoff_t index, slot_t from, slot_t to);
+
+/* ---- Paging out (pageout.c), and who is to be (reclaim.c) ---- */
+
+/* Pages on their way to a pager. A reference to each is held. */
+struct writing {
+	struct blob *blob;
+	bool give_up;   /* else they stay, clean */
+	pgoff_t cursor; /* tree index: what is before has been dealt with */
+	pgoff_t end;
+	unsigned count;
+	struct page_put puts[PAGER_CLUSTER];
+};
+
+/* Adds a dirty page of the blob to those that are to be written. Family locked. */
+void writing_add(struct writing *writing, struct page *page);
+
+/*
+ * Writes what was collected, and does with it what was asked for. How many pages were written; or an error of put_pages. Family not locked; who calls
+ * has a reference to the blob. May sleep.
+ */
+int writing_carry_out(struct writing *writing, struct pager *pager);
+
+/* The pager that takes the family's pages, with a reference; NULL: none. Family locked. */
+struct pager *family_choose_pager(struct family *family, struct pager *own);
+
+/*
+ * Puts a page's location, which it has, in its place everywhere. The caller found it in the blob, and has `own` references, which keep it. It is not wired. Family
+ * locked.
+ */
+void page_give_up(struct blob *blob, struct page *page, uint32_t own);
+
+/* A page's age. */
+#define PAGE_IDLE_MASK \
+	0x0fu /* how often it was looked at without having been accessed since the time before */
+#define PAGE_ROUND \
+	0x20u /* the lowest bit of the family's round in which it was looked at last: several nodes may have it */
+#define PAGE_RETURNED \
+	0x40u /* it came back from a store, is clean since then, and in reclaim.c's list of such pages */
+#define PAGE_SEEN 0x80u /* that, and it was looked at once */
+
+/* A page has come back, or is not to be in the list of those that have any more. Family locked. */
+void page_returned_add(struct page *page);
+void page_returned_remove(struct page *page);
 
 /* Gives up the reference to the location where a page's contents are, as they are about to change or go. Family locked. */
 void page_forget_location(struct family *family, struct page *page);

@@ -36,6 +36,7 @@
 	SUITE(content)        \
 	SUITE(paging_corners) \
 	SUITE(swap)           \
+	SUITE(reclaim)        \
 	SUITE(cache)          \
 	SUITE(bad_input)      \
 	SUITE(no_memory)      \

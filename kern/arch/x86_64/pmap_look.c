@@ -86,29 +86,50 @@ vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end)
 	return found;
 }
 
+/* The entry for `va` in a page table; NULL: there is no page table. Pmap locked. */
+static pte_t *find_place(const struct pmap *pmap, vaddr_t va)
+{
+	paddr_t table = pmap->top_paddr;
+
+	PMAP_ASSERT_LOCKED(pmap);
+	for (unsigned level = PTE_LEVELS; level > 1; level--) {
+		pte_t pte = pte_load(&table_entries(table)[pte_index(va, level)]);
+
+		if (!(pte & PTE_PRESENT) || pte_is_leaf(pte, level))
+			return NULL;
+		table = pte_frame(pte);
+	}
+	return &table_entries(table)[pte_index(va, 1)];
+}
+
 /*
  * A CPU that has the translation cached does not set the bit again until it forgets it (SDM 3,
  * 4.8). This CPU is made to forget; the others are not worth an interrupt, as the bit is only a hint.
  */
-bool pmap_harvest(struct pmap *pmap, vaddr_t va, bool *accessed, bool *dirty)
+uint64_t pmap_harvest(struct pmap *pmap, vaddr_t start, unsigned count)
 {
-	unsigned level;
-	vm_prot_t prot;
-	pte_t *slot;
+	vaddr_t end = start + count * PAGE_SIZE, next;
+	bool active;
+	uint64_t accessed = 0;
 
-	ASSERT(owns_page(pmap, va));
+	ASSERT(count > 0 && count <= PMAP_WINDOW && pmap_owns_range(pmap, start, end));
 	spin_lock(&pmap->lock);
-	slot = find_leaf(pmap, va, &level, &prot);
-	if (slot) {
-		pte_t pte = pte_clear(slot, PTE_ACCESSED);
+	active = pmap->active & (uint64_t)1 << env_cpu();
+	for (vaddr_t va = start; va < end; va = next) {
+		pte_t *slot = find_place(pmap, va);
 
-		*accessed = (pte & PTE_ACCESSED) != 0;
-		*dirty = (pte & PTE_DIRTY) != 0;
-		if (*accessed && (pmap->active & (uint64_t)1 << env_cpu()))
-			invlpg(va);
+		next = block_end(va, end, 2);
+		for (; slot && va < next; va += PAGE_SIZE, slot++) {
+			if ((pte_load(slot) & (PTE_PRESENT | PTE_ACCESSED)) != (PTE_PRESENT | PTE_ACCESSED))
+				continue;
+			pte_clear(slot, PTE_ACCESSED);
+			accessed |= (uint64_t)1 << ((va - start) >> PAGE_SHIFT);
+			if (active)
+				invlpg(va);
+		}
 	}
 	spin_unlock(&pmap->lock);
-	return slot != NULL;
+	return accessed;
 }
 
 struct pmap_stats pmap_stats(struct pmap *pmap)

@@ -1,0 +1,292 @@
+/*
+ * Reclaim: what goes first when pages are to be given up, that all of it comes back, and what does not go.
+ *
+ * Accesses are made as programs make them; vm_reclaim() is called as who needs memory would.
+ */
+#include <vm/swap.h>
+
+#include "disk.h"
+#include "vm_suite.h"
+
+#define PLACES 2000u
+#define PAGES  512u
+
+static struct disk disk;
+static struct map *root;
+
+static bool begin(void)
+{
+	root = space_open("reclaim");
+	return root && CHECK(disk_open(&disk, "test disk", PLACES)) && CHECK_EQ(swap_on(&disk.device, 0), 0);
+}
+
+static void finish(void)
+{
+	struct swap_stats stats;
+
+	space_close(root);
+	swap_stats(&stats);
+	CHECK_EQ(stats.used, 0);
+	CHECK_EQ(swap_off(&disk.device), 0);
+	disk_close(&disk);
+}
+
+static vaddr_t page_at(pgoff_t page)
+{
+	return SPACE_BASE + pages_to_bytes(page);
+}
+
+/* Maps a new blob of PAGES pages and writes all of them: page i is seed + i. The caller has a reference. */
+static struct blob *fill(vaddr_t address, uint64_t seed)
+{
+	struct blob *blob = make_blob(PAGES);
+
+	map_all_at(root, address, blob);
+	for (pgoff_t i = 0; i < PAGES; i++)
+		CHECK_EQ(user_store(root, address + pages_to_bytes(i), seed + i), 0);
+	return blob;
+}
+
+static void check_all(vaddr_t address, uint64_t seed)
+{
+	for (pgoff_t i = 0; i < PAGES; i++)
+		CHECK_EQ(word_at(root, address + pages_to_bytes(i)), seed + i);
+}
+
+static pgoff_t resident(struct blob *blob)
+{
+	return blob_resident(blob, 0, PAGES);
+}
+
+/* Gives up all that can be. */
+static void reclaim_all(void)
+{
+	while (vm_reclaim(64) > 0)
+		;
+}
+
+static void there_and_back(void)
+{
+	struct blob *blob;
+
+	test_case("everything can be given up, and comes back as it was");
+	if (!begin())
+		return;
+	blob = fill(SPACE_BASE, 100);
+	reclaim_all();
+	CHECK_EQ(resident(blob), 0);
+	CHECK_EQ(disk.pages_written, PAGES);
+	CHECK(disk.writes <= PAGES / 16);
+	blob_verify(blob);
+	check_all(SPACE_BASE, 100);
+	map_verify(root);
+
+	test_case("what came back is given up again without being written");
+	reclaim_all();
+	CHECK_EQ(resident(blob), 0);
+	CHECK_EQ(disk.pages_written, PAGES);
+	check_all(SPACE_BASE, 100);
+	blob_unref(blob);
+	finish();
+}
+
+static void used_pages_stay(void)
+{
+	struct blob *used, *idle;
+
+	test_case("what was used since the hand came by stays, what was not goes");
+	if (!begin())
+		return;
+	used = fill(SPACE_BASE, 100);
+	idle = fill(page_at(PAGES), 1000);
+	/* All were accessed: the first round takes the marks, and may find nothing. */
+	for (unsigned i = 0; i < 8; i++) {
+		check_all(SPACE_BASE, 100);
+		CHECK(vm_reclaim(32) >= 32);
+	}
+	CHECK_EQ(resident(used), PAGES);
+	CHECK(resident(idle) <= PAGES - 8 * 32);
+	check_all(page_at(PAGES), 1000);
+	blob_unref(used);
+	blob_unref(idle);
+	finish();
+}
+
+static void wired_pages_stay(void)
+{
+	struct blob *blob;
+
+	test_case("wired pages and those of devices are never given up");
+	if (!begin())
+		return;
+	blob = fill(SPACE_BASE, 100);
+	CHECK_EQ(map_wire(root, page_at(7), 70 * PAGE_SIZE), 0);
+	reclaim_all();
+	CHECK_EQ(resident(blob), 70);
+	CHECK_EQ(blob_resident(blob, 7, 70), 70);
+	/* Wired when it had come back. */
+	CHECK_EQ(word_at(root, page_at(200)), 300);
+	CHECK_EQ(map_wire(root, page_at(200), PAGE_SIZE), 0);
+	reclaim_all();
+	CHECK_EQ(resident(blob), 71);
+	CHECK_EQ(map_unwire(root, page_at(0), PAGES * PAGE_SIZE), 0);
+	reclaim_all();
+	CHECK_EQ(resident(blob), 0);
+	check_all(SPACE_BASE, 100);
+	blob_unref(blob);
+	finish();
+}
+
+#define IDLE_PAGES 128u
+
+static void shared_pages(void)
+{
+	struct blob *blob, *clones[3], *idle;
+	uint64_t written;
+
+	test_case("what clones share goes when none of them uses it, written once, and comes back for all");
+	if (!begin())
+		return;
+	blob = fill(SPACE_BASE, 100);
+	for (unsigned i = 0; i < 3; i++) {
+		CHECK_EQ(blob_clone(blob, 0, PAGES, &clones[i]), 0);
+		map_all_at(root, page_at((i + 1) * PAGES), clones[i]);
+	}
+	/* A page of its own, in a node of its own, with others that are shared. */
+	CHECK_EQ(user_store(root, page_at(PAGES + 5), 5), 0);
+	/* One of them uses its pages: they stay for all, as long as there is something else. */
+	idle = make_blob(IDLE_PAGES);
+	for (unsigned round = 0; round < 6; round++) {
+		check_all(page_at(2 * PAGES), 100);
+		for (pgoff_t i = 0; i < IDLE_PAGES; i++)
+			put_word(idle, i, 1 + i);
+		CHECK(vm_reclaim(IDLE_PAGES / 2) >= IDLE_PAGES / 2);
+		CHECK_EQ(resident(clones[1]), PAGES);
+	}
+	blob_unref(idle);
+	written = disk.pages_written;
+	reclaim_all();
+	CHECK_EQ(resident(blob) + resident(clones[0]) + resident(clones[1]) + resident(clones[2]), 0);
+	CHECK(disk.pages_written <= written + PAGES + 1);
+	for (unsigned i = 0; i < 4; i++) {
+		if (i == 1)
+			CHECK_EQ(word_at(root, page_at(PAGES + 5)), 5);
+		else
+			check_all(page_at(i * PAGES), 100);
+	}
+	map_verify(root);
+	blob_unref(blob);
+	for (unsigned i = 0; i < 3; i++)
+		blob_unref(clones[i]);
+	finish();
+}
+
+/* The pages of a blob that is mapped nowhere are idle from the beginning. */
+static void unmapped(void)
+{
+	struct blob *blob;
+
+	test_case("what is mapped nowhere goes at once, and zeroes go nowhere");
+	if (!begin())
+		return;
+	blob = make_blob(64);
+	for (pgoff_t i = 0; i < 64; i++)
+		put_word(blob, i, i % 2);
+	reclaim_all();
+	CHECK_EQ(blob_resident(blob, 0, 64), 0);
+	CHECK_EQ(disk.pages_written, 32);
+	for (pgoff_t i = 0; i < 64; i++)
+		CHECK_EQ(get_word(blob, i), i % 2);
+	blob_unref(blob);
+	/* A tree of one page. */
+	blob = make_blob(1);
+	put_word(blob, 0, 9);
+	reclaim_all();
+	CHECK_EQ(blob_resident(blob, 0, 1), 0);
+	CHECK_EQ(get_word(blob, 0), 9);
+	reclaim_all();
+	CHECK_EQ(get_word(blob, 0), 9);
+	blob_unref(blob);
+	finish();
+}
+
+static void full_disk(void)
+{
+	struct blob *blob;
+
+	test_case("when a disk takes nothing more, clean pages go, and the search ends");
+	root = space_open("reclaim");
+	if (!root || !CHECK(disk_open(&disk, "test disk", 129)) || !CHECK_EQ(swap_on(&disk.device, 0), 0))
+		return;
+	blob = fill(SPACE_BASE, 100);
+	reclaim_all();
+	CHECK_EQ(resident(blob), PAGES - 128);
+	CHECK_EQ(vm_reclaim(1), 0);
+	check_all(SPACE_BASE, 100);
+	CHECK_EQ(resident(blob), PAGES);
+	CHECK(vm_reclaim(16) >= 16);
+	reclaim_all();
+	CHECK_EQ(resident(blob), PAGES - 128);
+
+	test_case("a disk that fails loses nothing");
+	check_all(SPACE_BASE, 100);
+	for (pgoff_t i = 0; i < PAGES; i++)
+		CHECK_EQ(user_store(root, page_at(i), 200 + i), 0);
+	disk_fail(&disk, DISK_FAILS, true, false, 0, 3);
+	reclaim_all();
+	check_all(SPACE_BASE, 200);
+	map_verify(root);
+	blob_unref(blob);
+	finish();
+}
+
+/*
+ * A program goes through more than fits, again and again: LRU, or a plain clock, would bring in every page each time, as what is needed next went
+ * last. How many pages come in for each pass is the share that does not fit, and not much more.
+ */
+#define FITS  320u /* pages: what is kept resident here, as no memory really runs out */
+#define SLACK 160u /* the list's share, and what the hand takes for it */
+
+static void passes(void)
+{
+	struct blob *blob;
+
+	test_case("going through more than fits brings in what does not fit, and not everything");
+	if (!begin())
+		return;
+	blob = make_blob(PAGES);
+	map_all_at(root, SPACE_BASE, blob);
+	for (unsigned pass = 0; pass < 4; pass++) {
+		uint64_t before = disk.pages_read;
+
+		for (pgoff_t i = 0; i < PAGES; i++) {
+			if (pass == 0)
+				CHECK_EQ(user_store(root, page_at(i), i), 0);
+			else
+				CHECK_EQ(word_at(root, page_at(i)), i);
+			if (resident(blob) > FITS)
+				CHECK(vm_reclaim(16) > 0);
+		}
+		if (pass > 1)
+			CHECK(disk.pages_read - before <= PAGES - FITS + SLACK);
+		test_print("# pass %u: %u pages read", pass, (unsigned)(disk.pages_read - before));
+	}
+	CHECK(disk.pages_written <= PAGES);
+	blob_unref(blob);
+	finish();
+}
+
+void suite_reclaim(void)
+{
+	struct footprint before = footprint_now();
+
+	there_and_back();
+	used_pages_stay();
+	wired_pages_stay();
+	shared_pages();
+	unmapped();
+	full_disk();
+	passes();
+	test_case("nothing is lost or left");
+	check_footprint(&before);
+}

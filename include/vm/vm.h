@@ -438,8 +438,8 @@ int map_unwire(struct map *map, vaddr_t start, uint64_t size_bytes);
 
 enum map_advice {
 	ADVISE_NORMAL, /* of the first four, the last said is kept in the entry */
-	ADVISE_RANDOM, /* a pager is asked for the page that faulted, and no other: so it is without advice, too */
-	ADVISE_SEQUENTIAL, /* a pager is asked for pages that follow, too */
+	ADVISE_RANDOM, /* a pager is asked for the page that faulted, and no other */
+	ADVISE_SEQUENTIAL, /* a pager is asked for the pages that follow, too; without advice so it is where that is seen */
 	ADVISE_CLUSTER, /* a write that finds an absent page of anonymous memory fills those around it, too, while memory is plentiful */
 	ADVISE_WILLNEED, /* now: what pagers have of the range is brought in, as far as it goes: no error of theirs is returned */
 	ADVISE_PAGE_OUT, /* now: blob_page_out of all but device and contiguous blobs, whose errors it returns */

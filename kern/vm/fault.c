@@ -243,21 +243,23 @@ static __attribute__((noinline)) int refuse(struct map *root, vaddr_t address, c
 }
 
 /*
- * How many pages to ask a pager for at a fault: where access is sequential, those that follow in
- * the entry, too; where they are at hand, those that are entered together with the first.
+ * How many pages to ask a pager for at a fault: where access is said or seen to be sequential, those that follow in
+ * the entry, too; where they are at hand, those that are entered together with the first. Family locked.
  */
 static unsigned cluster_of(const struct map_entry *entry, pgoff_t offset)
 {
 	pgoff_t follow = entry->offset + entry_pages(entry) - offset;
-	const struct blob *blob = entry->blob;
-	pgoff_t most = 1;
+	struct blob *blob = entry->blob;
+	unsigned most = 1;
 
 	DEBUG_ASSERT(offset >= entry->offset && offset - entry->offset < entry_pages(entry));
 	if (entry->advice == ADVISE_SEQUENTIAL)
 		most = PAGER_CLUSTER;
 	else if (entry->advice != ADVISE_RANDOM && blob->pager && blob->pager->ops->at_hand)
 		most = AROUND_PAGES - ((blob->base + offset) & (AROUND_PAGES - 1));
-	return follow < most ? follow : most;
+	else if (entry->advice != ADVISE_RANDOM)
+		most = page_in_ahead(blob, offset);
+	return follow < most ? (unsigned)follow : most;
 }
 
 /*

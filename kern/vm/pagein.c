@@ -273,6 +273,29 @@ int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
 	return given < 0 ? given : error;
 }
 
+/* The resident page of the blob's own at a place; NULL: there is none. Family locked. */
+static const struct page *own_page(struct blob *blob, pgoff_t offset)
+{
+	bool shared;
+	slot_t *place = tree_find(&blob->tree, blob->base + offset, &shared);
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	return place && slot_is_page(*place) && slot_page(*place)->state == PAGE_BLOB ? slot_page(*place)
+										      : NULL;
+}
+
+unsigned page_in_ahead(struct blob *blob, pgoff_t offset)
+{
+	const struct page *before = offset > 0 ? own_page(blob, offset - 1) : NULL;
+	unsigned count = 1;
+
+	if (!before || !(before->age & PAGE_RETURNED))
+		return 1;
+	while (count < PAGER_CLUSTER && count <= offset && own_page(blob, offset - count))
+		count++;
+	return count;
+}
+
 bool page_is_at_pager(struct blob *blob, pgoff_t offset)
 {
 	pgoff_t index = blob->base + offset;

@@ -202,6 +202,9 @@ static uint64_t seen_by(const struct scan *scan, struct blob *blob)
 
 	if (slots == scan->slots)
 		return scan->candidates;
+	/* A tree of one page has but its slot. */
+	if (scan->count > 1 && blob->tree.height == 0)
+		return 0;
 	for (unsigned i = 0; slots && i < scan->count; i++) {
 		if (slots[i] == scan->slots[i])
 			same |= scan->candidates & bit(i);
@@ -220,9 +223,6 @@ static void scan_harvest(struct scan *scan)
 		return;
 	}
 	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
-		/* A tree of one page has no node that could be another's. */
-		if (scan->count > 1 && blob->tree.height == 0)
-			continue;
 		scan->accessed |= harvest_blob(scan, blob, seen_by(scan, blob));
 	}
 }
@@ -397,31 +397,55 @@ static void hand_move(struct search *search, unsigned old)
 
 /* ---- From the list --------------------------------------------------------------------------------------------------- */
 
-/* The blob whose tree has the page, and the page's node. The family is locked, and the page in one of its trees. */
+/* How many slots beside `place`, in one direction and at most `most`, have pages that are in the list, too, and as far. */
+static unsigned neighbours(const slot_t *place, int direction, unsigned most, uint8_t age)
+{
+	unsigned count = 0;
+
+	while (count < most) {
+		const slot_t *next = place + direction * (int)(count + 1);
+
+		if (!slot_is_page(*next) || slot_page(*next)->state != PAGE_BLOB ||
+		    slot_page(*next)->age != age)
+			break;
+		count++;
+	}
+	return count;
+}
+
+/*
+ * The blob whose tree has the page, and the slots around it in its node with pages that are as far: they came back with it. The family is locked, and
+ * the page in one of its trees.
+ */
 static void find_scan(struct page *page, struct scan *scan)
 {
 	struct family *family = page->owner;
+	unsigned before, after, position;
+	slot_t *place = NULL;
 
 	FAMILY_ASSERT_LOCKED(family);
 	for (scan->blob = family->blobs;; scan->blob = scan->blob->next) {
 		bool shared;
-		slot_t *place;
 
 		ASSERT(scan->blob);
 		place = tree_find(&scan->blob->tree, page->index, &shared);
-		if (!place || *place != slot_of_page(page))
-			continue;
-		scan->count = scan->blob->tree.height > 0 ? TREE_FANOUT : 1;
-		scan->index = page->index & ~(pgoff_t)(scan->count - 1);
-		scan->slots = place - (page->index - scan->index);
-		return;
+		if (place && *place == slot_of_page(page))
+			break;
 	}
+	scan->index = page->index;
+	scan->slots = place;
+	scan->count = 1;
+	if (scan->blob->tree.height == 0)
+		return;
+	position = page->index % TREE_FANOUT;
+	before = neighbours(place, -1, position, page->age);
+	after = neighbours(place, 1, TREE_FANOUT - 1 - position, page->age);
+	scan->index -= before;
+	scan->slots -= before;
+	scan->count += before + after;
 }
 
-/*
- * Those of the scan's pages that came back no later than the first of the list, more or less, and are as far as that: they are seen for the first time, or leave the list. What
- * goes is returned. Family locked.
- */
+/* Pages of the list are seen for the first time, or leave it. What goes is returned. Family locked. */
 static uint64_t judge_returned(const struct scan *scan, bool seen)
 {
 	uint64_t victims = 0;
@@ -431,8 +455,6 @@ static uint64_t judge_returned(const struct scan *scan, bool seen)
 		struct page *page = slot_page(scan->slots[i]);
 		bool accessed = scan->accessed & bit(i);
 
-		if (((page->age & PAGE_SEEN) != 0) != seen)
-			continue;
 		if (!accessed) {
 			victims |= bit(i);
 		} else if (seen) {

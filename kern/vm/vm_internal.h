@@ -376,6 +376,12 @@ int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purp
  */
 int page_in(struct blob *blob, pgoff_t offset, unsigned cluster);
 
+/*
+ * How many pages to ask for at `offset`, which is paged out: as many more as there are just before it, if the last of these came back a moment ago. So who goes through
+ * pages in order gets twice as many each time, and who does not gets one. 1 to PAGER_CLUSTER. Family locked.
+ */
+unsigned page_in_ahead(struct blob *blob, pgoff_t offset);
+
 /* Has a pager the page at `offset`, which is not resident? Family locked. */
 bool page_is_at_pager(struct blob *blob, pgoff_t offset);
 

@@ -245,7 +245,7 @@ static void full_disk(void)
  * last. How many pages come in for each pass is the share that does not fit, and not much more.
  */
 #define FITS  320u /* pages: what is kept resident here, as no memory really runs out */
-#define SLACK 160u /* the list's share, and what the hand takes for it */
+#define SLACK 224u /* the list's share at 256 MiB of RAM, what is read ahead, and a node's pages that go together */
 
 static void passes(void)
 {

@@ -244,8 +244,9 @@ static void full_disk(void)
  * A program goes through more than fits, again and again: LRU, or a plain clock, would bring in every page each time, as what is needed next went
  * last. How many pages come in for each pass is the share that does not fit, and not much more.
  */
-#define FITS  320u /* pages: what is kept resident here, as no memory really runs out */
-#define SLACK 224u /* the list's share at 256 MiB of RAM, what is read ahead, and a node's pages that go together */
+#define FITS 320u /* pages: what is kept resident here, as no memory really runs out */
+#define SLACK \
+	224u /* the list's share at 256 MiB of RAM, what is read ahead, and a node's pages that go together */
 
 static void passes(void)
 {

@@ -156,11 +156,20 @@ pgoff_t blob_extent(struct blob *blob);
  */
 int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out);
 
+/*
+ * Makes an overlay of [offset, offset + pages) of `source`: it shows what `source` has there at any time, but for the pages that it was itself
+ * written to, which are its own from then on. Of an overlay it makes one more like it, as blob_clone does: with the same pages of its own, of the same blob. A clone of an overlay is
+ * an overlay. So there are never more than two blobs to look at. An overlay holds a reference to what it shows; what it forgets (blob_decommit), it shows as that has it. Costs and errors
+ * are blob_clone's.
+ */
+int blob_overlay(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out);
+
 /* One more reference; one less, the last of which destroys the blob. */
 void blob_ref(struct blob *blob);
 void blob_unref(struct blob *blob);
 
 uint64_t blob_size(const struct blob *blob); /* in bytes */
+bool blob_is_overlay(const struct blob *blob);
 
 /*
  * Is any of the blob mapped with `max_prot`, or can it become so without being mapped anew (max_prot of the mapping)? Mappings of
@@ -228,10 +237,10 @@ void blob_unwire(struct wiring *wiring);
 int blob_sync(struct blob *blob, pgoff_t offset, pgoff_t pages);
 int blob_page_out(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
-/* Resident pages in the window, shared with clones or not. All of a device or contiguous blob's are. 0 for a window not inside. */
+/* Resident pages in the window, shared with clones or not; of an overlay its own. All of a device or contiguous blob's are. 0 for a window not inside. */
 pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages);
 
-/* What the pages of a window are; those that are in none of the first two are absent. */
+/* What the pages of a window are, in an overlay with what it shows of the blob below; those that are in none of the first two are absent. */
 struct blob_usage {
 	pgoff_t resident;
 	pgoff_t paged_out;
@@ -280,7 +289,8 @@ void map_label_unref(struct map_label *label); /* NULL: nothing. No locks of map
 
 /* ---- Entities --------------------------------------------------------------------------- */
 
-enum segment_sharing { SEGMENT_SHARED, SEGMENT_PRIVATE };
+/* Private: a clone of the window, as it is when the entity is mapped. Overlay: private, but what was not written to follows the blob. */
+enum segment_sharing { SEGMENT_SHARED, SEGMENT_PRIVATE, SEGMENT_OVERLAY };
 
 /* One piece of an entity: a window of a blob at a place in it. */
 struct segment {
@@ -341,7 +351,7 @@ struct mapping {
 
 /*
  * A mapping is private anonymous if it is inherited as a copy, has no label, and its blob has neither a pager, nor fixed frames, nor
- * an extent.
+ * an extent, and is no overlay.
  *
  * Every call below that takes a range descends from the map it is given into the submap that
  * contains the range; map_unmap, map_protect and map_decommit work on every entry in the range.

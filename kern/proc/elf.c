@@ -357,7 +357,7 @@ static int add_load(struct parts *parts, struct blob *file, struct map_label *la
 		.place = (page_round_down(load->p_vaddr) - start) >> PAGE_SHIFT,
 		.pages = mixed ? file_bytes >> PAGE_SHIFT : bytes_to_pages(file_bytes),
 		.prot = load_rights(load),
-		.sharing = SEGMENT_PRIVATE,
+		.sharing = SEGMENT_OVERLAY,
 		.name = load_name(load),
 		.label = label,
 	};
@@ -366,6 +366,8 @@ static int add_load(struct parts *parts, struct blob *file, struct map_label *la
 	if (part.pages > 0)
 		add_part(parts, &part);
 	pages -= part.pages;
+	/* What is made for the program is nobody's else: nothing is to be seen of it later. */
+	part.sharing = SEGMENT_PRIVATE;
 	if (mixed) {
 		error = mixed_blob(file, pages_to_bytes(part.blob_offset + part.pages),
 				   file_bytes & PAGE_MASK, &part.blob);

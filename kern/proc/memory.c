@@ -30,16 +30,16 @@ static int map_at(struct map *map, struct request *request, const struct placeme
 			&request->at);
 }
 
-int request_clone(struct request *request)
+int request_overlay(struct request *request)
 {
-	struct blob *clone;
-	int error = blob_clone(request->blob, request->offset,
-			       bytes_to_pages(blob_size(request->blob)) - request->offset, &clone);
+	struct blob *overlay;
+	int error = blob_overlay(request->blob, request->offset,
+				 bytes_to_pages(blob_size(request->blob)) - request->offset, &overlay);
 
 	if (error)
 		return error;
 	blob_unref(request->blob);
-	request->blob = clone;
+	request->blob = overlay;
 	request->offset = 0;
 	return 0;
 }

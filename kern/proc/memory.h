@@ -33,10 +33,10 @@ struct request {
 };
 
 /*
- * Puts a clone of all of the blob that follows the window's start in the blob's place, whose reference it gives back: the window can
+ * Puts an overlay of all of the blob that follows the window's start in the blob's place, whose reference it gives back: the window can
  * grow. After an error the request is as it was.
  */
-int request_clone(struct request *request);
+int request_overlay(struct request *request);
 
 /*
  * Maps at the address, or fails: -EEXIST if anything is there, or another process's arena, or the kernel, and `flags` has no PLACE_REPLACE.

@@ -17,7 +17,7 @@ static bool is_private_anonymous(const struct lookup *found)
 	return found->how.inherit == INHERIT_COPY && !found->how.label;
 }
 
-/* A private mapping of a file shows the file again, as it is now: it gets a new clone. */
+/* A part of a program that was made when it was loaded, of the file and zeroes, shows the file: it gets a new overlay. */
 static int show_file_again(struct user_space *space, vaddr_t start, uint64_t bytes,
 			   const struct lookup *found, struct file *file)
 {
@@ -34,7 +34,7 @@ static int show_file_again(struct user_space *space, vaddr_t start, uint64_t byt
 		return error;
 	request.blob = ask.blob;
 	request.offset = ask.blob_offset;
-	error = request_clone(&request);
+	error = request_overlay(&request);
 	if (!error)
 		error = map_exactly(space, &request, start, PLACE_REPLACE);
 	blob_unref(request.blob);
@@ -54,8 +54,9 @@ static int dont_need(struct user_space *space, vaddr_t start, uint64_t bytes, co
 		return -EINVAL;
 	if (found->how.inherit == INHERIT_SHARE)
 		return 0;
-	return file ? show_file_again(space, start, bytes, found, file)
-		    : map_decommit(space->root, start, bytes);
+	/* What an overlay forgets it shows as the file has it. */
+	return file && !blob_is_overlay(found->blob) ? show_file_again(space, start, bytes, found, file)
+						     : map_decommit(space->root, start, bytes);
 }
 
 /* "May be forgotten from now on": it is, at once. */

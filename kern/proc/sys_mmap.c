@@ -3,8 +3,8 @@
  * mappings that exist is in sys_madvise.c, sys_mlock.c and sys_mremap.c.
  *
  * An anonymous mapping is a window at the start of a blob of its own that is as large as blobs can be, which costs
- * nothing, so that mremap has room to grow it; one that grows down is a window at the end. A private mapping of a file is a window of a
- * clone of all that follows it in the file's blob, for the same reason.
+ * nothing, so that mremap has room to grow it; one that grows down is a window at the end. A private mapping of a file is a window of an
+ * overlay of all that follows it in the file's blob, for the same reason.
  */
 #include <asm/errno.h>
 #include <kern/fs.h>
@@ -105,7 +105,7 @@ static int anonymous_blob(const struct call *call, struct request *request)
 	return error;
 }
 
-/* Asks the file for its blob; private mappings get a clone. */
+/* Asks the file for its blob; private mappings get an overlay. */
 static int file_blob(const struct call *call, struct request *request)
 {
 	struct mmap_request ask = {
@@ -131,7 +131,7 @@ static int file_blob(const struct call *call, struct request *request)
 	request->offset = ask.blob_offset;
 	request->how.name = "file";
 	if (!is_shared(call) && !ask.device)
-		error = request_clone(request);
+		error = request_overlay(request);
 	if (!error) {
 		request->how.label = file_label(call->file);
 		error = request->how.label ? 0 : -ENOMEM;

@@ -71,6 +71,29 @@ static bool family_leave(struct blob *blob)
 	return --family->count == 0;
 }
 
+/* Makes a blob an overlay of another one, no overlay, of its family. Family locked. */
+static void overlay_join(struct blob *blob, struct blob *below)
+{
+	FAMILY_ASSERT_LOCKED(below->family);
+	ASSERT(!below->below && !blob->pager && blob->family == below->family);
+	blob_ref(below);
+	blob->below = below;
+	blob->next_overlay = below->overlays;
+	if (blob->next_overlay)
+		blob->next_overlay->previous_overlay = blob;
+	below->overlays = blob;
+}
+
+/* The reference to the blob below stays, to be dropped when the family is not locked. Family locked. */
+static void overlay_leave(struct blob *blob)
+{
+	FAMILY_ASSERT_LOCKED(blob->family);
+	*(blob->previous_overlay ? &blob->previous_overlay->next_overlay : &blob->below->overlays) =
+		blob->next_overlay;
+	if (blob->next_overlay)
+		blob->next_overlay->previous_overlay = blob->previous_overlay;
+}
+
 struct blob *blob_found_family(pgoff_t pages)
 {
 	struct blob *blob = blob_allocate(pages);
@@ -206,6 +229,7 @@ void pager_unref(struct pager *pager)
 void blob_unref(struct blob *blob)
 {
 	struct family *family = blob->family;
+	struct blob *below = blob->below;
 	bool last_of_family;
 
 	BLOB_ASSERT_LIVE(blob);
@@ -214,6 +238,8 @@ void blob_unref(struct blob *blob)
 	spin_lock(&family->lock);
 	/* Every mapping, wiring and visitor has a reference: with the last reference, all are gone. */
 	ASSERT(blob->mapping_count == 0 && blob->wired_count == 0 && blob->visitors == 0);
+	/* So has every overlay. */
+	ASSERT(!blob->overlays);
 	/* Bit by bit, so that the family need not wait long for a large blob to go. */
 	while (tree_shed(&blob->tree)) {
 		family_unlock(family);
@@ -222,6 +248,8 @@ void blob_unref(struct blob *blob)
 	/* locked: the family, now without anything of the blob's. */
 	FAMILY_ASSERT_LOCKED(family);
 	ASSERT(blob->tree.root == SLOT_EMPTY);
+	if (blob->below)
+		overlay_leave(blob);
 	last_of_family = family_leave(blob);
 	family_unlock(family);
 	if (last_of_family) {
@@ -235,6 +263,9 @@ void blob_unref(struct blob *blob)
 	if (blob->contiguous)
 		page_free_run(page_from_paddr(blob->fixed_start), blob->pages);
 	slab_free(&blob_cache, blob);
+	/* Not deeper than this: what is below is no overlay. */
+	if (below)
+		blob_unref(below);
 }
 
 void blob_visit(struct blob *blob)
@@ -275,6 +306,11 @@ void blob_leave(struct blob *blob, pgoff_t offset, pgoff_t pages)
 uint64_t blob_size(const struct blob *blob)
 {
 	return pages_to_bytes(blob->pages);
+}
+
+bool blob_is_overlay(const struct blob *blob)
+{
+	return blob->below != NULL;
 }
 
 int blob_check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages)
@@ -343,12 +379,63 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	ASSERT(!clone->pager || clone->pager->refs > 0);
 	if (clone->pager)
 		clone->pager->refs++;
+	if (source->below)
+		overlay_join(clone, source->below);
 	/* What the source has entered writable is shared now: its next write has to fault. */
 	if (clone->tree.root != SLOT_EMPTY)
 		blob_withdraw_write(source, offset, offset + pages);
 	family_unlock(family);
 	*out = clone;
 	return 0;
+}
+
+/* Nothing of the source changes: not even the right to write is withdrawn. */
+int blob_overlay(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob **out)
+{
+	struct blob *overlay;
+
+	if (source->fixed || blob_check_window(source, offset, pages))
+		return -EINVAL;
+	if (source->below)
+		return blob_clone(source, offset, pages, out);
+	overlay = blob_allocate(pages);
+	if (!overlay)
+		return -ENOMEM;
+	overlay->cache = source->cache;
+	overlay->base = source->base + offset;
+	spin_lock(&source->family->lock);
+	family_join(source->family, overlay);
+	overlay_join(overlay, source);
+	family_unlock(source->family);
+	*out = overlay;
+	return 0;
+}
+
+const char *overlay_complaint(const struct blob *blob, uint32_t *listed)
+{
+	const struct blob *below = blob->below, *previous = NULL;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	for (struct blob *overlay = blob->overlays; overlay; overlay = overlay->next_overlay) {
+		if (overlay->below != blob || overlay->previous_overlay != previous)
+			return "list of overlays";
+		previous = overlay;
+		++*listed;
+	}
+	if (*listed > blob->refs)
+		return "more overlays than references";
+	if (!below)
+		return NULL;
+	if (below->family != blob->family)
+		return "an overlay of another family";
+	if (below->below || blob->overlays)
+		return "an overlay of an overlay";
+	if (blob->pager || blob->fixed)
+		return "an overlay with a pager or frames";
+	if (blob->base < below->base || blob->pages > below->pages ||
+	    blob->base - below->base > below->pages - blob->pages)
+		return "an overlay that is not inside the blob below";
+	return below->refs > 0 ? NULL : "references to the blob below";
 }
 
 /* ---- The extent ----------------------------------------------------------------------------------- */
@@ -461,6 +548,9 @@ int blob_usage(struct blob *blob, pgoff_t offset, pgoff_t pages, struct blob_usa
 		return error;
 	spin_lock(&blob->family->lock);
 	tree_usage(&blob->tree, blob->base + offset, blob->base + offset + pages, out);
+	if (blob->below)
+		tree_usage_below(&blob->tree, &blob->below->tree, blob->base + offset,
+				 blob->base + offset + pages, out);
 	/* The frames of a fixed blob are in no tree. */
 	if (blob->fixed)
 		out->resident = pages;
@@ -494,6 +584,8 @@ bool blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned c
 	}
 	spin_lock(&blob->family->lock);
 	tree_residency(&blob->tree, blob->base + offset, blob->base + offset + pages, vector);
+	for (pgoff_t i = 0; blob->below && i < pages; i++)
+		vector[i] = slot_is_page(blob_shown(blob, blob->base + offset + i));
 	zeroes = blob->family->zeroes;
 	family_unlock(blob->family);
 	return zeroes;
@@ -668,8 +760,25 @@ static void forget_translations(struct map_entry *entry, pgoff_t first, pgoff_t 
 		pmap_remove(entry->map->pmap, start, start + pages_to_bytes(end - first));
 }
 
+/* What overlays show of [first, end) of the blob below them. Pages of their own lose translations as well, which costs faults. */
+static void forget_in_overlays(struct blob *blob, pgoff_t first, pgoff_t end)
+{
+	FAMILY_ASSERT_LOCKED(blob->family);
+	for (struct blob *overlay = blob->overlays; overlay; overlay = overlay->next_overlay) {
+		/* An overlay is a window of the blob that begins at page `base`. */
+		pgoff_t base = overlay->base - blob->base;
+		pgoff_t from = first > base ? first - base : 0;
+		pgoff_t to = end > base ? end - base : 0;
+
+		if (to > overlay->pages)
+			to = overlay->pages;
+		if (from < to)
+			blob_for_each_mapping(overlay, from, to, forget_translations, NULL);
+	}
+}
+
 /*
- * All that shows a page is found here, by the blob's mappings; other blobs that share the page have
+ * All that shows a page is found here, by the blob's mappings, and its overlays'; other blobs that share the page have
  * translations of their own, which stay.
  */
 void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, const struct map_entry *except)
@@ -678,6 +787,8 @@ void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, con
 	/* A fault in the blob's only mapping need not look for others. */
 	if (blob->mapping_count > (except != NULL))
 		blob_for_each_mapping(blob, first, end, forget_translations, (void *)except);
+	if (unlikely(blob->overlays != NULL))
+		forget_in_overlays(blob, first, end);
 }
 
 /* The pages of a blob from `cursor` on are free of mappings up to where the next visit begins. */

@@ -314,10 +314,20 @@ static void check_blob(struct blob *blob)
 		  tree_next(&blob->tree, end, UINT64_MAX, &place) == UINT64_MAX);
 }
 
+/* Those in the blob's list, and itself if it is one, which that cancels out over the family (modulo 2^32). Family locked. */
+static uint32_t check_overlays(struct blob *blob)
+{
+	uint32_t listed = 0;
+	const char *complaint = overlay_complaint(blob, &listed);
+
+	BLOB_RULE(blob, blob->base, complaint, !complaint);
+	return listed - (blob->below != NULL);
+}
+
 /* All rules of a family but those of translations. Family locked. */
 static void check_family(struct family *family)
 {
-	uint32_t count = 0, wired = 0;
+	uint32_t count = 0, wired = 0, overlays = 0;
 
 	FAMILY_ASSERT_LOCKED(family);
 	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
@@ -331,8 +341,11 @@ static void check_family(struct family *family)
 		panic("blob family %p: %u blobs, and %u are counted", (void *)family, count, family->count);
 	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
 		check_blob(blob);
+		overlays += check_overlays(blob);
 		compare_subtree(blob, blob->tree.root, blob->tree.height, 0);
 	}
+	if (unlikely(overlays != 0))
+		panic("blob family %p: overlays that are not in their lists", (void *)family);
 	if (unlikely(wired != family->wired_count))
 		panic("blob family %p: %u wirings, and %u are counted", (void *)family, wired,
 		      family->wired_count);
@@ -385,18 +398,20 @@ static bool check_translation_at(const struct map_entry *entry, pgoff_t offset)
 	struct blob *blob = entry->blob;
 	vaddr_t va = entry->start + pages_to_bytes(offset - entry->offset);
 	struct page *page = NULL;
-	bool shared;
-	slot_t *place;
+	bool shared, own;
+	slot_t *place, slot;
 
 	if (blob->fixed)
 		return check_translation(entry, va,
 					 page_from_paddr(blob->fixed_start + pages_to_bytes(offset)), true);
 	place = tree_find(&blob->tree, blob->base + offset, &shared);
-	if (place && slot_is_page(*place))
-		page = slot_page(*place);
-	else if ((!place || *place == SLOT_EMPTY) && blob->family->zeroes && entry_shows_zeroes(entry))
+	own = place && *place != SLOT_EMPTY;
+	slot = blob_shown(blob, blob->base + offset);
+	if (slot_is_page(slot))
+		page = slot_page(slot);
+	else if (slot == SLOT_EMPTY && blob->family->zeroes && (entry_shows_zeroes(entry) || blob->below))
 		page = page_of_zeroes;
-	return check_translation(entry, va, page, page && is_writable(page, shared));
+	return check_translation(entry, va, page, own && page && is_writable(page, shared));
 }
 
 /* All translations of an entry. Returns how many. */

@@ -46,14 +46,12 @@ int blob_lock_and_obtain(struct blob *blob, pgoff_t offset, enum obtain_for purp
 /* Is the page absent, and would be zero? Then it need not be made to read it. */
 static bool is_absent_and_zero(struct blob *blob, pgoff_t offset)
 {
-	bool shared, absent;
-	slot_t *place;
+	bool absent;
 
 	if (blob->fixed)
 		return false;
 	spin_lock(&blob->family->lock);
-	place = tree_find(&blob->tree, blob->base + offset, &shared);
-	absent = (!place || *place == SLOT_EMPTY) && !page_is_at_pager(blob, offset);
+	absent = blob_shown(blob, blob->base + offset) == SLOT_EMPTY && !page_is_at_pager(blob, offset);
 	family_unlock(blob->family);
 	return absent;
 }
@@ -114,6 +112,18 @@ static int zero_within_page(struct blob *blob, uint64_t offset, size_t bytes)
 	return 0;
 }
 
+/* Takes the right to write to a page from all mappings, those of the blob below an overlay included. Family locked. */
+static void hold_still(struct blob *blob, pgoff_t offset)
+{
+	struct blob *below = blob->below;
+
+	blob_withdraw_write(blob, offset, offset + 1);
+	if (below) {
+		offset += blob->base - below->base;
+		blob_withdraw_write(below, offset, offset + 1);
+	}
+}
+
 /* Copies bytes that lie within one page at both ends. */
 static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *from, uint64_t from_offset,
 			    size_t bytes)
@@ -143,7 +153,7 @@ static int copy_within_page(struct blob *to, uint64_t to_offset, struct blob *fr
 	 * used, all other translations are forgotten.
 	 */
 	if (!from->fixed)
-		blob_withdraw_write(from, from_offset >> PAGE_SHIFT, (from_offset >> PAGE_SHIFT) + 1);
+		hold_still(from, from_offset >> PAGE_SHIFT);
 	page_ref(source.page);
 	family_unlock(from->family);
 	error = write_within_page(to, to_offset, (char *)page_data(source.page) + (from_offset & PAGE_MASK),
@@ -216,17 +226,16 @@ static bool read_in_place(struct blob *blob, uint64_t offset, size_t bytes,
 {
 	pgoff_t index = blob->base + (offset >> PAGE_SHIFT);
 	const char *data = NULL;
-	slot_t *place;
-	bool shared;
+	slot_t slot;
 
 	if (blob->fixed)
 		return false;
 	spin_lock(&blob->family->lock);
 	if (likely(index < blob->family->extent)) {
-		place = tree_find(&blob->tree, index, &shared);
-		if (place && slot_is_page(*place))
-			data = page_data(slot_page(*place));
-		else if ((!place || *place == SLOT_EMPTY) && !page_is_at_pager(blob, offset >> PAGE_SHIFT))
+		slot = blob_shown(blob, index);
+		if (slot_is_page(slot))
+			data = page_data(slot_page(slot));
+		else if (slot == SLOT_EMPTY && !page_is_at_pager(blob, offset >> PAGE_SHIFT))
 			data = zeroes;
 	}
 	if (data)
@@ -276,7 +285,7 @@ static uint64_t skip_absent(struct blob *blob, uint64_t offset, uint64_t end)
 	pgoff_t last = blob->base + bytes_to_pages(end);
 	slot_t *place;
 
-	if (blob->pager || blob->fixed || offset == end)
+	if (blob->pager || blob->fixed || blob->below || offset == end)
 		return offset;
 	spin_lock(&blob->family->lock);
 	found = tree_next(&blob->tree, first, last, &place);
@@ -301,7 +310,7 @@ int blob_zero(struct blob *blob, uint64_t offset, uint64_t bytes)
 	 * Whole pages are just given up; if some are wired, or there is no memory for that, what
 	 * is there is cleared.
 	 */
-	if (!blob->pager && !blob->fixed && first_whole < last_whole) {
+	if (!blob->pager && !blob->fixed && !blob->below && first_whole < last_whole) {
 		DEBUG_ASSERT(last_whole <= blob_size(blob));
 		(void)blob_decommit(blob, first_whole >> PAGE_SHIFT,
 				    (last_whole - first_whole) >> PAGE_SHIFT);

@@ -93,19 +93,27 @@ static void say_way(struct line *line, struct access *access)
 	}
 }
 
+/* Who has, from the beginning, what the blob shows: an overlay has nothing of its own. */
+static struct pager *pager_of(const struct blob *blob)
+{
+	return blob->below ? blob->below->pager : blob->pager;
+}
+
 /*
  * A page in memory: whose it is, whether the store has it too, and whether it may be given up.
  * Family locked.
  */
 static void say_resident(struct line *line, struct access *access, struct page *page, bool shared)
 {
+	struct pager *pager = pager_of(access->entry->blob);
+
 	FAMILY_ASSERT_LOCKED(access->entry->blob->family);
 	DEBUG_ASSERT(page->refs > 0);
 	access->page = PAGE_IS_RESIDENT;
 	access->alone = !shared && page->refs == 1;
 	SAY(line, "resident");
-	if (page->state != PAGE_BLOB && access->entry->blob->pager)
-		SAY(line, ", lent by %s", access->entry->blob->pager->ops->name);
+	if (page->state != PAGE_BLOB && pager)
+		SAY(line, ", lent by %s", pager->ops->name);
 	else if (!access->alone)
 		SAY(line, ", shared");
 	if (page->state == PAGE_BLOB && page_location(page))
@@ -118,7 +126,7 @@ static void say_resident(struct line *line, struct access *access, struct page *
 static void say_absent(struct line *line, struct access *access, pgoff_t index, slot_t slot)
 {
 	struct blob *blob = access->entry->blob;
-	struct pager *pager = blob->pager;
+	struct pager *pager = pager_of(blob);
 
 	FAMILY_ASSERT_LOCKED(blob->family);
 	DEBUG_ASSERT(!slot_is_page(slot) && (!slot_is_paged_out(slot) || blob->family->store));
@@ -142,7 +150,7 @@ static void say_page(struct line *line, struct access *access)
 	struct map_entry *entry = access->entry;
 	struct blob *blob = entry->blob;
 	pgoff_t offset = entry->offset + ((access->address - entry->start) >> PAGE_SHIFT);
-	slot_t *place;
+	slot_t *place, slot;
 	bool shared;
 
 	MAP_ASSERT_LOCKED(access->map);
@@ -161,10 +169,15 @@ static void say_page(struct line *line, struct access *access)
 		return;
 	}
 	place = tree_find(&blob->tree, blob->base + offset, &shared);
-	if (place && slot_is_page(*place))
-		say_resident(line, access, slot_page(*place), shared);
+	slot = blob_shown(blob, blob->base + offset);
+	if (blob->below && (!place || *place == SLOT_EMPTY)) {
+		SAY(line, "of the blob below, ");
+		shared = true;
+	}
+	if (slot_is_page(slot))
+		say_resident(line, access, slot_page(slot), shared);
 	else
-		say_absent(line, access, blob->base + offset, place ? *place : SLOT_EMPTY);
+		say_absent(line, access, blob->base + offset, slot);
 	family_unlock(blob->family);
 }
 

@@ -16,11 +16,14 @@
  *                                                                        zeroed one if it has none; again
  *   resident     there                                  read             it is entered, read-only if shared or clean
  *   upgrade      there, and the blob's alone            write            it is dirty, and entered writable
- *   copy         there, and others see it too           write            the blob gets a copy of its own
+ *   copy         there, and others see it too, or       write            the blob gets a copy of its own
+ *                it is of the blob below an overlay
  *   reserved     reserved space                         any              refused, -EFAULT
  *   protection   -                                      not allowed      refused, -EACCES
  *   no entry     nothing is mapped                      any              refused, -EFAULT
  *   beyond ...   beyond the extent of the blob          any              refused, -ENXIO
+ *
+ * In an overlay, absent means that the blob below has nothing there either.
  *
  * Locks: the map's to read, so that the entry stays; then the blob family's, so that the page stays
  * until its translation is entered. A pager is asked with neither held: afterwards all is looked up
@@ -166,6 +169,60 @@ static __attribute__((noinline)) enum obtain copy_on_write(struct blob *blob, pg
 	return OBTAIN_DONE;
 }
 
+/* Gives an overlay a copy of a page that the blob below it has. */
+static enum obtain copy_from_below(struct blob *blob, pgoff_t index, struct page *original,
+				   const struct map_entry *entry, struct obtained *out)
+{
+	struct page *copy = page_alloc(PAGE_BLOB, 0);
+	slot_t *place;
+
+	if (!copy)
+		return OBTAIN_NO_MEMORY;
+	if (tree_place(&blob->tree, index, true, &place)) {
+		page_free(copy);
+		return OBTAIN_NO_MEMORY;
+	}
+	DEBUG_ASSERT(*place == SLOT_EMPTY && original->refs > 0);
+	pmap_copy_page(copy, original);
+	copy->owner = blob->family;
+	copy->index = index;
+	/* The faulting entry's own translation is replaced when the copy is entered. */
+	blob_forget_translations(blob, index - blob->base, index - blob->base + 1, entry);
+	*place = slot_of_page(copy);
+	if (blob->wired_count > 0)
+		page_count_wirings(blob->family, copy);
+	out->page = copy;
+	out->how = FAULT_COPY;
+	out->writable = true;
+	return OBTAIN_DONE;
+}
+
+/*
+ * An overlay has nothing at `index` (`place`, NULL: not even a place): what the blob below has is shown, as long as it is only read. What is wired is
+ * always the overlay's own, so that nothing that becomes of the blob below can take it.
+ */
+static __attribute__((noinline)) enum obtain obtain_below(struct blob *blob, pgoff_t index, slot_t *place,
+							  bool shared, enum obtain_for purpose,
+							  const struct map_entry *entry, struct obtained *out)
+{
+	slot_t below = blob_below(blob, index);
+
+	if (purpose == OBTAIN_READ && blob_wirings_at(blob, index - blob->base) > 0)
+		purpose = OBTAIN_WRITE;
+	if (slot_is_paged_out(below) || (below == SLOT_EMPTY && blob->below->pager))
+		return OBTAIN_FROM_PAGER;
+	if (below == SLOT_EMPTY && purpose == OBTAIN_READ)
+		return show_zeroes(blob, out);
+	if (below == SLOT_EMPTY)
+		return zero_fill(blob, index, place, shared, purpose, entry, out);
+	if (purpose != OBTAIN_READ)
+		return copy_from_below(blob, index, slot_page(below), entry, out);
+	out->page = slot_page(below);
+	out->how = FAULT_RESIDENT;
+	out->writable = false;
+	return OBTAIN_DONE;
+}
+
 /* A page that is the blob's alone, and clean: it can be written only when it counts as dirty. */
 static __attribute__((noinline)) bool make_dirty(struct blob *blob, struct page *page, bool write)
 {
@@ -199,6 +256,8 @@ static ALWAYS_INLINE enum obtain obtain(struct blob *blob, pgoff_t offset, enum 
 		return OBTAIN_BEYOND_EXTENT;
 	place = tree_find(&blob->tree, index, &shared);
 	if (!place || *place == SLOT_EMPTY) {
+		if (unlikely(blob->below != NULL))
+			return obtain_below(blob, index, place, shared, purpose, entry, out);
 		if (unlikely(blob->pager != NULL))
 			return OBTAIN_FROM_PAGER;
 		if (!write && entry && entry_shows_zeroes(entry))

@@ -328,7 +328,7 @@ bool entry_is_anonymous(const struct map_entry *entry)
 
 	MAP_ASSERT_LOCKED(entry->map);
 	if (entry->kind != ENTRY_BLOB || entry->inherit != INHERIT_COPY || entry->label || blob->pager ||
-	    blob->fixed)
+	    blob->fixed || blob->below)
 		return false;
 	spin_lock(&blob->family->lock);
 	has_extent = blob->family->extent != EXTENT_NONE;

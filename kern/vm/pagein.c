@@ -247,6 +247,11 @@ int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
 	BLOB_ASSERT_LIVE(blob);
 	ASSERT(cluster > 0 && cluster <= PAGER_CLUSTER);
 	spin_lock(&family->lock);
+	/* What an overlay lacks comes to the blob below, which it keeps; at most as much of it as the overlay shows. */
+	if (blob->below && is_absent(blob, offset)) {
+		family_unlock(family);
+		return page_in(blob->below, blob->base + offset - blob->below->base, cluster);
+	}
 	request_fill(&request, blob, offset, cluster);
 	if (request.count == 0) {
 		/*
@@ -298,15 +303,15 @@ unsigned page_in_ahead(struct blob *blob, pgoff_t offset)
 
 bool page_is_at_pager(struct blob *blob, pgoff_t offset)
 {
+	struct pager *pager = blob->below ? blob->below->pager : blob->pager;
 	pgoff_t index = blob->base + offset;
-	bool shared;
-	slot_t *place = tree_find(&blob->tree, index, &shared);
+	slot_t slot = blob_shown(blob, index);
 
 	FAMILY_ASSERT_LOCKED(blob->family);
 	DEBUG_ASSERT(offset < blob->pages);
-	if (place && *place != SLOT_EMPTY)
-		return slot_is_paged_out(*place);
-	return blob->pager && (!blob->pager->ops->has_page || blob->pager->ops->has_page(blob->pager, index));
+	if (slot != SLOT_EMPTY)
+		return slot_is_paged_out(slot);
+	return pager && (!pager->ops->has_page || pager->ops->has_page(pager, index));
 }
 
 void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
@@ -324,7 +329,7 @@ void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
 		 * Without a pager of its own, a blob has only what was paged out: what is absent
 		 * is skipped.
 		 */
-		if (!blob->pager)
+		if (!blob->pager && !blob->below)
 			offset = tree_next(&blob->tree, blob->base + offset, blob->base + end, &place) -
 				 blob->base;
 		if (offset < end)

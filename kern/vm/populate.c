@@ -113,6 +113,38 @@ static struct group group_around(const struct map_entry *entry, pgoff_t offset, 
 	return (struct group){first - base, end - base};
 }
 
+/* Is the tree but its first page, without a node, and that one of the batch's? Family locked. */
+static bool has_only_first(const struct batch *batch)
+{
+	const struct tree *tree = &batch->blob->tree;
+
+	FAMILY_ASSERT_LOCKED(batch->blob->family);
+	return tree->height == 0 && tree->root != SLOT_EMPTY && batch->blob->base + batch->offset == 0;
+}
+
+/* The slots that the blob below an overlay has for the batch's pages; NULL: none. Family locked. */
+static slot_t *slots_below(const struct batch *batch)
+{
+	struct blob *below = batch->blob->below;
+	slot_t *last;
+	bool shared;
+
+	FAMILY_ASSERT_LOCKED(batch->blob->family);
+	last = below ? tree_find(&below->tree, last_index(batch), &shared) : NULL;
+	return last ? last - (batch->count - 1) : NULL;
+}
+
+/* Adds to the window what the blob below has where the overlay, whose slots are `slots` (NULL: none), has nothing. Family locked. */
+static void show_below(struct batch *batch, const slot_t *slots)
+{
+	const slot_t *below = slots_below(batch);
+
+	for (unsigned i = 0; below && i < batch->count; i++) {
+		if ((!slots || slots[i] == SLOT_EMPTY) && slot_is_page(below[i]))
+			batch_show(batch, i, slot_page(below[i]), false);
+	}
+}
+
 /*
  * The group's pages that are resident, whatever else the entry shows there. The page that faulted is one of them, and as
  * writable as it was obtained.
@@ -131,21 +163,22 @@ int enter_around(struct map_entry *entry, pgoff_t offset)
 	batch.offset = group.first;
 	batch.count = (unsigned)(group.end - group.first);
 	slots = batch_slots(&batch, &shared);
-	/* A tree that has only its first page has no node. */
-	if (!slots)
+	/* A tree that has only its first page has no node; an overlay's may have nothing there. */
+	if (!slots && (!batch.blob->below || has_only_first(&batch)))
 		return -ENOENT;
 	for (unsigned i = 0; i < batch.count; i++) {
 		struct page *page = NULL;
 
-		if (slot_is_page(slots[i])) {
+		if (slots && slot_is_page(slots[i])) {
 			page = slot_page(slots[i]);
 			writable |= (uint64_t)is_writable(page, shared) << i;
 		}
 		batch.window.pages[i] = page;
 	}
 	batch.window.writable = writable;
-	DEBUG_ASSERT(batch.window.pages[offset - batch.offset]);
-	return batch_enter(&batch);
+	if (batch.blob->below)
+		show_below(&batch, slots);
+	return batch.window.pages[offset - batch.offset] ? batch_enter(&batch) : -ENOENT;
 }
 
 /* ---- Filling -------------------------------------------------------------------------------------- */
@@ -154,7 +187,7 @@ int enter_around(struct map_entry *entry, pgoff_t offset)
 static bool shows_zeroes(const struct batch *batch)
 {
 	return batch->purpose == OBTAIN_READ && batch->entry && entry_shows_zeroes(batch->entry) &&
-	       !batch->blob->pager && !batch->blob->fixed;
+	       !batch->blob->pager && !batch->blob->fixed && !batch->blob->below;
 }
 
 /* How many of the batch's pages are within the extent: those from the first on. Family locked. */
@@ -212,7 +245,7 @@ static void batch_allocate(struct batch *batch)
 	batch->spares = 0;
 	batch->spare_next = 0;
 	batch->spare_in_window = false;
-	if (blob->pager || blob->fixed || shows_zeroes(batch))
+	if (blob->pager || blob->fixed || blob->below || shows_zeroes(batch))
 		return;
 	spin_lock(&blob->family->lock);
 	absent = count_absent(batch);
@@ -314,18 +347,13 @@ static void batch_pages(struct batch *batch, slot_t *slots, bool shared)
 		batch->window.pages[i] = NULL;
 		if (i < inside)
 			batch_page(batch, i, slots ? &slots[i] : &none, shared, zeroes);
+	}
+	if (batch->blob->below && batch->purpose == OBTAIN_READ)
+		show_below(batch, slots);
+	for (unsigned i = 0; i < batch->count; i++) {
 		if (!batch->window.pages[i])
 			batch->missing |= bit(i);
 	}
-}
-
-/* Is the tree but its first page, without a node, and that one of the batch's? Family locked. */
-static bool has_only_first(const struct batch *batch)
-{
-	const struct tree *tree = &batch->blob->tree;
-
-	FAMILY_ASSERT_LOCKED(batch->blob->family);
-	return tree->height == 0 && tree->root != SLOT_EMPTY && batch->blob->base + batch->offset == 0;
 }
 
 /* Deals with every page of the batch that is a plain case. Family locked. */
@@ -399,7 +427,7 @@ bool fill_cluster(struct map_entry *entry, pgoff_t offset)
 	bool served = false;
 
 	MAP_ASSERT_LOCKED(entry->map);
-	if (entry->blob->pager || entry->blob->fixed || !is_absent(entry->blob, offset))
+	if (entry->blob->pager || entry->blob->fixed || entry->blob->below || !is_absent(entry->blob, offset))
 		return false;
 	while (group.first < group.end && page_is_plentiful()) {
 		struct batch batch;

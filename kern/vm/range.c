@@ -445,23 +445,36 @@ int map_blob_private(struct map *map, const struct placement *place, struct blob
 
 /* ---- Entities ------------------------------------------------------------------------------------------ */
 
-/* The entry of one segment: of the blob itself, or of a clone of the window. */
+/* What a segment shows: the blob itself, with one more reference, or what is made of its window. 0 or -ENOMEM. */
+static int segment_blob(const struct segment *segment, struct blob **out)
+{
+	switch (segment->sharing) {
+	case SEGMENT_PRIVATE:
+		return blob_clone(segment->blob, segment->blob_offset, segment->pages, out);
+	case SEGMENT_OVERLAY:
+		return blob_overlay(segment->blob, segment->blob_offset, segment->pages, out);
+	case SEGMENT_SHARED:
+		break;
+	}
+	*out = segment->blob;
+	blob_ref(*out);
+	return 0;
+}
+
+/* The entry of one segment; NULL: no memory. */
 static struct map_entry *segment_entry(const struct segment *segment)
 {
-	bool private = segment->sharing == SEGMENT_PRIVATE;
+	bool private = segment->sharing != SEGMENT_SHARED;
 	/* What all who map the entity see, none of them may make writable. */
 	struct mapping how = {.prot = segment->prot,
 			      .max_prot = private ? VM_ALL : segment->prot | VM_READ,
 			      .inherit = private ? INHERIT_COPY : INHERIT_SHARE,
 			      .name = segment->name,
 			      .label = segment->label};
-	struct blob *blob = segment->blob;
 	struct map_entry *entry;
+	struct blob *blob;
 
-	/* Either way the entry gets a reference of its own, the clone's first or one more. */
-	if (!private)
-		blob_ref(blob);
-	else if (blob_clone(segment->blob, segment->blob_offset, segment->pages, &blob))
+	if (segment_blob(segment, &blob))
 		return NULL;
 	entry = blob_entry(blob, private ? 0 : segment->blob_offset, &how);
 	if (!entry)

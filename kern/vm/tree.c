@@ -735,3 +735,20 @@ void tree_usage(const struct tree *tree, pgoff_t first, pgoff_t end, struct blob
 	if (clip_to_tree(tree, first, &end))
 		subtree_usage(tree->root, (struct subtree){tree->height, 0}, first, end, false, usage);
 }
+
+/* From one page that is there to the next, below: what is above hides it. */
+void tree_usage_below(struct tree *above, struct tree *below, pgoff_t first, pgoff_t end,
+		      struct blob_usage *usage)
+{
+	slot_t *place;
+
+	while ((first = tree_next(below, first, end, &place)) < end) {
+		bool shared;
+		slot_t *hiding = tree_find(above, first, &shared);
+
+		/* Others see it, too: those who have the blob below. */
+		if (!hiding || *hiding == SLOT_EMPTY)
+			count_usage(usage, *place, true);
+		first++;
+	}
+}

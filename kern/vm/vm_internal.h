@@ -164,6 +164,10 @@ void tree_residency(const struct tree *tree, pgoff_t first, pgoff_t end, unsigne
 /* The count, and what else there is. */
 void tree_usage(const struct tree *tree, pgoff_t first, pgoff_t end, struct blob_usage *usage);
 
+/* Adds what `below` has where `above` has nothing. */
+void tree_usage_below(struct tree *above, struct tree *below, pgoff_t first, pgoff_t end,
+		      struct blob_usage *usage);
+
 /* The first index of [first, end) whose slot is not empty, and the slot's place; `end` if there is none. */
 pgoff_t tree_next(struct tree *tree, pgoff_t first, pgoff_t end, slot_t **out);
 
@@ -244,11 +248,15 @@ struct blob {
 	struct pager *pager;          /* (-) NULL: absent pages are zero */
 	struct family *family;        /* (-) */
 	struct blob *next, *previous; /* (f) in the family */
-	struct tree tree;             /* (f) */
-	struct avl_node *mappings;    /* (f) map entries, and wirings, by offset */
-	uint32_t mapping_count;       /* (f) */
-	uint32_t wired_count;         /* (f) of them, those that are wired */
-	uint32_t visitors;            /* (f) of the references, those of page faults that wait for a pager */
+	struct blob *
+		below; /* (-) an overlay's: has what is absent here; no overlay. A reference is held; NULL: no overlay */
+	struct blob *overlays;                        /* (f) of this blob, a list through ... */
+	struct blob *next_overlay, *previous_overlay; /* (f) ... these of theirs */
+	struct tree tree;                             /* (f) */
+	struct avl_node *mappings;                    /* (f) map entries, and wirings, by offset */
+	uint32_t mapping_count;                       /* (f) */
+	uint32_t wired_count;                         /* (f) of them, those that are wired */
+	uint32_t visitors; /* (f) of the references, those of page faults that wait for a pager */
 };
 
 #define BLOB_ASSERT_LIVE(blob)       DEBUG_ASSERT((int32_t)(blob)->refs > 0)
@@ -272,6 +280,29 @@ void blob_leave(struct blob *blob, pgoff_t offset, pgoff_t pages);
  * is none.
  */
 bool blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector);
+
+/* What the blob below an overlay, or none, has at a tree index. Family locked. */
+static inline slot_t blob_below(struct blob *blob, pgoff_t index)
+{
+	bool shared;
+	slot_t *place = blob->below ? tree_find(&blob->below->tree, index, &shared) : NULL;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	return place ? *place : SLOT_EMPTY;
+}
+
+/* What a blob shows at a tree index: its own, or what the blob below has. Family locked. */
+static inline slot_t blob_shown(struct blob *blob, pgoff_t index)
+{
+	bool shared;
+	slot_t *place = tree_find(&blob->tree, index, &shared);
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	return place && *place != SLOT_EMPTY ? *place : blob_below(blob, index);
+}
+
+/* What is wrong with a blob as an overlay, or with the list of its own, which are counted; NULL: nothing. Family locked. */
+const char *overlay_complaint(const struct blob *blob, uint32_t *listed);
 
 /* -EINVAL unless the window is not empty, and inside the blob. */
 int blob_check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages);
@@ -306,7 +337,7 @@ int blob_trim(struct blob *blob, pgoff_t first, pgoff_t end, uint32_t own);
 /* The page of the blob where its extent ends: from 0 to all of its pages. Family locked. */
 pgoff_t blob_extent_end(const struct blob *blob);
 
-/* Removes translations of [first, end) from every pmap but at the entry `except`. Family locked. */
+/* Removes translations of [first, end), those of the blob's overlays included, from every pmap but at the entry `except`. Family locked. */
 void blob_forget_translations(struct blob *blob, pgoff_t first, pgoff_t end, const struct map_entry *except);
 
 /* Takes the right to write from all mappings of a window: what is in it is shared, or about to be. Family locked. */

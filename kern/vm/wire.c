@@ -332,16 +332,17 @@ static int wire_on_fault(struct blob *blob, pgoff_t offset, pgoff_t pages, struc
 
 /*
  * Whoever wires the pages also has them writable where the entry may write, or the first write to them would
- * need a copy.
+ * need a copy; and an overlay wires only what is its own.
  */
 int entry_make_wiring(const struct map_entry *entry, pgoff_t offset, pgoff_t pages, bool on_fault,
 		      struct wiring **out)
 {
+	bool own = (entry->prot & VM_WRITE) || entry->blob->below;
+
 	MAP_ASSERT_WRITING(entry->map);
 	if (on_fault)
 		return wire_on_fault(entry->blob, offset, pages, out);
-	return wiring_create(entry->blob, offset, pages, entry->prot & VM_WRITE ? OBTAIN_WRITE : OBTAIN_READ,
-			     false, out);
+	return wiring_create(entry->blob, offset, pages, own ? OBTAIN_WRITE : OBTAIN_READ, false, out);
 }
 
 int blob_wire(struct blob *blob, pgoff_t offset, pgoff_t pages, struct wiring **out)

@@ -24,6 +24,7 @@
 #define ENTITY_AT BASE(9)
 #define COMB_AT   BASE(10)
 #define OUTER_AT  BASE(11)
+#define OVER_AT   BASE(13)
 
 #define PAGES         8
 #define LARGE_PAGES   ((pgoff_t)1 << 16)
@@ -42,6 +43,7 @@ static struct fixture {
 	struct blob *high;  /* its second half, the same */
 	struct blob *whole; /* all of it, younger than both */
 	struct blob *lent, *swap, *wired, *large, *dma;
+	struct blob *over; /* an overlay of `lent` */
 	struct entity *entity;
 	struct wiring *wiring;
 	void *kernel;
@@ -91,6 +93,9 @@ static void make_paged(void)
 	map_all_at(f.root, LENT_AT, f.lent);
 	word_at(f.root, LENT_AT);
 	store_words(LENT_AT + PAGE_SIZE, 1);
+	CHECK_EQ(blob_overlay(f.lent, 0, PAGES, &f.over), 0);
+	map_all_at(f.root, OVER_AT, f.over);
+	word_at(f.root, OVER_AT);
 	f.swap = make_blob(PAGES);
 	map_all_at(f.root, SWAP_AT, f.swap);
 	store_words(SWAP_AT, 4);
@@ -170,6 +175,7 @@ static void fixture_close(void)
 	blob_unref(f.low);
 	blob_unref(f.high);
 	blob_unref(f.whole);
+	blob_unref(f.over);
 	blob_unref(f.lent);
 	blob_unref(f.swap);
 	blob_unref(f.wired);
@@ -390,6 +396,11 @@ static struct map_label label;
 	X(writes_shared, "shared or clean", enter(CLONE_AT + 3 * PAGE_SIZE, page_at(f.clone, 3), RW))    \
 	X(writes_lent, "shared or clean", enter(LENT_AT, page_at(f.lent, 0), RW))                        \
 	X(writes_clean, "shared or clean", enter(SWAP_AT, page_at(f.swap, 0), RW))                       \
+	X(writes_below, "shared or clean", enter(OVER_AT + PAGE_SIZE, page_at(f.lent, 1), RW))           \
+	X(overlay_list, "list of overlays", f.over->previous_overlay = f.over)                           \
+	X(overlay_unlisted, "overlays that are not in their lists", f.lent->overlays = NULL)             \
+	X(overlay_pager, "an overlay with a pager", f.over->pager = &f.pager.pager)                      \
+	X(overlay_window, "an overlay that is not inside", f.over->base++)                               \
 	X(family_count, "are counted", f.blob->family->count++)                                          \
 	X(other_list, "in the list of another family", f.low->family = f.wired->family)                  \
 	X(unlisted, "not in the list of its family", unlist(f.blob))                                     \

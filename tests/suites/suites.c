@@ -27,6 +27,7 @@
 	SUITE(clone)          \
 	SUITE(explain)        \
 	SUITE(extent)         \
+	SUITE(overlay)        \
 	SUITE(grow)           \
 	SUITE(label)          \
 	SUITE(space)          \

@@ -47,6 +47,59 @@ TEST(private_copy, "what a private mapping writes is its own")
 	CHECK(one[1] == 1 && two[1] == 1);
 }
 
+TEST(private_follows,
+     "a private mapping shows what is written to the file later, but in pages that it wrote to itself")
+{
+	int file = make_file("file", PAGES * PAGE);
+	char *copied = map(file, PAGES, MAP_PRIVATE), *shared = map(file, PAGES, MAP_SHARED);
+
+	CHECK(copied[0] == 1 && copied[PAGE] == 2);
+	copied[0] = 'x';
+	CHECK(pwrite(file, "no", 2, 0) == 2 && pwrite(file, "y", 1, PAGE) == 1);
+	shared[2 * PAGE] = 'z';
+	CHECK(copied[0] == 'x' && copied[1] == 1 && copied[PAGE] == 'y' && copied[2 * PAGE] == 'z');
+	CHECK(madvise(copied, PAGE, MADV_DONTNEED) == 0);
+	EQUAL(copied[0], 'n');
+}
+
+TEST(private_follows_longer,
+     "what a file gets at its end later shows in a private mapping, and in a hole that is filled")
+{
+	int file = make_file("file", PAGE);
+	char *copied = map(file, PAGES, MAP_PRIVATE);
+
+	CHECK(ftruncate(file, PAGES * PAGE) == 0);
+	EQUAL(copied[PAGE], 0);
+	CHECK(pwrite(file, "a", 1, PAGE) == 1 && pwrite(file, "b", 1, 3 * PAGE) == 1);
+	CHECK(copied[PAGE] == 'a' && copied[3 * PAGE] == 'b');
+	copied[2 * PAGE] = 'c';
+	CHECK(pwrite(file, "d", 1, 2 * PAGE) == 1);
+	EQUAL(copied[2 * PAGE], 'c');
+}
+
+TEST(private_follows_fork,
+     "parent and child each keep their own pages of a private mapping, and the others follow the file")
+{
+	int file = make_file("file", PAGES * PAGE);
+	char *copied = map(file, PAGES, MAP_PRIVATE);
+	int status = -1;
+	pid_t child;
+
+	copied[0] = 'p';
+	child = fork();
+	NEED(child >= 0);
+	if (child == 0) {
+		copied[0] = 'c';
+		copied[PAGE] = 'c';
+		if (pwrite(file, "f", 1, PAGE) != 1 || pwrite(file, "g", 1, 2 * PAGE) != 1)
+			_exit(1);
+		_exit(copied[0] != 'c' || copied[PAGE] != 'c' || copied[2 * PAGE] != 'g');
+	}
+	CHECK(waitpid(child, &status, 0) == child);
+	EQUAL(status, 0);
+	CHECK(copied[0] == 'p' && copied[PAGE] == 'f' && copied[2 * PAGE] == 'g');
+}
+
 TEST(read_into, "read into a mapping and write from it, of the same file too")
 {
 	int file = make_file("file", PAGES * PAGE);

@@ -316,19 +316,21 @@ struct process {
 	bool adopts;     /* (p) PR_SET_CHILD_SUBREAPER */
 	bool adopted;    /* (p) its parent ended: it has another one now */
 	bool execing;    /* (p) a task of it waits for the others' end */
-	struct credentials credentials;       /* (p) to change */
-	int exit_signal;                      /* (p) what its parent gets at its end; 0: nothing */
-	int death_signal;                     /* (p) what it gets when its parent ends; 0: nothing */
-	int exit_status;                      /* (p) as wait(2) gives it */
-	struct usage_counts ended;            /* (p) of its tasks that have ended */
-	struct usage_counts reaped;           /* (p) of children that were waited for, and theirs */
-	struct wait_queue news;               /* (-) woken when a child or a task of it has changed */
-	struct process_signals signals;       /* (-) marked in <kern/signal.h> */
-	bool not_dumpable;                    /* (p) PR_SET_DUMPABLE */
-	bool no_large_pages;                  /* (p) PR_SET_THP_DISABLE */
-	unsigned slack_ns;                    /* (p) PR_SET_TIMERSLACK */
-	uint32_t personality;                 /* (p) personality(2)'s */
-	uint64_t start_time;                  /* (-) nanoseconds since boot */
+	struct credentials credentials; /* (p) to change */
+	int exit_signal;                /* (p) what its parent gets at its end; 0: nothing */
+	int death_signal;               /* (p) what it gets when its parent ends; 0: nothing */
+	int exit_status;                /* (p) as wait(2) gives it */
+	struct usage_counts ended;      /* (p) of its tasks that have ended */
+	struct usage_counts reaped;     /* (p) of children that were waited for, and theirs */
+	struct wait_queue news;         /* (-) woken when a child or a task of it has changed */
+	struct process_signals signals; /* (-) marked in <kern/signal.h> */
+	bool not_dumpable;              /* (p) PR_SET_DUMPABLE */
+	bool no_large_pages;            /* (p) PR_SET_THP_DISABLE */
+	unsigned slack_ns;              /* (p) PR_SET_TIMERSLACK */
+	uint32_t personality;           /* (p) personality(2)'s */
+	_Atomic int end_adjust;   /* (a) oom_score_adj (proc(5)): OOM_SCORE_ADJ_MIN to OOM_SCORE_ADJ_MAX */
+	_Atomic int least_adjust; /* (a) the least of it that is allowed without CAP_SYS_RESOURCE */
+	uint64_t start_time;      /* (-) nanoseconds since boot */
 	struct rlimit64 limits[RLIM_NLIMITS]; /* (p) to change */
 	struct refused_access refused;        /* (t) the one that ended it */
 	struct undo_list *undo_list;          /* (u) what semop(2) takes back at its end; NULL: nothing */

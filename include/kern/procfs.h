@@ -101,6 +101,9 @@ extern const struct proc_setting mqueue_settings[];
 /* /proc/sys/fs/pipe-max-size (kern/fs/pipe.c). */
 extern const struct proc_setting pipe_setting;
 
+/* The most mappings that a process may have (kern/proc/memory.c). */
+extern const struct proc_setting max_map_count_setting;
+
 /* System V IPC's part of /proc/sys/kernel (kern/proc/sysv_proc.c): limits, and what the next identifiers are to be. */
 extern const struct proc_setting message_most_setting, queue_bytes_setting, msg_limit_setting,
 	shm_limit_setting, msg_next_setting, sem_next_setting, shm_next_setting;

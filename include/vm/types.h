@@ -26,7 +26,9 @@ typedef uint8_t vm_prot_t;
 #define VM_WRITE ((vm_prot_t)2)
 #define VM_EXEC  ((vm_prot_t)4)
 #define VM_USER  ((vm_prot_t)8) /* pmap only: code in ring 3 may use the translation */
-#define VM_ALL   ((vm_prot_t)(VM_READ | VM_WRITE | VM_EXEC))
+/* With VM_READ, in calls: nobody asked for that, but what may be written or executed can be read. Only listings know. */
+#define VM_READ_UNASKED ((vm_prot_t)16)
+#define VM_ALL          ((vm_prot_t)(VM_READ | VM_WRITE | VM_EXEC))
 
 /* How the CPU caches accesses to a blob's pages. */
 enum vm_cache { CACHE_WRITE_BACK, CACHE_WRITE_COMBINING, CACHE_UNCACHED };

@@ -81,7 +81,7 @@ void proc_show_mapping(struct seq *seq, const struct lookup *found, char *path)
 	vm_prot_t prot = found->how.prot;
 	uint64_t device = label ? label->device : 0;
 	const char rights[] = {' ',
-			       prot & VM_READ ? 'r' : '-',
+			       (prot & (VM_READ | VM_READ_UNASKED)) == VM_READ ? 'r' : '-',
 			       prot & VM_WRITE ? 'w' : '-',
 			       prot & VM_EXEC ? 'x' : '-',
 			       found->how.inherit == INHERIT_SHARE ? 's' : 'p',

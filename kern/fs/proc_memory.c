@@ -68,6 +68,38 @@ static void show_kib(struct seq *seq, const char *name, uint64_t pages)
 	seq_put(seq, " kB\n", 4);
 }
 
+/* Two letters for each property (proc(5)): rights, what rights there may be, and what was asked of it. */
+static void show_flags(struct seq *seq, const struct lookup *found)
+{
+	const vm_prot_t prot = found->how.prot, most = found->how.max_prot;
+	const bool shared = found->how.inherit == INHERIT_SHARE;
+	const struct {
+		const char *letters;
+		bool holds;
+	} flags[] = {
+		{"rd", (prot & (VM_READ | VM_READ_UNASKED)) == VM_READ},
+		{"wr", prot & VM_WRITE},
+		{"ex", prot & VM_EXEC},
+		{"sh", shared},
+		{"mr", most & VM_READ},
+		{"mw", most & VM_WRITE},
+		{"me", most & VM_EXEC},
+		{"ms", shared},
+		{"gd", found->how.grows_down},
+		{"lo", found->wired},
+		{"dc", found->fork & FORK_OMIT},
+		{"ac", !shared && prot & VM_WRITE},
+		{"wf", found->fork & FORK_WIPE},
+	};
+
+	seq_print(seq, "VmFlags:");
+	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
+		if (flags[i].holds)
+			seq_print(seq, " %s", flags[i].letters);
+	}
+	seq_print(seq, " \n");
+}
+
 /* How many processes share a page is not counted: a shared mapping's pages count as shared, and in full for each. */
 static void show_figures(struct seq *seq, struct user_space *space, const struct lookup *found)
 {
@@ -83,9 +115,19 @@ static void show_figures(struct seq *seq, struct user_space *space, const struct
 	show_kib(seq, "Shared_Dirty:", shared ? resident : 0);
 	show_kib(seq, "Private_Clean:", 0);
 	show_kib(seq, "Private_Dirty:", shared ? 0 : resident);
+	show_kib(seq, "Referenced:", resident);
 	show_kib(seq, "Anonymous:", shared || found->how.label ? 0 : resident);
+	show_kib(seq, "LazyFree:", 0);
+	show_kib(seq, "AnonHugePages:", 0);
+	show_kib(seq, "ShmemPmdMapped:", 0);
+	show_kib(seq, "FilePmdMapped:", 0);
+	show_kib(seq, "Shared_Hugetlb:", 0);
+	show_kib(seq, "Private_Hugetlb:", 0);
 	show_kib(seq, "Swap:", count_swapped(space, found->start, found->end));
+	show_kib(seq, "SwapPss:", 0);
 	show_kib(seq, "Locked:", found->wired ? resident : 0);
+	seq_print(seq, "THPeligible:    0\n");
+	show_flags(seq, found);
 }
 
 static void show_mappings(struct seq *seq, struct user_space *space, char *path)

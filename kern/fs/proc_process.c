@@ -572,6 +572,15 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 		{.name = "maps", .mode = S_IFREG | 0444, .show = proc_show_maps, .guarded = true},       \
 		{.name = "mountinfo", .mode = S_IFREG | 0444, .show = proc_show_mountinfo},              \
 		{.name = "mounts", .mode = S_IFREG | 0444, .show = proc_show_mounts},                    \
+		{.name = "oom_adj",                                                                      \
+		 .mode = S_IFREG | 0644,                                                                 \
+		 .show = proc_show_oom_adj,                                                              \
+		 .store = proc_store_oom_adj},                                                           \
+		{.name = "oom_score", .mode = S_IFREG | 0444, .show = proc_show_oom_score},              \
+		{.name = "oom_score_adj",                                                                \
+		 .mode = S_IFREG | 0644,                                                                 \
+		 .show = proc_show_oom_score_adj,                                                        \
+		 .store = proc_store_oom_score_adj},                                                     \
 		{.name = "pagemap", .mode = S_IFREG | 0400, .read = proc_read_pagemap, .guarded = true}, \
 		{.name = "root",                                                                         \
 		 .mode = S_IFLNK | 0777,                                                                 \

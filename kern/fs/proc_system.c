@@ -309,13 +309,6 @@ static int show_mmap_min_addr(struct seq *seq, const struct proc_subject *subjec
 	return 0;
 }
 
-static int show_max_map_count(struct seq *seq, const struct proc_subject *subject)
-{
-	(void)subject;
-	seq_print(seq, "65530\n"); /* Linux's figure: programs plan with it. There is no such limit. */
-	return 0;
-}
-
 #define FILE_OF(text, function)                                            \
 	{                                                                  \
 		.name = (text), .mode = S_IFREG | 0444, .show = (function) \
@@ -341,7 +334,7 @@ static const struct proc_entry sys_kernel[] = {
 	{.name = NULL}};
 
 static const struct proc_entry sys_vm[] = {
-	FILE_OF("max_map_count", show_max_map_count),
+	{.name = "max_map_count", .mode = S_IFREG | 0644, .setting = &max_map_count_setting},
 	FILE_OF("mmap_min_addr", show_mmap_min_addr),
 	FILE_OF("nr_hugepages", show_zero),
 	{.name = "overcommit_memory", .mode = S_IFREG | 0644, .setting = &overcommit_setting},

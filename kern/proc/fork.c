@@ -150,6 +150,8 @@ static int fill_process(struct process *process, struct task *parent, const stru
 	process->no_large_pages = of->no_large_pages;
 	process->slack_ns = of->slack_ns;
 	process->personality = of->personality;
+	process->end_adjust = of->end_adjust;
+	process->least_adjust = of->least_adjust;
 	spin_unlock(&process_lock);
 	process->exit_signal = request->exit_signal;
 	if (request->flags & CLONE_SYSVSEM)

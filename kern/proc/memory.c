@@ -3,6 +3,7 @@
  * going through the mappings of a range. The calls are in sys_mmap.c and its neighbours.
  */
 #include <asm/errno.h>
+#include <kern/procfs.h>
 #include <linux/capability.h>
 #include <linux/mman.h>
 #include <vm/layout.h>
@@ -19,6 +20,8 @@ vm_prot_t protection_of(uint64_t prot)
 		rights |= VM_WRITE;
 	if (prot & PROT_EXEC)
 		rights |= VM_EXEC;
+	if (rights && !(prot & PROT_READ))
+		rights |= VM_READ_UNASKED;
 	return rights;
 }
 
@@ -112,12 +115,47 @@ static bool exceeds(const struct process *process, unsigned resource, uint64_t p
 	return limit != RLIM64_INFINITY && (pages > limit / PAGE_SIZE || more > limit / PAGE_SIZE - pages);
 }
 
+/* Linux's figure; programs plan with it. */
+#define USUAL_MAPPINGS 65530
+
+static _Atomic int mappings_most = USUAL_MAPPINGS;
+
+const struct proc_setting max_map_count_setting = {&mappings_most, 0, INT32_MAX};
+
+/* Does a mapping go over an address? *end: where it ends. */
+static bool lies_within(struct user_space *space, vaddr_t address, vaddr_t *end)
+{
+	struct lookup found;
+
+	if (map_lookup(space->root, address, &found) != 0)
+		return false;
+	*end = found.end;
+	lookup_release(&found);
+	return found.start < address;
+}
+
+int check_cuts(struct process *process, vaddr_t start, vaddr_t end, bool removed)
+{
+	struct user_space *space = process->space;
+	struct map_usage usage;
+	vaddr_t upto = 0, beyond;
+	bool cut;
+
+	map_usage(space->root, &usage);
+	if (usage.entries < (uint64_t)mappings_most)
+		return 0;
+	cut = lies_within(space, start, &upto);
+	if (removed)
+		return cut && upto > end ? -ENOMEM : 0;
+	return cut || lies_within(space, end, &beyond) ? -ENOMEM : 0;
+}
+
 int check_space(struct process *process, pgoff_t pages, pgoff_t data)
 {
 	struct map_usage usage;
 
 	map_usage(process->space->root, &usage);
-	if (usage.entries >= MAX_MAPPINGS || exceeds(process, RLIMIT_AS, usage.pages, pages))
+	if (usage.entries > (uint64_t)mappings_most || exceeds(process, RLIMIT_AS, usage.pages, pages))
 		return -ENOMEM;
 	return data > 0 && exceeds(process, RLIMIT_DATA, usage.data, data) ? -ENOMEM : 0;
 }

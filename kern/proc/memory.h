@@ -13,9 +13,6 @@
 /* Mappings that go below 2 GB without MAP_FIXED go no lower than this, as Linux's mmap_min_addr. */
 #define LOWEST_WISH 0x10000ul
 
-/* The most mappings that a process may have: Linux's vm.max_map_count. */
-#define MAX_MAPPINGS 65530u
-
 /* What mprotect(2) may be asked for, PROT_GROWSDOWN apart. */
 #define KNOWN_PROT (PROT_READ | PROT_WRITE | PROT_EXEC | PROT_SEM)
 
@@ -57,6 +54,12 @@ struct preference {
 int map_anywhere(struct user_space *space, struct request *request, const struct preference *wish);
 
 /* ---- Limits ------------------------------------------------------------------------------------------- */
+
+/*
+ * As many mappings as a process may have are not made more by cutting one up: -ENOMEM where an end of [start, end) lies within one, and there are
+ * so many (vm.max_map_count); `removed`: what is between goes, so that only one that is longer at both ends becomes two.
+ */
+int check_cuts(struct process *process, vaddr_t start, vaddr_t end, bool removed);
 
 /* May the process have `pages` more of address space, `data` of which are private and writable? 0, or -ENOMEM. */
 int check_space(struct process *process, pgoff_t pages, pgoff_t data);

@@ -4,22 +4,30 @@
  * Comes from kern/arch/x86_64/trap.c, in ring 3's faults and in the midst of copies, with any mutexes held. What a process that is to end waits for
  * may be one of these; so nobody is waited for without a limit.
  */
+#include <linux/oom.h>
 #include <vm/pmap.h>
 
 #include "process_internal.h"
 
 #define PATIENCE_NS 1000000000ull /* for the end of another process */
 
-/* How many pages the end of a process might give: -1 if it has no memory any more, or shares the one in need. */
-static int64_t pages_of(struct process *process, const struct user_space *needy)
+/*
+ * How large a process counts: its resident pages, which its end might give, and as many thousandths of all RAM more, or fewer, as its oom_score_adj
+ * says (proc(5)). -1 if it is never ended for others, has no memory any more, or shares the one in need.
+ */
+static int64_t weight_of(struct process *process, const struct user_space *needy)
 {
+	int adjust = process->end_adjust;
 	int64_t pages = -1;
 
 	spin_lock(&process_lock);
 	if (process->space && process->space != needy)
 		pages = (int64_t)pmap_stats(map_pmap(process->space->root)).resident_pages;
 	spin_unlock(&process_lock);
-	return pages;
+	if (pages < 0 || adjust == OOM_SCORE_ADJ_MIN)
+		return -1;
+	pages += adjust * (int64_t)page_ram_count() / OOM_SCORE_ADJ_MAX;
+	return pages > 0 ? pages : 0;
 }
 
 /* The largest process that is being ended already, or that is not, with a reference. NULL: none. */
@@ -29,16 +37,16 @@ static struct process *largest(const struct user_space *needy, bool exiting)
 	int64_t most = -1;
 
 	for (int pid = FIRST_PID; (process = process_next(pid)) != NULL; process_unref(process)) {
-		int64_t pages = pages_of(process, needy);
+		int64_t weight = weight_of(process, needy);
 
 		pid = process->pid;
-		if (process->signals.exiting != exiting || pages <= most)
+		if (process->signals.exiting != exiting || weight <= most)
 			continue;
 		if (found)
 			process_unref(found);
 		process_ref(process);
 		found = process;
-		most = pages;
+		most = weight;
 	}
 	return found;
 }

@@ -277,6 +277,8 @@ int64_t sys_munmap(struct task *task, struct trapframe *frame)
 	}
 	if (!user_range(start, bytes))
 		return -EINVAL;
+	if (check_cuts(task->process, start, start + bytes, true) != 0)
+		return -ENOMEM;
 	return map_unmap(task->process->space->root, start, bytes);
 }
 
@@ -299,6 +301,8 @@ int64_t sys_mprotect(struct task *task, struct trapframe *frame)
 	if ((prot & ~(uint64_t)KNOWN_PROT) || grows == PROT_GROWSUP) /* nothing grows up */
 		return -EINVAL;
 	if (!user_range(start, bytes))
+		return -ENOMEM;
+	if (check_cuts(task->process, start, start + bytes, false) != 0)
 		return -ENOMEM;
 	if (prot & PROT_WRITE)
 		error = commit_begin_write(&commitment, task->process->space, start, start + bytes);

@@ -309,12 +309,13 @@ static unsigned cluster_of(const struct map_entry *entry, pgoff_t offset)
 {
 	pgoff_t follow = entry->offset + entry_pages(entry) - offset;
 	struct blob *blob = entry->blob;
+	const struct pager *pager = blob->below ? blob->below->pager : blob->pager;
 	unsigned most = 1;
 
 	DEBUG_ASSERT(offset >= entry->offset && offset - entry->offset < entry_pages(entry));
 	if (entry->advice == ADVISE_SEQUENTIAL)
 		most = PAGER_CLUSTER;
-	else if (entry->advice != ADVISE_RANDOM && blob->pager && blob->pager->ops->at_hand)
+	else if (entry->advice != ADVISE_RANDOM && pager && pager->ops->at_hand)
 		most = AROUND_PAGES - ((blob->base + offset) & (AROUND_PAGES - 1));
 	else if (entry->advice != ADVISE_RANDOM)
 		most = page_in_ahead(blob, offset);

@@ -297,7 +297,8 @@ void entry_set_mapping(struct map_entry *entry, struct blob *blob, pgoff_t offse
 	ASSERT(entry->kind == ENTRY_BLOB && !entry->label);
 	entry->blob = blob;
 	entry->offset = offset;
-	entry->prot = how->prot;
+	entry->prot = how->prot & ~VM_READ_UNASKED;
+	entry->read_unasked = how->prot & VM_READ_UNASKED;
 	entry->max_prot = how->max_prot ? how->max_prot : VM_ALL;
 	entry->inherit = how->inherit;
 	entry->grows_down = how->grows_down;
@@ -311,6 +312,7 @@ void entry_copy_attributes(struct map_entry *to, const struct map_entry *from)
 	to->kind = from->kind;
 	to->name = from->name;
 	to->prot = from->prot;
+	to->read_unasked = from->read_unasked;
 	to->max_prot = from->max_prot;
 	to->inherit = from->inherit;
 	to->fork = from->fork;
@@ -494,7 +496,8 @@ static bool entries_are_alike(const struct map_entry *lower, const struct map_en
 	       lower->max_prot == upper->max_prot && lower->inherit == upper->inherit &&
 	       lower->fork == upper->fork && lower->name == upper->name && lower->label == upper->label &&
 	       lower->grows_down == upper->grows_down && lower->advice == upper->advice &&
-	       lower->wired == upper->wired && lower->on_fault == upper->on_fault &&
+	       lower->read_unasked == upper->read_unasked && lower->wired == upper->wired &&
+	       lower->on_fault == upper->on_fault &&
 	       (!lower->blob || lower->offset + entry_pages(lower) == upper->offset);
 }
 

@@ -416,7 +416,7 @@ static int check_window(const struct blob *blob, pgoff_t offset, pgoff_t pages, 
 {
 	if (blob_check_window(blob, offset, pages) || how->inherit > INHERIT_NONE)
 		return -EINVAL;
-	return how->max_prot && (how->prot & ~how->max_prot) ? -EACCES : 0;
+	return how->max_prot && (how->prot & ~VM_READ_UNASKED & ~how->max_prot) ? -EACCES : 0;
 }
 
 int map_blob(struct map *map, const struct placement *place, struct blob *blob, pgoff_t offset, pgoff_t pages,
@@ -550,6 +550,7 @@ int map_entity(struct map *map, const struct placement *place, struct entity *en
 
 struct protection {
 	vm_prot_t prot;
+	bool read_unasked;
 	struct split_reserve reserve;
 };
 
@@ -573,11 +574,12 @@ static int protect_entry(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 
 	MAP_ASSERT_WRITING(entry->map);
 	DEBUG_ASSERT(!(change->prot & ~entry->max_prot));
-	if (entry->prot != change->prot) {
+	if (entry->prot != change->prot || entry->read_unasked != change->read_unasked) {
 		entry = entry_clip(entry, start, end, &change->reserve);
 		spin_lock(&entry->blob->family->lock);
 		entry_account(entry, -1);
 		entry->prot = change->prot;
+		entry->read_unasked = change->read_unasked;
 		entry_account(entry, 1);
 		/* Rights that are added reach the page tables with the next fault. */
 		if (taken)
@@ -637,7 +639,7 @@ static int protect_one(struct map_entry *entry, vaddr_t start, vaddr_t end, stru
 /* Checked for the whole range first: then no part of it changes unless all does. Writing. */
 static int protect_locked(struct map *map, vaddr_t start, vaddr_t end, vm_prot_t prot)
 {
-	struct protection change = {.prot = prot};
+	struct protection change = {.prot = prot & ~VM_READ_UNASKED, .read_unasked = prot & VM_READ_UNASKED};
 	struct map_entry *entry = map_find(map, start);
 	int error;
 
@@ -659,7 +661,7 @@ int map_protect(struct map *map, vaddr_t start, uint64_t size_bytes, vm_prot_t p
 {
 	int error = range_check(start, size_bytes);
 
-	if (error || (prot & ~VM_ALL))
+	if (error || (prot & ~(VM_ALL | VM_READ_UNASKED)))
 		return -EINVAL;
 	map_write_lock(map);
 	error = protect_locked(map, start, start + size_bytes, prot);
@@ -673,7 +675,7 @@ int map_protect_down(struct map *map, vaddr_t start, uint64_t size_bytes, vm_pro
 	struct map_entry *entry;
 	int error = range_check(start, size_bytes);
 
-	if (error || (prot & ~VM_ALL))
+	if (error || (prot & ~(VM_ALL | VM_READ_UNASKED)))
 		return -EINVAL;
 	map_write_lock(map);
 	entry = map_find_above(map, start);

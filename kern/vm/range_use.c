@@ -130,7 +130,7 @@ static void describe_entry(struct map_entry *entry, vaddr_t address, struct look
 		.offset = entry_offset_at(entry, page_round_down(address)),
 		.start = entry->start,
 		.end = entry->end,
-		.how = {.prot = entry->prot,
+		.how = {.prot = entry->prot | (entry->read_unasked ? VM_READ_UNASKED : 0),
 			.max_prot = entry->max_prot,
 			.inherit = entry->inherit,
 			.name = entry->name,

@@ -566,6 +566,7 @@ struct map_entry {
 	bool grows_down; /* (-) map_grow_down() */
 	uint8_t fork;    /* (m) FORK_* */
 	bool permanent; /* (-) part of the layout: map_unmap empties a submap but keeps it, and refuses reserved space */
+	bool read_unasked;            /* (m) VM_READ_UNASKED */
 	vm_prot_t prot;               /* (mf) */
 	vm_prot_t max_prot;           /* (-) */
 	const char *name;             /* (-) */

@@ -90,6 +90,36 @@ TEST(maps, "/proc/self/maps: rights, sharing, offset and name of each mapping")
 	CHECK(strstr(map_line(sbrk(0) - 1), "rw-p") != NULL || sbrk(0) == NULL);
 }
 
+TEST(maps_asked,
+     "/proc/self/maps: the rights that were asked for, though what may be written or executed can be read")
+{
+	int only_write = PROT_WRITE, file = make_file("mapped", PAGE);
+	char *memory = mmap(NULL, 4 * PAGE, only_write, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *shared = mmap(NULL, PAGE, only_write | PROT_EXEC, MAP_SHARED, file, 0);
+
+	NEED(memory != MAP_FAILED && shared != MAP_FAILED);
+	memory[0] = 'x';
+	CHECK(memory[0] == 'x' && strstr(map_line(memory), " -w-p ") && strstr(map_line(shared), " -wxs "));
+	CHECK(mprotect(memory, PAGE, PROT_READ | PROT_WRITE) == 0);
+	CHECK(strstr(map_line(memory), " rw-p ") && strstr(map_line(memory + PAGE), " -w-p "));
+	CHECK(mprotect(memory + PAGE, PAGE, PROT_EXEC) == 0);
+	CHECK(strstr(map_line(memory + PAGE), " --xp ") && strstr(map_line(memory + 2 * PAGE), " -w-p "));
+}
+
+TEST(smaps_flags, "/proc/self/smaps: VmFlags")
+{
+	char *memory = mmap(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0), start[32];
+	const char *entry;
+
+	NEED(memory != MAP_FAILED && madvise(memory, PAGE, MADV_DONTFORK) == 0 && mlock(memory, PAGE) == 0);
+	snprintf(start, sizeof(start), "%lx-", (unsigned long)memory);
+	entry = strstr(contents("/proc/self/smaps"), start);
+	NEED(entry != NULL && (entry = strstr(entry, "VmFlags: ")) != NULL);
+	CHECK(strncmp(entry + 9, "rd sh mr mw me ms ", 18) == 0);
+	*strchr(entry, '\n') = '\0';
+	CHECK(strstr(entry, " lo ") && strstr(entry, " dc "));
+}
+
 TEST(maps_heap, "/proc/self/maps: the heap is called so")
 {
 	uintptr_t start = (uintptr_t)CALL(brk, 0), end = (start + 4 * PAGE) & -PAGE;
@@ -268,6 +298,10 @@ TEST(killers, "/proc/self/oom_score_adj can be read, and written within its boun
 	NEED(file >= 0);
 	CHECK(write(file, "500", 3) == 3 && strcmp(contents("/proc/self/oom_score_adj"), "500\n") == 0);
 	FAILS(write(file, "1001", 4), EINVAL);
+	FAILS(write(file, "-1001", 5), EINVAL);
+	FAILS(write(file, "x", 1), EINVAL);
+	EQUAL(strtol(contents("/proc/self/oom_adj"), NULL, 10), 8);
+	CHECK(strtol(contents("/proc/self/oom_score"), NULL, 10) >= 990);
 	IN_CHILD
 	{
 		CHECK(strcmp(contents("/proc/self/oom_score_adj"), "500\n") == 0);

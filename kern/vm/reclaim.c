@@ -193,6 +193,31 @@ static uint64_t harvest_blob(const struct scan *scan, struct blob *blob, uint64_
 	return harvest.accessed << (first + blob->base - scan->index) & same;
 }
 
+/* The same of pages that a blob's overlays show of it: where they have none of their own, whose marks are not taken. Family locked. */
+static uint64_t harvest_overlays(const struct scan *scan, struct blob *blob, uint64_t same)
+{
+	uint64_t accessed = 0;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	for (struct blob *overlay = blob->overlays; overlay; overlay = overlay->next_overlay) {
+		for (unsigned i = 0; overlay->mapping_count > 0 && i < scan->count; i++) {
+			pgoff_t offset = scan->index + i - overlay->base;
+			struct harvest harvest = {.first = offset};
+			bool shared;
+			slot_t *own;
+
+			if (!(same & bit(i)) || offset >= overlay->pages)
+				continue;
+			own = tree_find(&overlay->tree, scan->index + i, &shared);
+			if (own && *own != SLOT_EMPTY)
+				continue;
+			blob_for_each_mapping(overlay, offset, offset + 1, harvest_entry, &harvest);
+			accessed |= (harvest.accessed & 1) << i;
+		}
+	}
+	return accessed;
+}
+
 /* Which of the scan's candidates another blob of the family sees, too. Family locked. */
 static uint64_t seen_by(const struct scan *scan, struct blob *blob)
 {
@@ -219,11 +244,14 @@ static void scan_harvest(struct scan *scan)
 	FAMILY_ASSERT_LOCKED(family);
 	scan->accessed = 0;
 	if (!scan->shared) {
-		scan->accessed = harvest_blob(scan, scan->blob, scan->candidates);
+		scan->accessed = harvest_blob(scan, scan->blob, scan->candidates) |
+				 harvest_overlays(scan, scan->blob, scan->candidates);
 		return;
 	}
 	for (struct blob *blob = family->blobs; blob; blob = blob->next) {
-		scan->accessed |= harvest_blob(scan, blob, seen_by(scan, blob));
+		uint64_t same = seen_by(scan, blob);
+
+		scan->accessed |= harvest_blob(scan, blob, same) | harvest_overlays(scan, blob, same);
 	}
 }
 

@@ -334,7 +334,7 @@ static void protection(void)
 	CHECK_EQ(map_protect(root, page_at(4), 2 * PAGE_SIZE, RW), -ENOMEM);
 	CHECK_EQ(map_protect(root, page_at(15), 2 * PAGE_SIZE, RW), -ENOMEM);
 	CHECK_EQ(map_protect(root, page_at(4), PAGE_SIZE, RW), -ENOMEM);
-	CHECK_EQ(map_protect(root, BASE, PAGE_SIZE, 16), -EINVAL);
+	CHECK_EQ(map_protect(root, BASE, PAGE_SIZE, 32), -EINVAL);
 	CHECK_EQ(map_protect(root, BASE + 1, PAGE_SIZE, RW), -EINVAL);
 	CHECK_EQ(map_protect(root, BASE, 0, RW), -EINVAL);
 	expect_prots((vm_prot_t[]){VM_READ, VM_READ}, 2);

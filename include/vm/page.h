@@ -134,6 +134,10 @@ struct page *page_alloc_run(enum page_state state, size_t count, size_t align_pa
  * page_alloc, naming the frame, if anyone writes to a page after it was freed.
  */
 void page_free(struct page *page);
+
+/* page_free() of a page whose contents are zero: the zeroed pool keeps it, if there is room. Takes RANK_BUDDY, too. */
+void page_free_zeroed(struct page *page);
+
 void page_free_run(struct page *first, size_t count);
 
 /* One more reference. */

@@ -134,12 +134,13 @@ void buddy_put_frames(pgoff_t first, pgoff_t end)
 	}
 }
 
-/* Small runs first, so that long ones last. A whole run is taken at once where it fits. */
+/* Takes a whole run that fits, or the longest part of one that does: a short one of those that there are, so that long ones last, or a long one. */
 static inline __attribute__((always_inline)) struct page *take_some(unsigned most, uint64_t kept,
-								    unsigned *count)
+								    bool long_first, unsigned *count)
 {
 	uint64_t free_pages = counter_get(&buddy.free_pages);
 	unsigned order, fits;
+	uint32_t fitting;
 
 	BUDDY_ASSERT_LOCKED();
 	DEBUG_ASSERT(most > 0);
@@ -148,17 +149,20 @@ static inline __attribute__((always_inline)) struct page *take_some(unsigned mos
 	if (most > free_pages - kept)
 		most = (unsigned)(free_pages - kept);
 	DEBUG_ASSERT(buddy.nonempty != 0);
-	order = (unsigned)__builtin_ctz(buddy.nonempty);
 	fits = log2_down(most);
-	if (order > fits)
+	fitting = buddy.nonempty & (((uint32_t)2 << fits) - 1);
+	if (fitting == 0)
 		order = fits;
+	else
+		order = long_first ? log2_down(fitting) : (unsigned)__builtin_ctz(fitting);
 	*count = 1u << order;
 	return buddy_take(order);
 }
 
+/* Who wants many at once is served with few runs, and leaves the short ones to those who want one page. */
 struct page *buddy_take_some(unsigned most, uint64_t kept, unsigned *count)
 {
-	return take_some(most, kept, count);
+	return take_some(most, kept, true, count);
 }
 
 unsigned buddy_take_pages(struct page **out, unsigned most, uint64_t kept, enum page_state state)
@@ -167,7 +171,7 @@ unsigned buddy_take_pages(struct page **out, unsigned most, uint64_t kept, enum 
 	struct page *page;
 
 	BUDDY_ASSERT_LOCKED();
-	while (taken < most && (page = take_some(most - taken, kept, &count)) != NULL) {
+	while (taken < most && (page = take_some(most - taken, kept, false, &count)) != NULL) {
 		for (unsigned i = 0; i < count; i++) {
 			state_set(page + i, state);
 			out[taken++] = page + i;

@@ -82,7 +82,7 @@ void buddy_put_frames(pgoff_t first, pgoff_t end);
 /* Takes a run of 2^order pages from the smallest that has one; NULL if there is none. */
 struct page *buddy_take(unsigned order);
 
-/* Takes a run of at most `most` pages, and leaves `kept`: the first, and how many; NULL: there are none to be had. */
+/* Takes a run of at most `most` pages, as long as one can be had whole, and leaves `kept`: the first, and how many; NULL: there are none to be had. */
 struct page *buddy_take_some(unsigned most, uint64_t kept, unsigned *count);
 
 /* Takes up to `most` single pages for `state`, of small runs first, and leaves `kept`. Returns how many. */

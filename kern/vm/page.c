@@ -483,6 +483,33 @@ void page_free(struct page *page)
 	}
 }
 
+/* Adds a page that is clear, and in no list, to the pool. The buddy allocator is locked. */
+static void pool_put(struct page *page)
+{
+	state_set(page, PAGE_ZEROED);
+	page->next = pages.pool;
+	pages.pool = page;
+	counter_add(&pages.pool_pages, 1);
+}
+
+void page_free_zeroed(struct page *page)
+{
+	unsigned state = state_get(page);
+	bool kept;
+
+	check_allocated(page, state);
+	page_check_zeroed(page);
+	spin_lock(&buddy.lock);
+	kept = pages.pool_on && counter_get(&pages.pool_pages) < pages.pool_max;
+	if (kept) {
+		pages.by_state[state]--;
+		pool_put(page);
+	}
+	spin_unlock(&buddy.lock);
+	if (!kept)
+		page_free(page);
+}
+
 /*
  * Takes a run from the buddy allocator, of the reserve only if the flags say so. Others' caches and the
  * pool are the caller's to empty.
@@ -590,14 +617,10 @@ bool page_zero_one(void)
 	spin_lock(&buddy.lock);
 	DEBUG_ASSERT(state_get(page) == PAGE_KERNEL);
 	pages.by_state[PAGE_KERNEL]--;
-	if (pages.pool_on) {
-		state_set(page, PAGE_ZEROED);
-		page->next = pages.pool;
-		pages.pool = page;
-		counter_add(&pages.pool_pages, 1);
-	} else {
+	if (pages.pool_on)
+		pool_put(page);
+	else
 		buddy_put(page, 0);
-	}
 	spin_unlock(&buddy.lock);
 	return true;
 }

@@ -55,26 +55,17 @@ static void slot_ref(struct family *family, slot_t slot)
 		slot_node(slot)->refs++;
 }
 
-/* Slots that are looked at in one go where most are empty. */
+/* Slots that are looked at in one go, as most nodes have either many or few that are not empty. */
 #define SLOTS_AT_ONCE 8u
 
-/*
- * The first slot from `i` on that may not be empty: of those in groups of SLOTS_AT_ONCE, empty ones are skipped as a whole. TREE_FANOUT: there
- * is none.
- */
-static inline unsigned skip_empty(const slot_t *slots, unsigned i)
+static inline bool group_is_empty(const slot_t *slots)
 {
-	while (i % SLOTS_AT_ONCE == 0 && i < TREE_FANOUT) {
-		slot_t any = SLOT_EMPTY;
+	slot_t any = SLOT_EMPTY;
 
 #pragma GCC unroll 8
-		for (unsigned j = 0; j < SLOTS_AT_ONCE; j++)
-			any |= slots[i + j];
-		if (any != SLOT_EMPTY)
-			break;
-		i += SLOTS_AT_ONCE;
-	}
-	return i;
+	for (unsigned i = 0; i < SLOTS_AT_ONCE; i++)
+		any |= slots[i];
+	return any == SLOT_EMPTY;
 }
 
 static void slot_unref(struct family *family, slot_t slot);
@@ -89,8 +80,12 @@ static __attribute__((noinline)) void node_unref(struct family *family, struct n
 	ASSERT(node->refs > 0);
 	if (--node->refs > 0)
 		return;
-	for (unsigned i = skip_empty(node->slots, 0); i < TREE_FANOUT; i = skip_empty(node->slots, i + 1))
-		slot_unref(family, node->slots[i]);
+	for (unsigned i = 0; i < TREE_FANOUT; i += SLOTS_AT_ONCE) {
+		if (group_is_empty(&node->slots[i]))
+			continue;
+		for (unsigned j = i; j < i + SLOTS_AT_ONCE; j++)
+			slot_unref(family, node->slots[j]);
+	}
 	slab_free(&node_cache, node);
 }
 
@@ -159,8 +154,12 @@ static struct node *reserve_take_copy(struct node_reserve *reserve, struct node 
 
 	memcpy(node, shared, sizeof(*node));
 	node->refs = 1;
-	for (unsigned i = skip_empty(node->slots, 0); i < TREE_FANOUT; i = skip_empty(node->slots, i + 1))
-		slot_ref(reserve->family, node->slots[i]);
+	for (unsigned i = 0; i < TREE_FANOUT; i += SLOTS_AT_ONCE) {
+		if (group_is_empty(&node->slots[i]))
+			continue;
+		for (unsigned j = i; j < i + SLOTS_AT_ONCE; j++)
+			slot_ref(reserve->family, node->slots[j]);
+	}
 	shared->refs--;
 	return node;
 }
@@ -326,7 +325,11 @@ static unsigned nodes_to_copy(slot_t slot, struct subtree sub, pgoff_t first, pg
 /* An empty node is never kept: a tree is as large as what it has. */
 static bool node_is_empty(const struct node *node)
 {
-	return skip_empty(node->slots, 0) == TREE_FANOUT;
+	for (unsigned i = 0; i < TREE_FANOUT; i += SLOTS_AT_ONCE) {
+		if (!group_is_empty(&node->slots[i]))
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -465,11 +468,11 @@ static void subtree_shed(struct family *family, slot_t *place, unsigned height, 
 
 	DEBUG_ASSERT(height > 0 && height <= TREE_MAX_HEIGHT && *budget > 0 && node);
 	for (unsigned i = 0; height > 1 && node->refs == 1 && i < TREE_FANOUT; i++) {
-		i = skip_empty(node->slots, i);
-		if (i == TREE_FANOUT)
-			break;
-		if (node->slots[i] == SLOT_EMPTY)
+		if (node->slots[i] == SLOT_EMPTY) {
+			if (i % SLOTS_AT_ONCE == 0 && group_is_empty(&node->slots[i]))
+				i += SLOTS_AT_ONCE - 1;
 			continue;
+		}
 		subtree_shed(family, &node->slots[i], height - 1, budget);
 		/* The node stays, without what it has lost: the next turn goes on in it. */
 		if (*budget == 0)

@@ -133,6 +133,7 @@ static void check_stale(const struct page *page)
 }
 
 void __real_page_free(struct page *page);
+void __real_page_free_zeroed(struct page *page);
 void __real_page_free_run(struct page *first, size_t count);
 void __real_page_unref(struct page *page);
 
@@ -140,6 +141,12 @@ void __wrap_page_free(struct page *page)
 {
 	check_stale(page);
 	__real_page_free(page);
+}
+
+void __wrap_page_free_zeroed(struct page *page)
+{
+	check_stale(page);
+	__real_page_free_zeroed(page);
 }
 
 void __wrap_page_free_run(struct page *first, size_t count)

@@ -9,7 +9,7 @@ HOST_SANITIZE := -fsanitize=address,undefined -fno-sanitize-recover=undefined
 HOST_SANITIZE_THREADS := -fsanitize=thread
 
 # Calls of these from other files go through machine.c.
-HOST_WATCHED := page_alloc page_alloc_many page_alloc_run page_free page_free_run page_unref slab_alloc
+HOST_WATCHED := page_alloc page_alloc_many page_alloc_run page_free page_free_zeroed page_free_run page_unref slab_alloc
 HOST_LDFLAGS := $(HOST_WATCHED:%=-Wl,--wrap=%)
 
 # What of the suites needs the real machine, or parts of the kernel that are not the VM; or is a benchmark.

@@ -37,6 +37,11 @@ static uint64_t tables_in_use(void)
 	return page_stats().by_state[PAGE_TABLE];
 }
 
+static uint64_t zeroed_pages(void)
+{
+	return page_stats().by_state[PAGE_ZEROED];
+}
+
 /* A pmap, and pages whose first word is their place in pages[]. */
 static bool set_up(void)
 {
@@ -305,6 +310,31 @@ static void test_boundaries(void)
 	pmap_remove(pmap, BASE, BASE);
 	pmap_protect(pmap, BASE, BASE, RU);
 	sizes(0, EMPTY_TABLES);
+}
+
+#define MANY 40u /* pages: more than are named to the TLB one by one */
+
+static void test_clear_tables(void)
+{
+	uint64_t cleared;
+
+	test_case("tables that become empty are zeroed pages; but not those that are given up with what is "
+		  "in them");
+	page_zero_pool_enable(false);
+	page_zero_pool_enable(true);
+	CHECK_EQ(enter(BASE, 0, RWU), 0);
+	pmap_remove(pmap, BASE, BASE + PAGE_SIZE);
+	CHECK_EQ(zeroed_pages(), 3);
+	cleared = page_stats().zero_misses;
+	for (unsigned i = 0; i < MANY; i++)
+		CHECK_EQ(enter(BASE + i * PAGE_SIZE, i % PAGES, RWU), 0);
+	CHECK_EQ(page_stats().zero_misses, cleared);
+	CHECK_EQ(zeroed_pages(), 0);
+	pmap_remove(pmap, BASE, BASE + BLOCK_2M);
+	CHECK_EQ(zeroed_pages(), 2);
+	CHECK_EQ(enter(BASE + MANY * PAGE_SIZE, 1, RWU), 0);
+	CHECK_EQ(pmap_next(pmap, BASE, BASE + BLOCK_2M), BASE + MANY * PAGE_SIZE);
+	pmap_remove(pmap, BASE, BASE + BLOCK_2M);
 }
 
 static void test_many_pages(void)
@@ -674,6 +704,7 @@ void suite_pmap(void)
 	test_contents();
 	test_window();
 	test_boundaries();
+	test_clear_tables();
 	test_many_pages();
 	test_withdrawal();
 	test_withdrawal_beside();

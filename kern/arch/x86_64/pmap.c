@@ -204,12 +204,16 @@ void pmap_init(void)
 	slab_cache_init(&pmap_cache, "pmap", sizeof(struct pmap));
 }
 
-static void free_tables(struct page *list)
+/* `are_clear`: every entry of every table is 0. */
+static void free_tables(struct page *list, bool are_clear)
 {
 	while (list) {
 		struct page *next = list->next;
 
-		page_free(list);
+		if (are_clear)
+			page_free_zeroed(list);
+		else
+			page_free(list);
 		list = next;
 	}
 }
@@ -222,7 +226,7 @@ static bool alloc_tables(struct pmap *pmap, unsigned count, struct page **list)
 		struct page *page = page_alloc(PAGE_TABLE, PAGE_ALLOC_ZERO);
 
 		if (!page) {
-			free_tables(*list);
+			free_tables(*list, true);
 			return false;
 		}
 		page->owner = pmap;
@@ -678,7 +682,8 @@ int pmap_enter_window(struct pmap *pmap, const struct pmap_window *window, vm_pr
 /* What a removal leaves to be done: translations to be forgotten, and then tables to be freed. */
 struct removal {
 	struct flush flush;
-	struct page *tables;
+	struct page *tables; /* with what was in them */
+	struct page *clear_tables;
 };
 
 /* Empties a whole page table in one go, where naming its pages to the TLB would be too much. */
@@ -718,6 +723,7 @@ static void remove_range(struct pmap *pmap, struct page *table, unsigned level, 
 	for (vaddr_t va = start; va < end && table->in_use > 0; va = next) {
 		pte_t *slot = &entries[pte_index(va, level)];
 		struct page *below;
+		bool whole;
 
 		next = block_end(va, end, level);
 		if (!(pte_load(slot) & PTE_PRESENT)) {
@@ -734,13 +740,14 @@ static void remove_range(struct pmap *pmap, struct page *table, unsigned level, 
 		ASSERT(!pte_is_leaf(*slot, level));
 		below = page_from_paddr(pte_frame(*slot));
 		DEBUG_ASSERT(is_kernel(pmap) || below->owner == pmap);
-		if (level != 2 || is_kernel(pmap) || next - va != pte_span(level) ||
-		    !drop_contents(pmap, below, gone))
+		whole = level == 2 && !is_kernel(pmap) && next - va == pte_span(level) &&
+			drop_contents(pmap, below, gone);
+		if (!whole)
 			remove_range(pmap, below, level - 1, va, next, gone);
 		if (below->in_use == 0 && !is_kernel(pmap)) {
 			pte_exchange(slot, 0);
 			table->in_use--;
-			drop_table(pmap, below, &gone->tables);
+			drop_table(pmap, below, whole ? &gone->tables : &gone->clear_tables);
 		}
 	}
 }
@@ -751,21 +758,22 @@ void pmap_remove(struct pmap *pmap, vaddr_t start, vaddr_t end)
 
 	ASSERT(pmap_owns_range(pmap, start, end));
 	flush_init(&gone.flush);
-	gone.tables = NULL;
+	gone.tables = gone.clear_tables = NULL;
 	spin_lock(&pmap->lock);
 	remove_range(pmap, page_from_paddr(pmap->top_paddr), PTE_LEVELS, start, end, &gone);
 	flush_run(pmap, &gone.flush);
-	if (gone.tables)
+	if (gone.tables || gone.clear_tables)
 		forget_way(pmap);
 	spin_unlock(&pmap->lock);
-	free_tables(gone.tables);
+	free_tables(gone.tables, false);
+	free_tables(gone.clear_tables, true);
 }
 
 /* What it maps is not looked at: all of its tables are in a list. */
 void pmap_destroy(struct pmap *pmap)
 {
 	ASSERT(!is_kernel(pmap) && pmap->active == 0 && pmap->tables >= PERMANENT_TABLES);
-	free_tables(pmap->table_list);
+	free_tables(pmap->table_list, false);
 	slab_free(&pmap_cache, pmap);
 }
 
@@ -880,21 +888,4 @@ void pmap_protect(struct pmap *pmap, vaddr_t start, vaddr_t end, vm_prot_t prot)
 	flush_run(pmap, &flush);
 	forget_way(pmap);
 	spin_unlock(&pmap->lock);
-}
-
-/* ---- Contents --------------------------------------------------------------------------------- */
-
-void pmap_zero_page(struct page *page)
-{
-	fill_words(page_data(page), 0, PAGE_SIZE / sizeof(uint64_t));
-}
-
-void pmap_zero_run(struct page *first, size_t count)
-{
-	fill_words(page_data(first), 0, count * (PAGE_SIZE / sizeof(uint64_t)));
-}
-
-void pmap_copy_page(struct page *to, const struct page *from)
-{
-	copy_words(page_data(to), page_data(from), PAGE_SIZE / sizeof(uint64_t));
 }

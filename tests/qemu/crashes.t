@@ -13,7 +13,7 @@ my $segv = 139;
 # How the explanation ends, for cases that a map entry or its absence refuses.
 my %explained = (
 	'read-null'           => 'guard page, reserved > read refused',
-	'write-text'          => qr/text r-x > page 0 resident, lent by boot module > frame 0x[0-9a-f]+ r-x > write refused: not allowed here/,
+	'write-text'          => qr/text r-x > page 0 of the blob below, resident, lent by boot module > frame 0x[0-9a-f]+ r-x > write refused: not allowed here/,
 	'write-constant'      => qr/rodata r-- > page \d+ .* > write refused: not allowed here/,
 	'jump-stack'          => qr/ > arena > stack rw- > page \d+ resident > frame 0x[0-9a-f]+ rw- > execute refused: not allowed here/,
 	'jump-heap'           => qr/ > heap rw- > page 0 resident > frame 0x[0-9a-f]+ rw- > execute refused: not allowed here/,

@@ -66,7 +66,7 @@ my $entry = sprintf '0x%x', unpack 'x24 Q<', contents(program('pointers'));
 	'hbreak vm_explain', 'vm explain $rip x', 'vm explain $rip w', 'phoenix explain $rsp w', 'p $cs & 3', 'p $rip',
 	'info breakpoints', 'delete', 'hbreak syscall_entry', 'continue', 'vm explain 0', 'delete', 'hbreak sys_uname', 'continue',
 	'phoenix explain 0', 'vm explain', 'vm explain 0 q', 'vm explain 0 r w', 'phoenix maps', 'delete', 'continue');
-my $text = qr/pointers > private space > pointers > text r-x > page \d+/;
+my $text = qr/pointers > private space > pointers > text r-x > page \d+ of the blob below,/;
 like($said, qr/^no process yet: there is no map to explain$/m, 'vm explain: before there is a process') or diag($said);
 like($said, qr/^Breakpoint 2, vm_fault .*\n(?:.*\n)??$text absent, boot module > no translation > execute faults: page in$/m,
 	'at the first fault');

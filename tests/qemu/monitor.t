@@ -48,7 +48,7 @@ subtest 'at the start' => sub {
 	like(answer($ran, 'explain 10ffffff00 w'),
 		qr/^arguments > arena > stack rw- > page 2097151 resident > no translation > write faults: upgrade$/m, 'explain: the stack');
 	like(answer($ran, 'explain 401000 x'),
-		qr/ > text r-x > page 0 absent, boot module > no translation > execute faults: page in$/m, 'explain: the text');
+		qr/ > text r-x > page 0 of the blob below, absent, boot module > no translation > execute faults: page in$/m, 'explain: the text');
 	like(answer($ran, 'check'), qr/^the map, its blobs and its translations are as they have to be$/m, 'check');
 	like(answer($ran, 'stats'), qr/^faults by case\n.*^pages by state\n.*^ +[1-9]\d*  blobs$/ms, 'stats');
 };

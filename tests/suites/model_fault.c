@@ -18,7 +18,8 @@ struct program_access {
 	vaddr_t va;
 	unsigned word; /* in the page */
 	vm_prot_t wanted;
-	int error; /* predicted */
+	int error;          /* predicted */
+	bool brings_others; /* may, if it faults */
 	bool faulted;
 	enum fault_case outcome; /* if it did, and was served */
 };
@@ -100,11 +101,26 @@ static bool is_doubtful(const struct program_access *access)
 	return access->error == -EACCES && access->wanted == VM_READ && access->cell->prot != 0;
 }
 
-/* Is more brought in at a fault than the page? What it is, is free to the VM: the model looks. */
+/*
+ * Is more brought in at a fault than the page? What it is, is free to the VM: the model looks. A page that comes from a
+ * pager may bring those that follow, where access is seen to be in order.
+ */
 static bool brings_others(const struct model_cell *cell)
 {
-	return cell->kind == CELL_BLOB &&
-	       (cell->advice == ADVISE_SEQUENTIAL || cell->advice == ADVISE_CLUSTER);
+	const struct model_page *page;
+
+	if (cell->kind != CELL_BLOB || cell->advice == ADVISE_RANDOM)
+		return false;
+	page = &m.page[m.blob[cell->blob].page[cell->offset]];
+	return cell->advice != ADVISE_NORMAL || (page->state != MPAGE_MEMORY && page->state != MPAGE_LENT);
+}
+
+/* Before a fault. */
+static void note_others(struct program_access *access)
+{
+	access->brings_others = brings_others(access->cell);
+	if (access->brings_others)
+		model_note_slots();
 }
 
 /* Private zeroes that are only read are shown, and stay absent. */
@@ -137,7 +153,7 @@ static void model_access(const struct program_access *access)
 		return;
 	}
 	AGREE_EQ(access->outcome, model_obtain(blob, i, write));
-	if (brings_others(access->cell))
+	if (access->brings_others)
 		model_adopt(blob);
 }
 
@@ -147,8 +163,7 @@ static bool run(struct program_access *access, uint64_t *word)
 
 	SAY("# access %x: r%u, 0x%llx by CPU %u", access->wanted, root_number(access->root),
 	    (unsigned long long)access->va, m.cpu);
-	if (brings_others(access->cell))
-		model_note_slots();
+	note_others(access);
 	model_enter(access->root);
 	model_call();
 	error = carry_out(access, word);
@@ -238,8 +253,7 @@ void do_fault(void)
 		AGREE_EQ(result.outcome, place->outcome);
 		return;
 	}
-	if (brings_others(access.cell))
-		model_note_slots();
+	note_others(&access);
 	model_call();
 	if (!model_result(vm_fault(access.root->map, access.va, access.wanted, &result), access.error)) {
 		if (!m.fired)
@@ -291,6 +305,7 @@ static int populated(const struct argument *range, vm_prot_t wanted)
 	for (unsigned c = range->span.first; c < range->span.end; c++) {
 		const struct model_cell *cell = &range->root->cell[c];
 		struct model_blob *blob = &m.blob[cell->blob];
+		bool others = brings_others(cell);
 
 		if (cell->kind != CELL_BLOB || !is_within(cell->region, range->region))
 			return -ENOMEM;
@@ -298,7 +313,7 @@ static int populated(const struct argument *range, vm_prot_t wanted)
 			return -EACCES;
 		if (!shows_zeroes(cell, write))
 			model_obtain(blob, cell->offset, write);
-		if (brings_others(cell))
+		if (others)
 			model_adopt(blob);
 	}
 	return 0;

@@ -111,6 +111,15 @@ def print_walk(address):
 # ---- vm page ---------------------------------------------------------------------------------------
 
 
+def fields_of(structure):
+    """The fields of a structure, those in parts without a name among them."""
+    for field in structure.fields():
+        if field.name:
+            yield field
+        else:
+            yield from fields_of(field.type)
+
+
 def print_page(value):
     """A page descriptor, by frame number, by the descriptor's address, or by an address in the physical map."""
     page_type = gdb.lookup_type("struct page")
@@ -129,7 +138,7 @@ def print_page(value):
         return
     print("frame 0x%x: physical 0x%x, descriptor 0x%x, contents at 0x%x" % (
         frame, frame << PAGE_SHIFT, address, PHYSICAL_START + (frame << PAGE_SHIFT)))
-    for field in page_type.fields():
+    for field in fields_of(page_type):
         if field.name == "state":
             print("  state     %s" % enum_name("enum page_state", state))
         else:

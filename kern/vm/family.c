@@ -86,9 +86,14 @@ struct family *family_lock_at_hand(void)
 
 	spin_lock(&families.lock);
 	family = families.hand ? families.hand : families.first;
-	families.hand = family;
-	if (family)
+	for (; family; family = family->next) {
 		spin_lock(&family->lock);
+		if (family->count > 0)
+			break;
+		/* It is about to be taken out of the list, and freed: it is let go before the list is. */
+		spin_unlock(&family->lock);
+	}
+	families.hand = family;
 	spin_unlock(&families.lock);
 	return family;
 }

@@ -92,7 +92,7 @@ static void returned_again(struct page *page)
 
 /*
  * The first page of the list whose family can be locked at once, and it is; NULL: there is none, or others have the families. The order of the locks is the other way
- * round: hence no waiting. A page of the list is in its family's trees, which keeps the family.
+ * round: hence no waiting. A page of the list is in its family's trees, or held by who has one of its blobs, which keeps the family.
  */
 static struct page *returned_first(void)
 {
@@ -442,10 +442,10 @@ static unsigned neighbours(const slot_t *place, int direction, unsigned most, ui
 }
 
 /*
- * The blob whose tree has the page, and the slots around it in its node with pages that are as far: they came back with it. The family is locked, and
- * the page in one of its trees.
+ * The blob whose tree has the page, and the slots around it in its node with pages that are as far: they came back with it. False: no tree has it any more, and
+ * only somebody who copies from it holds it. Family locked.
  */
-static void find_scan(struct page *page, struct scan *scan)
+static bool find_scan(struct page *page, struct scan *scan)
 {
 	struct family *family = page->owner;
 	unsigned before, after, position;
@@ -455,7 +455,8 @@ static void find_scan(struct page *page, struct scan *scan)
 	for (scan->blob = family->blobs;; scan->blob = scan->blob->next) {
 		bool shared;
 
-		ASSERT(scan->blob);
+		if (!scan->blob)
+			return false;
 		place = tree_find(&scan->blob->tree, page->index, &shared);
 		if (place && *place == slot_of_page(page))
 			break;
@@ -464,13 +465,14 @@ static void find_scan(struct page *page, struct scan *scan)
 	scan->slots = place;
 	scan->count = 1;
 	if (scan->blob->tree.height == 0)
-		return;
+		return true;
 	position = page->index % TREE_FANOUT;
 	before = neighbours(place, -1, position, page->age);
 	after = neighbours(place, 1, TREE_FANOUT - 1 - position, page->age);
 	scan->index -= before;
 	scan->slots -= before;
 	scan->count += before + after;
+	return true;
 }
 
 /* Pages of the list are seen for the first time, or leave it. What goes is returned. Family locked. */
@@ -504,10 +506,11 @@ static bool take_returned(struct search *search)
 
 	if (!page)
 		return false;
-	find_scan(page, &scan);
-	scan_begin(&scan, true);
-	/* What was wired since is not for the list. */
-	if (!(scan.candidates & bit((unsigned)(page->index - scan.index)))) {
+	scan.candidates = 0;
+	if (find_scan(page, &scan))
+		scan_begin(&scan, true);
+	/* What is in nobody's reach any more, or was wired since, is not for the list. */
+	if (!scan.candidates || !(scan.candidates & bit((unsigned)(page->index - scan.index)))) {
 		struct family *family = page->owner;
 
 		page_returned_remove(page);

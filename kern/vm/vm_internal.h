@@ -190,7 +190,7 @@ void family_unregister(struct family *family);
 struct blob *family_visit_next(const struct family *family);
 
 /*
- * Locks and returns the family that the search for pages to give up has come to; NULL: there is none. family_advance() lets it go on, if it is still at that family: true
+ * Locks and returns the family that the search for pages to give up has come to, which has blobs; NULL: there is none, or none any more in this round. family_advance() lets it go on, if it is still at that family: true
  * if it begins anew with the first. Family not locked.
  */
 struct family *family_lock_at_hand(void);

@@ -10,6 +10,8 @@
 #include "../suites/store.h"
 #include "../suites/vm_suite.h"
 
+#include <vm/swap.h>
+
 #include <pthread.h>
 #include <sched.h>
 
@@ -252,8 +254,10 @@ static void disturb(struct actor *actor)
 
 	switch (rng_below(&actor->rng, 11)) {
 	case 0:
-	case 1:
 		error = blob_page_out(common, part.first, part.pages);
+		break;
+	case 1:
+		(void)vm_reclaim((unsigned)part.pages);
 		break;
 	case 2:
 		error = blob_sync(common, part.first, part.pages);

@@ -11,6 +11,8 @@
 #include "../suites/store.h"
 #include "../suites/vm_suite.h"
 
+#include <vm/swap.h>
+
 #include <pthread.h>
 
 #define PAGES         24
@@ -304,7 +306,7 @@ static void meddle(struct actor *actor)
 	pgoff_t first, pages;
 
 	window(actor, &first, &pages);
-	switch (rng_below(&actor->rng, 10)) {
+	switch (rng_below(&actor->rng, 11)) {
 	case 0:
 		expect(actor, blob_decommit(blob, first, pages), -ENOMEM, -EBUSY);
 		break;
@@ -324,6 +326,10 @@ static void meddle(struct actor *actor)
 		break;
 	case 5:
 		expect_io(actor, blob_sync(blob, first, pages));
+		break;
+	case 10:
+		/* Whosever pages they are. */
+		(void)vm_reclaim((unsigned)pages);
 		break;
 	case 6:
 		zero_words(actor, blob);

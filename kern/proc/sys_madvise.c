@@ -160,11 +160,25 @@ static const struct advice advices[HIGHEST_ADVICE + 1] = {
 	[MADV_PAGEOUT] = {.visit = page_out, .advice = ADVISE_PAGE_OUT},
 };
 
-/* MADV_POPULATE_READ and _WRITE; the manual page has the errors. */
-static int64_t populate(struct map *root, vaddr_t start, uint64_t bytes, vm_prot_t access)
-{
-	int error = map_populate(root, start, bytes, access);
+/* MADV_POPULATE_READ or _WRITE on its way through the range. */
+struct population {
+	vaddr_t next; /* all before is there */
+	vm_prot_t access;
+};
 
+/* The manual page has the errors. Memory that can be read though nobody asked for that counts as what was asked for. */
+static int populate_one(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+			void *context)
+{
+	struct population *population = context;
+	int error;
+
+	if (start != population->next)
+		return -ENOMEM;
+	if (population->access == VM_READ && found->how.prot & VM_READ_UNASKED)
+		return -EINVAL;
+	population->next = start + bytes;
+	error = map_populate(space->root, start, bytes, population->access);
 	switch (error) {
 	case -EACCES:
 		return -EINVAL;
@@ -182,6 +196,7 @@ int64_t sys_madvise(struct task *task, struct trapframe *frame)
 	uint64_t bytes = whole_pages(frame->rsi);
 	int value = (int)frame->rdx;
 	bool populates = value == MADV_POPULATE_READ || value == MADV_POPULATE_WRITE;
+	struct population population = {start, value == MADV_POPULATE_READ ? VM_READ : VM_WRITE};
 	struct advice advice;
 	void *context;
 
@@ -194,7 +209,7 @@ int64_t sys_madvise(struct task *task, struct trapframe *frame)
 	if (!user_range(start, bytes))
 		return -ENOMEM;
 	if (populates)
-		return populate(space->root, start, bytes, value == MADV_POPULATE_READ ? VM_READ : VM_WRITE);
+		return range_visit(space, start, start + bytes, populate_one, &population);
 	advice = advices[value];
 	context = advice.visit == change_fork ? (void *)&advice.fork : (void *)&advice.advice;
 	return range_visit(space, start, start + bytes, advice.visit, context);

@@ -11,13 +11,12 @@ use File::Path qw(make_path);
 use lib dirname(dirname(abs_path(__FILE__))) . '/qemu';
 use Phoenix;
 
-our @EXPORT = qw(built install busybox install_busybox on_linux on_phoenix phoenix_command pending read_tap);
+our @EXPORT = qw(built install busybox install_busybox on_linux on_phoenix phoenix_command read_tap);
 
 use constant TIMEOUT => 300;
 
-my $directory = dirname(abs_path(__FILE__));
-my $tree      = Phoenix::scratch() . '/tree';
-my $links     = Phoenix::scratch() . '/busybox';
+my $tree  = Phoenix::scratch() . '/tree';
+my $links = Phoenix::scratch() . '/busybox';
 
 sub built { return Phoenix::built() . '/programs' }
 
@@ -86,20 +85,6 @@ sub phoenix_command
 {
 	my ($options, @words) = @_;
 	return join ' ', map { Phoenix::quotemeta_shell($_) } Phoenix::root() . '/tools/phoenix-run', tree_options(@$options), @words;
-}
-
-# What Phoenix does not do yet, from the file `pending`: lines "NAME" or "NAME: a test's text".
-sub pending
-{
-	my %pending;
-	open my $from, '<', "$directory/pending" or return {};
-	while (<$from>) {
-		next if /^\s*(?:#|$)/;
-		my ($name, $test) = /^(\S+?)(?::\s+(.*?))?\s*$/;
-		$pending{$name}{defined $test ? $test : ''} = 1;
-	}
-	close $from;
-	return \%pending;
 }
 
 # A program's TAP: {planned, results => [{name, passed, skipped, notes}]}.

@@ -10,49 +10,40 @@ use Programs;
 use Test::More;
 
 my @names = map { basename($_, '.c') } sort glob "$FindBin::Bin/calls/*.c";
-my $pending = pending();
 
-# One program's tests as a subtest. What is pending may fail, and what is no longer should be struck off the list.
+# One program's tests as a subtest.
 sub judge
 {
-	my ($where, $name, $status, $text, $may_fail) = @_;
+	my ($where, $name, $status, $text) = @_;
 	my $tap = read_tap($text);
 	subtest "$where: $name" => sub {
-		my $failed = 0;
 		for my $result (@{$tap->{results}}) {
-			my $test = $result->{name};
-			if ($may_fail->{$test}) {
-				$failed += !$result->{passed};
-				ok(!$result->{passed}, "$test: (pending)") or diag("$name: $test: passes now; strike it off the list");
-			} elsif ($result->{skipped}) {
-				pass("$test (skipped)");
-			} else {
-				ok($result->{passed}, $test) or diag(map { "$_\n" } @{$result->{notes}});
-			}
+			my $test = $result->{name} . ($result->{skipped} ? ' (skipped)' : '');
+			ok($result->{passed}, $test) or diag(map { "$_\n" } @{$result->{notes}});
 		}
 		is(scalar @{$tap->{results}}, $tap->{planned}, 'all of its tests ran') or diag(map { "$_\n" } @{$tap->{rest}});
-		is($status, $failed ? 1 : 0, 'its status');
+		is($status, 0, 'its status');
 	};
 }
 
 for my $name (@names) {
 	my $ran = on_linux('/bin:/usr/bin', built() . "/calls/$name");
-	judge('Linux', $name, $ran->{status}, $ran->{out}, {});
+	judge('Linux', $name, $ran->{status}, $ran->{out});
 }
 
-my @wanted = grep { !($pending->{$_} && $pending->{$_}{''}) } @names;
-my $script = join '', map { "echo '== $_'; /t/$_; echo \"== status \$?\"\n" } @wanted;
-if (@wanted) {
-	install(built() . "/calls/$_", 't') for @wanted;
-	my $ran = on_phoenix([], '/bin/busybox', 'sh', '-c', $script);
-	for my $name (@wanted) {
-		my ($text, $status) = $ran->{out} =~ /^== \Q$name\E\n(.*?)^== status (\d+)$/ms;
-		judge('Phoenix', $name, $status, $text, $pending->{$name} || {}) and next if defined $text;
+install(built() . "/calls/$_", 't') for @names;
+my $script = join '', map { "echo '== $_'; /t/$_; echo \"== status \$?\"\n" } @names;
+my $ran = on_phoenix([], '/bin/busybox', 'sh', '-c', $script);
+for my $name (@names) {
+	my ($text, $status) = $ran->{out} =~ /^== \Q$name\E\n(.*?)^== status (\d+)$/ms;
+	if (defined $text) {
+		judge('Phoenix', $name, $status, $text);
+	} else {
 		($text) = $ran->{out} =~ /^== \Q$name\E\n(.*)/ms;
 		fail("Phoenix: $name ended");
 		diag($text // 'it was not run', $ran->{err});
 	}
-	is($ran->{status}, 0, 'Phoenix: the script\'s status') or diag($ran->{err});
-	unlike($ran->{console}, qr/panic|leaked/, 'Phoenix: nothing leaked');
 }
+is($ran->{status}, 0, 'Phoenix: the script\'s status') or diag($ran->{err});
+unlike($ran->{console}, qr/panic|leaked/, 'Phoenix: nothing leaked');
 done_testing();

@@ -8,7 +8,6 @@ use Programs;
 use Test::More;
 
 my $source = built() . '/linux/tools/testing/selftests/vm';
-my $pending = pending();
 
 my (%run, %left_out);
 open my $from, '<', "$FindBin::Bin/selftests.list" or die "selftests.list: $!";
@@ -36,23 +35,19 @@ sub passed
 
 # One of them runs as nobody, who has to reach it.
 chmod 0711, Phoenix::scratch();
-my @wanted;
 for my $name (sort keys %run) {
 	my $program = install("$source/built/$name", 't');
 	my $ran = on_linux('/bin:/usr/bin:/sbin', @{$run{$name}}, Phoenix::scratch() . "/tree$program");
 	ok(passed($ran->{status}, $ran->{out}), "Linux: $name") or diag("status $ran->{status}\n", $ran->{out});
-	push @wanted, $name unless $pending->{$name};
 }
 
-if (@wanted) {
-	install_busybox();
-	my $script = join '', map { "cd /tmp; echo '== $_'; @{$run{$_}} /t/$_ </dev/null 2>&1; echo \"== status \$?\"\n" } @wanted;
-	my $ran = on_phoenix(['--mem', 3072], '/bin/busybox', 'sh', '-c', $script);
-	for my $name (@wanted) {
-		my ($text, $status) = $ran->{out} =~ /^== \Q$name\E\n(.*?)^== status (\d+)$/ms;
-		($text) = $ran->{out} =~ /^== \Q$name\E\n(.*)/ms unless defined $text;
-		ok(passed($status, $text), "Phoenix: $name") or diag('status ', $status // '(none)', "\n", $text // 'not run', $ran->{err});
-	}
-	unlike($ran->{console}, qr/panic|leaked/, 'Phoenix: nothing leaked');
+install_busybox();
+my $script = join '', map { "cd /tmp; echo '== $_'; @{$run{$_}} /t/$_ </dev/null 2>&1; echo \"== status \$?\"\n" } sort keys %run;
+my $ran = on_phoenix(['--mem', 3072], '/bin/busybox', 'sh', '-c', $script);
+for my $name (sort keys %run) {
+	my ($text, $status) = $ran->{out} =~ /^== \Q$name\E\n(.*?)^== status (\d+)$/ms;
+	($text) = $ran->{out} =~ /^== \Q$name\E\n(.*)/ms unless defined $text;
+	ok(passed($status, $text), "Phoenix: $name") or diag('status ', $status // '(none)', "\n", $text // 'not run', $ran->{err});
 }
+unlike($ran->{console}, qr/panic|leaked/, 'Phoenix: nothing leaked');
 done_testing();

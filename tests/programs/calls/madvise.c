@@ -304,6 +304,11 @@ TEST(populate_bad, "MADV_POPULATE: no right is EINVAL, a hole ENOMEM, behind the
 	CHECK(mprotect(memory, PAGE, PROT_READ) == 0 && mprotect(memory + PAGE, PAGE, PROT_NONE) == 0);
 	FAILS(advise(memory, PAGE, MADV_POPULATE_WRITE), EINVAL);
 	FAILS(advise(memory + PAGE, PAGE, MADV_POPULATE_READ), EINVAL);
+	CHECK(mprotect(memory + PAGE, PAGE, PROT_WRITE) == 0);
+	FAILS(advise(memory, 2 * PAGE, MADV_POPULATE_READ),
+	      EINVAL); /* the second page cannot be read, as far as is known */
+	CHECK(is_resident(memory) && !is_resident(memory + PAGE));
+	CHECK(advise(memory + PAGE, PAGE, MADV_POPULATE_WRITE) == 0 && is_resident(memory + PAGE));
 	CHECK(munmap(memory + 3 * PAGE, PAGE) == 0);
 	FAILS(advise(memory + 2 * PAGE, 2 * PAGE, MADV_POPULATE_WRITE), ENOMEM);
 	FAILS(advise(memory + 3 * PAGE, PAGE, MADV_POPULATE_READ), ENOMEM);

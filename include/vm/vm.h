@@ -491,6 +491,16 @@ int map_resize(struct map *map, struct map *target, const struct resize_request 
  */
 int map_populate(struct map *root, vaddr_t start, uint64_t size_bytes, vm_prot_t access);
 
+/*
+ * What the translations of a range show: pages; those of them that other mappings show as well; those that were written through a translation of this map; those that are
+ * both; and how many bytes that is, if each page is divided among the mappings that show it. -EINVAL: no such range. Cost: for each page the blobs of its family.
+ */
+struct map_sharing {
+	pgoff_t shown, shared, dirty, shared_dirty;
+	uint64_t part_bytes;
+};
+int map_sharing(struct map *map, vaddr_t start, uint64_t size_bytes, struct map_sharing *out);
+
 /* What is mapped at an address, with references to the blob and the label, which lookup_release() gives back. */
 struct lookup {
 	struct blob *blob;

@@ -34,16 +34,6 @@ static uint64_t count_locked(struct user_space *space, vaddr_t start, vaddr_t en
 	return count;
 }
 
-static uint64_t count_shown(struct user_space *space, vaddr_t start, vaddr_t end)
-{
-	struct pmap *pmap = map_pmap(space->root);
-	uint64_t count = 0;
-
-	for (vaddr_t at = start; (at = pmap_next(pmap, at, end)) < end; at += PAGE_SIZE)
-		count++;
-	return count;
-}
-
 /* The mappings in the range may be of several blobs. */
 static uint64_t count_swapped(struct user_space *space, vaddr_t start, vaddr_t end)
 {
@@ -59,13 +49,18 @@ static uint64_t count_swapped(struct user_space *space, vaddr_t start, vaddr_t e
 }
 
 /* `name` with its colon. */
-static void show_kib(struct seq *seq, const char *name, uint64_t pages)
+static void show_kib(struct seq *seq, const char *name, uint64_t kib)
 {
 	size_t length = strlen(name);
 
 	seq_put(seq, name, length);
-	seq_put_number(seq, pages * KIB_PER_PAGE, 10, FIGURE_COLUMN - length, ' ');
+	seq_put_number(seq, kib, 10, FIGURE_COLUMN - length, ' ');
 	seq_put(seq, " kB\n", 4);
+}
+
+static void show_pages(struct seq *seq, const char *name, uint64_t pages)
+{
+	show_kib(seq, name, pages * KIB_PER_PAGE);
 }
 
 /* Two letters for each property (proc(5)): rights, what rights there may be, and what was asked of it. */
@@ -100,32 +95,38 @@ static void show_flags(struct seq *seq, const struct lookup *found)
 	seq_print(seq, " \n");
 }
 
-/* How many processes share a page is not counted: a shared mapping's pages count as shared, and in full for each. */
+/* Clean is what a file has as well: private memory of no file is dirty when it is there. What is locked but not in the page tables is nobody else's. */
 static void show_figures(struct seq *seq, struct user_space *space, const struct lookup *found)
 {
-	uint64_t resident = (found->wired ? count_locked : count_shown)(space, found->start, found->end);
-	bool shared = found->how.inherit == INHERIT_SHARE;
+	bool file = found->how.label != NULL;
+	struct map_sharing sharing;
+	uint64_t resident, locked, dirty, shared_dirty;
 
-	show_kib(seq, "Size:", bytes_to_pages(found->end - found->start));
-	show_kib(seq, "KernelPageSize:", 1);
-	show_kib(seq, "MMUPageSize:", 1);
-	show_kib(seq, "Rss:", resident);
-	show_kib(seq, "Pss:", resident);
-	show_kib(seq, "Shared_Clean:", 0);
-	show_kib(seq, "Shared_Dirty:", shared ? resident : 0);
-	show_kib(seq, "Private_Clean:", 0);
-	show_kib(seq, "Private_Dirty:", shared ? 0 : resident);
-	show_kib(seq, "Referenced:", resident);
-	show_kib(seq, "Anonymous:", shared || found->how.label ? 0 : resident);
-	show_kib(seq, "LazyFree:", 0);
-	show_kib(seq, "AnonHugePages:", 0);
-	show_kib(seq, "ShmemPmdMapped:", 0);
-	show_kib(seq, "FilePmdMapped:", 0);
-	show_kib(seq, "Shared_Hugetlb:", 0);
-	show_kib(seq, "Private_Hugetlb:", 0);
-	show_kib(seq, "Swap:", count_swapped(space, found->start, found->end));
-	show_kib(seq, "SwapPss:", 0);
-	show_kib(seq, "Locked:", found->wired ? resident : 0);
+	map_sharing(space->root, found->start, found->end - found->start, &sharing);
+	locked = found->wired ? count_locked(space, found->start, found->end) : 0;
+	resident = locked > sharing.shown ? locked : sharing.shown;
+	dirty = file ? sharing.dirty : resident;
+	shared_dirty = file ? sharing.shared_dirty : sharing.shared;
+	show_pages(seq, "Size:", bytes_to_pages(found->end - found->start));
+	show_pages(seq, "KernelPageSize:", 1);
+	show_pages(seq, "MMUPageSize:", 1);
+	show_pages(seq, "Rss:", resident);
+	show_kib(seq, "Pss:", sharing.part_bytes / 1024 + (resident - sharing.shown) * KIB_PER_PAGE);
+	show_pages(seq, "Shared_Clean:", sharing.shared - shared_dirty);
+	show_pages(seq, "Shared_Dirty:", shared_dirty);
+	show_pages(seq, "Private_Clean:", resident - sharing.shared - (dirty - shared_dirty));
+	show_pages(seq, "Private_Dirty:", dirty - shared_dirty);
+	show_pages(seq, "Referenced:", resident);
+	show_pages(seq, "Anonymous:", found->how.inherit == INHERIT_SHARE ? 0 : dirty);
+	show_pages(seq, "LazyFree:", 0);
+	show_pages(seq, "AnonHugePages:", 0);
+	show_pages(seq, "ShmemPmdMapped:", 0);
+	show_pages(seq, "FilePmdMapped:", 0);
+	show_pages(seq, "Shared_Hugetlb:", 0);
+	show_pages(seq, "Private_Hugetlb:", 0);
+	show_pages(seq, "Swap:", count_swapped(space, found->start, found->end));
+	show_pages(seq, "SwapPss:", 0);
+	show_pages(seq, "Locked:", locked);
 	seq_print(seq, "THPeligible:    0\n");
 	show_flags(seq, found);
 }

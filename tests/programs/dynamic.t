@@ -40,8 +40,8 @@ $damage =~ s/NAME/$name/g;
 $damage =~ s/COUNT/DAMAGES/ge;
 
 my $ran = run(['--timeout', 600, '--deb', 'coreutils,bash', '--'], 'bash', '-c', "LD_SHOW_AUXV=1 $program /dev/null; echo ==; $program /proc/self/maps; echo ==; "
-	. "stat -L -c '%d %i %n' \$($program /proc/self/maps | while read -r a b c d e f; do case \$f in /*) echo \$f; esac; done); echo ==; $damage");
-my ($auxv, $maps, $stat, $lives) = split /^==\n/m, $ran->{out};
+	. "stat -L -c '%d %i %n' \$($program /proc/self/maps | while read -r a b c d e f; do case \$f in /*) echo \$f; esac; done); echo ==; sleep 60 & sleep 60 & sleep 2; cat /proc/\$!/smaps; kill %1 %2; echo ==; $damage");
+my ($auxv, $maps, $stat, $smaps, $lives) = split /^==\n/m, $ran->{out};
 
 # The entries' names; AT_???: what this machine's kernel has, and the C library does not know.
 sub entries { return [map { /^(AT_\w+):/ ? $1 : () } split /\n/, $_[0]] }
@@ -72,6 +72,19 @@ for (split /\n/, $maps // '') {
 cmp_ok(scalar keys %numbers, '>', 2, 'several files are mapped');
 is_deeply(\@wrong, [], 'with their devices and inodes');
 is_deeply(\@high, [], 'in the low 2 GB');
+# Of the C library's text, what sleep has used the other sleep has used as well; its data is its own.
+sub figures
+{
+	my ($rights) = @_;
+	my ($entry) = $smaps =~ m{^\w+-\w+ \Q$rights\E \S+ \S+ \d+ +\S*/libc\.so\.6\n(.*?)(?=^\w+-\w+ |\z)}ms;
+	return {($entry // '') =~ /^(\w+): +(\d+) kB$/mg};
+}
+my ($text, $data) = (figures('r-xp'), figures('rw-p'));
+cmp_ok($text->{Rss}, '>', 0, 'smaps: text of the library is resident');
+is($text->{Shared_Clean}, $text->{Rss}, 'and shared to the page');
+cmp_ok($text->{Pss}, '<=', $text->{Rss} / 2, 'each process has its part of it');
+is($data->{Private_Dirty}, $data->{Rss}, 'its data is private');
+
 is($lives, "the system lives\n", 'a library with damage at ' . DAMAGES . ' places, and cut, harms no one else') or diag($ran->{err});
 unlike($ran->{console}, qr/panic|leaked/, 'nothing leaked');
 done_testing();

@@ -23,6 +23,7 @@
 	SUITE(map_model)      \
 	SUITE(fault)          \
 	SUITE(zero_page)      \
+	SUITE(sharing)        \
 	SUITE(populate)       \
 	SUITE(clone)          \
 	SUITE(explain)        \

@@ -343,6 +343,9 @@ static int list_numbers(const struct generated *generated, uint64_t *position, d
 
 	if (*position < NUMBER_PLACE)
 		*position = NUMBER_PLACE;
+	/* A program may seek anywhere: behind all numbers, too. */
+	if (*position - NUMBER_PLACE > INT32_MAX)
+		return 0;
 	number = (int)(*position - NUMBER_PLACE);
 	while (numbers && (number = numbers->next(&generated->subject, number)) >= 0) {
 		struct proc_subject subject = {.number = number};

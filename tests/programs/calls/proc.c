@@ -399,6 +399,29 @@ TEST(offsets, "a file of /proc can be read in any pieces")
 	CHECK(pread(file, whole, 4000, 0) > 0 && length >= 300 && memcmp(pieces, whole, 300) == 0);
 }
 
+TEST(far_places, "directories of /proc and /sys can be read from any place, however far behind their end")
+{
+	static const char *const directories[] = {"/proc", "/proc/self/fd", "/proc/self/fdinfo",
+						  "/proc/self/task", "/sys"};
+	char entries[PAGE];
+
+	for (unsigned i = 0; i < sizeof(directories) / sizeof(*directories); i++) {
+		int directory = open(directories[i], O_RDONLY | O_DIRECTORY);
+
+		NEED(directory >= 0);
+		for (unsigned shift = 24; shift < 63; shift++) {
+			off_t place = 1l << shift;
+
+			/* Numbers begin at some place, and may become too large for an int from another one on. */
+			for (off_t more = 0; more <= 1 << 20; more += 1 << 20) {
+				if (lseek(directory, place + more, SEEK_SET) == place + more)
+					CHECK(CALL(getdents64, directory, entries, sizeof(entries)) >= 0);
+			}
+		}
+		close(directory);
+	}
+}
+
 TEST(names, "uname: Linux, x86_64, a release that starts with a number")
 {
 	struct utsname names;

@@ -147,7 +147,7 @@ int64_t file_write(struct file *file, struct io *io, uint64_t *position);
 /* lseek(2), ioctl(2), fcntl(2) for what is not about descriptors, ftruncate(2), fallocate(2). */
 int64_t file_seek(struct file *file, int64_t offset, int whence);
 int64_t file_ioctl(struct file *file, struct task *task, int descriptor, unsigned request, uint64_t argument);
-int64_t file_control(struct file *file, struct task *task, int command, uint64_t argument);
+int64_t file_control(struct file *file, struct task *task, int descriptor, int command, uint64_t argument);
 int file_flock(struct file *file, unsigned operation); /* flock(2) */
 int file_truncate(struct file *file, struct task *task, uint64_t bytes);
 int file_allocate(struct file *file, struct task *task, unsigned mode, int64_t from, int64_t bytes);

@@ -83,7 +83,7 @@ static int64_t set_status(struct file *file, uint64_t flags)
 
 /* ---- fcntl ---------------------------------------------------------------------------------------------------------- */
 
-int64_t file_control(struct file *file, struct task *task, int command, uint64_t argument)
+int64_t file_control(struct file *file, struct task *task, int descriptor, int command, uint64_t argument)
 {
 	if (command == F_GETFL)
 		return file->flags & ~(unsigned)O_DIRECTORY;
@@ -98,7 +98,7 @@ int64_t file_control(struct file *file, struct task *task, int command, uint64_t
 	case F_OFD_GETLK:
 	case F_OFD_SETLK:
 	case F_OFD_SETLKW:
-		return file_lock_control(file, task, command, argument);
+		return file_lock_control(file, task, descriptor, command, argument);
 	case F_ADD_SEALS:
 		return file->inode->blob ? ramfs_add_seals(file, (uint32_t)argument) : -EINVAL;
 	case F_GET_SEALS:

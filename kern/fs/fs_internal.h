@@ -66,6 +66,9 @@ size_t name_to_path(struct name *name, struct name *root, char *to, size_t bytes
 /* Was it in a directory once, and is no more? (n). */
 bool name_is_deleted(const struct name *name);
 
+/* Can names be made in the directory? Not if it was removed, or is the root of what was unmounted. (n). */
+bool name_takes_children(const struct name *directory);
+
 /* Takes all children of a name, and theirs, out of the tree. (n) to write. */
 void name_unlink_all(struct name *name);
 
@@ -96,8 +99,9 @@ extern const struct file_ops directory_file_ops;
 void file_locks_destroy(struct inode *inode);
 void file_locks_release(struct file *file); /* flock's, and those of the open file */
 void file_locks_release_table(struct file *file, const struct file_table *table); /* those of a process */
-/* fcntl's commands for locks. */
-int64_t file_lock_control(struct file *file, struct task *task, int command, vaddr_t argument);
+/* fcntl's commands for locks; `descriptor` is what the program called the file. */
+int64_t file_lock_control(struct file *file, struct task *task, int descriptor, int command,
+			  vaddr_t argument);
 
 extern struct filesystem_type mqueue_type; /* mqueue.c */
 

@@ -137,8 +137,7 @@ static void join(struct lock_list *list, struct file_lock *lock)
 
 	TAILQ_FOREACH_SAFE(held, &list->held, link, next)
 	{
-		bool touch = held->end + 1 == lock->start ||
-			     (lock->end < RANGE_END && lock->end + 1 == held->start);
+		bool touch = held->end == lock->start - 1 || lock->end == held->start - 1;
 
 		if (held == lock || !touch || held->owner != lock->owner || held->kind != lock->kind ||
 		    held->exclusive != lock->exclusive)
@@ -297,6 +296,8 @@ static int range_of(struct file *file, const struct flock *said, struct file_loc
 	}
 	if (__builtin_add_overflow(from, said->l_start, &start))
 		return -EOVERFLOW;
+	if (start < 0)
+		return -EINVAL;
 	end = RANGE_END;
 	if (said->l_len > 0) {
 		if (__builtin_add_overflow(start, said->l_len - 1, &end))
@@ -358,7 +359,23 @@ static int64_t get_lock(struct file *file, struct task *task, int command, vaddr
 	return copy_to_user(argument, said, sizeof(*said));
 }
 
-int64_t file_lock_control(struct file *file, struct task *task, int command, vaddr_t argument)
+/*
+ * The lock has been set. Another task may have closed the descriptor before, and dropped the locks that there were then: this one would be
+ * nobody's to drop, as closing another descriptor of the file does it, and there may be none.
+ */
+static int check_still_open(struct file *file, struct task *task, int descriptor)
+{
+	struct file *now = descriptor_get_any(task, descriptor);
+
+	if (now)
+		file_unref(now);
+	if (now == file)
+		return 0;
+	drop_all(file->inode, task->files);
+	return -EBADF;
+}
+
+int64_t file_lock_control(struct file *file, struct task *task, int descriptor, int command, vaddr_t argument)
 {
 	unsigned access = file->flags & O_ACCMODE;
 	struct file_lock wanted;
@@ -374,8 +391,11 @@ int64_t file_lock_control(struct file *file, struct task *task, int command, vad
 		return error;
 	if ((said.l_type == F_RDLCK && access == O_WRONLY) || (said.l_type == F_WRLCK && access == O_RDONLY))
 		return -EBADF;
-	return change(file->inode, &wanted, said.l_type == F_UNLCK,
-		      command == F_SETLKW || command == F_OFD_SETLKW);
+	error = change(file->inode, &wanted, said.l_type == F_UNLCK,
+		       command == F_SETLKW || command == F_OFD_SETLKW);
+	if (error || said.l_type == F_UNLCK || is_of_file(command))
+		return error;
+	return check_still_open(file, task, descriptor);
 }
 
 /* ---- flock ---------------------------------------------------------------------------------------------------------- */

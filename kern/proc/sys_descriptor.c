@@ -126,7 +126,7 @@ int64_t sys_fcntl(struct task *task, struct trapframe *frame)
 	file = descriptor_get_any(task, descriptor);
 	if (!file)
 		return -EBADF;
-	result = file_control(file, task, (int)frame->rsi, frame->rdx);
+	result = file_control(file, task, descriptor, (int)frame->rsi, frame->rdx);
 	file_unref(file);
 	return result;
 }

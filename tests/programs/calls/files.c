@@ -3,6 +3,7 @@
  * Names, directories and the kinds of stat are in names.c.
  */
 #include "tap.h"
+#include <pthread.h>
 #include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/sendfile.h>
@@ -353,6 +354,41 @@ TEST(lock_waits, "F_SETLKW waits; a deadlock is EDEADLK")
 	child_passed(child);
 }
 
+static int waits_for_lock;
+
+static void *wait_for_lock(void *nothing)
+{
+	FAILS(lock(waits_for_lock, F_SETLKW, F_WRLCK, 0, 1), EBADF);
+	return nothing;
+}
+
+TEST(lock_closed, "F_SETLKW of a descriptor that is closed meanwhile: EBADF, and nobody has the lock")
+{
+	int ends[2];
+	pthread_t waiter;
+	char byte;
+
+	waits_for_lock = make_file("file", 100);
+	NEED(pipe(ends) == 0);
+	pid_t holder = fork_counted();
+	if (holder == 0) {
+		CHECK(lock(open("file", O_RDWR), F_SETLK, F_WRLCK, 0, 1) == 0 && write(ends[1], "l", 1) == 1);
+		sleep_ms(200);
+		child_end();
+	}
+	NEED(read(ends[0], &byte, 1) == 1);
+	NEED(pthread_create(&waiter, NULL, wait_for_lock, NULL) == 0);
+	sleep_ms(50);
+	close(waits_for_lock);
+	child_passed(holder);
+	pthread_join(waiter, NULL);
+	IN_CHILD
+	{
+		CHECK(lock(open("file", O_RDWR), F_SETLK, F_WRLCK, 0, 1) == 0);
+	}
+	CHECK(unlink("file") == 0);
+}
+
 TEST(lock_bad, "locks need a file that is open for it; unknown types are EINVAL")
 {
 	int file = make_file("file", 100), reader = open("file", O_RDONLY), writer = open("file", O_WRONLY);
@@ -361,6 +397,10 @@ TEST(lock_bad, "locks need a file that is open for it; unknown types are EINVAL"
 	FAILS(lock(writer, F_SETLK, F_RDLCK, 0, 1), EBADF);
 	FAILS(lock(file, F_SETLK, 99, 0, 1), EINVAL);
 	FAILS(lock(file, F_SETLK, F_RDLCK, -1, 1), EINVAL);
+	FAILS(lock(file, F_SETLK, F_RDLCK, -5, INT64_MIN), EINVAL);
+	FAILS(lock(file, F_SETLK, F_RDLCK, 5, INT64_MIN), EINVAL);
+	FAILS(lock(file, F_SETLK, F_RDLCK, INT64_MAX, 2), EOVERFLOW);
+	CHECK(lock(file, F_SETLK, F_RDLCK, INT64_MAX, 1) == 0 && lock(file, F_SETLK, F_RDLCK, 0, 1) == 0);
 	FAILS(CALL(fcntl, file, F_SETLK, 8), EFAULT);
 }
 

@@ -168,7 +168,7 @@ int fs_mount(struct task *task, const struct filesystem_type *type, const char *
 	fs->mount_flags = flags & MOUNT_FLAGS;
 	rw_write_lock(&names_lock);
 	/* Meanwhile it may have been removed, or mounted on: then the new one comes on top. */
-	if (found.name->parent && !found.name->linked)
+	if (!name_takes_children(found.name))
 		error = -ENOENT;
 	else
 		filesystem_mount(fs, name_top(found.name));

@@ -159,6 +159,12 @@ bool name_is_deleted(const struct name *name)
 	return !name->linked && !name->parent->inode->ops->lookup;
 }
 
+/* What was made there could not be found, and would keep the directory, which keeps it. */
+bool name_takes_children(const struct name *directory)
+{
+	return directory->parent ? directory->linked : directory->inode->fs->root == directory;
+}
+
 /* Depth first, without recursion: down to a name without children, which goes, and on from its parent. */
 void name_unlink_all(struct name *top)
 {

@@ -98,8 +98,7 @@ int names_make(struct walk *walk, uint32_t mode, uint32_t rdev, const char *targ
 	struct name *name;
 	int error = names_check_directory(&walk->rights, directory);
 
-	/* A directory that was removed has no room for names. */
-	if (!error && walk->at->parent && !walk->at->linked)
+	if (!error && !name_takes_children(walk->at))
 		error = -ENOENT;
 	if (!error)
 		error = names_make_inode(walk, directory, mode, rdev, target, &inode);
@@ -207,7 +206,7 @@ static int link_here(struct walk *walk, struct inode *inode)
 
 	if (!error)
 		error = names_check_directory(&walk->rights, walk->at->inode);
-	if (!error && walk->at->parent && !walk->at->linked)
+	if (!error && !name_takes_children(walk->at))
 		error = -ENOENT;
 	if (!error)
 		error = name_create(walk->at, walk->last, walk->length, inode_ref(inode), &name);

@@ -86,7 +86,7 @@ static int check(const struct renaming *names)
 		error = names_check_directory(rights, names->to->at->inode);
 	if (error)
 		return error;
-	if (names->to->at->parent && !names->to->at->linked)
+	if (!name_takes_children(names->to->at))
 		return -ENOENT;
 	if (names->flags & RENAME_EXCHANGE && !names->target)
 		return -ENOENT;

@@ -385,6 +385,22 @@ TEST(mounted, "a tmpfs can be mounted and unmounted; what is below comes back")
 	FAILS(CALL(mount, "none", "m", "nosuchfs", 0, NULL), ENODEV);
 }
 
+TEST(detached, "a directory of a file system that was taken away can be used until it is closed")
+{
+	int directory, file;
+
+	NEED(mkdir("m", 0755) == 0);
+	if (CALL(mount, "none", "m", "tmpfs", 0, NULL) != 0)
+		skip("no right to mount");
+	directory = open("m", O_RDONLY | O_DIRECTORY);
+	NEED(directory >= 0 && umount2("m", MNT_DETACH) == 0);
+	/* Linux makes it, and it goes with the last descriptor; or it is not made. */
+	file = openat(directory, "new", O_RDWR | O_CREAT, 0600);
+	CHECK(file >= 0 || errno == ENOENT);
+	CHECK(mkdirat(directory, "also", 0700) == 0 || errno == ENOENT);
+	CHECK(access("m/new", F_OK) != 0);
+}
+
 /* A copy of this program, with other permissions. */
 static void copy_program(const char *to, mode_t mode)
 {

@@ -140,6 +140,9 @@ struct sysv_object *sysv_from(struct sysv_table *table, int place)
 {
 	const struct sysv_object wanted = {.id = place};
 
+	/* Who goes through all asks for the place after the last one. */
+	if (place >= SYSV_PLACES)
+		return NULL;
 	return RB_NFIND(sysv_places, &table->by_place, (struct sysv_object *)&wanted);
 }
 

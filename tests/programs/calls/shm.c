@@ -275,6 +275,21 @@ TEST(info, "IPC_INFO and SHM_INFO tell limits and use")
 	CHECK(use.used_ids >= 1 && use.shm_tot >= PAGES && use.shm_rss >= 1);
 }
 
+TEST(last_place, "the last identifier that there can be is found by who lists all segments")
+{
+	struct shm_info use = {0};
+	int next = open("/proc/sys/kernel/shm_next_id", O_WRONLY), id;
+
+	if (next < 0)
+		skip("only root may say what the next identifier is");
+	EQUAL(write(next, "32767", 5), 5);
+	id = make_segment(PAGE);
+	EQUAL(id % 32768, 32767);
+	EQUAL(CALL(shmctl, 0, SHM_INFO, &use), 32767);
+	CHECK(use.used_ids >= 1);
+	CHECK(strstr(contents("/proc/sysvipc/shm"), "32767 ") != NULL);
+}
+
 TEST(exec_and_exit, "the end of a process detaches")
 {
 	int id = make_segment(PAGE);

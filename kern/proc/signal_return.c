@@ -50,8 +50,14 @@ static void restart_without_handler(struct trapframe *frame)
 
 stack_t signal_stack(const struct task *task)
 {
-	return (stack_t){(void *)task->signals.stack, (int)task->signals.stack_flags,
-			 task->signals.stack_bytes};
+	stack_t stack;
+
+	/* Programs get it as it is, with what is between the fields. */
+	memset(&stack, 0, sizeof(stack));
+	stack.ss_sp = (void *)task->signals.stack;
+	stack.ss_flags = (int)task->signals.stack_flags;
+	stack.ss_size = task->signals.stack_bytes;
+	return stack;
 }
 
 int signal_run_handler(struct task *task, struct trapframe *frame, const struct signal_action *action,

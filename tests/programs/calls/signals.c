@@ -5,6 +5,7 @@
 #include "tap.h"
 #include <poll.h>
 #include <pthread.h>
+#include <stddef.h>
 #include <ucontext.h>
 
 #define STACK_BYTES 65536
@@ -268,6 +269,27 @@ TEST(alternate_stack, "SA_ONSTACK: the handler runs on the alternate stack, othe
 	      old.ss_flags == 0);
 	stack.ss_flags = SS_DISABLE;
 	CHECK(sigaltstack(&stack, NULL) == 0 && sigaltstack(NULL, &old) == 0 && old.ss_flags == SS_DISABLE);
+}
+
+static void look_at_gaps(int signal, siginfo_t *info, void *context)
+{
+	const ucontext_t *registers = context;
+	const char *stack = (const char *)&registers->uc_stack;
+	const size_t end = offsetof(stack_t, ss_flags) + sizeof(int);
+
+	(void)signal, (void)info;
+	CHECK(all_are(stack + end, offsetof(stack_t, ss_size) - end, 0));
+	count++;
+}
+
+TEST(alternate_stack_gaps, "a handler's frame has nothing of the kernel's between its fields")
+{
+	stack_t stack = {.ss_sp = anonymous(STACK_BYTES), .ss_size = STACK_BYTES};
+	struct sigaction action = {.sa_sigaction = look_at_gaps, .sa_flags = SA_ONSTACK | SA_SIGINFO};
+
+	NEED(sigaltstack(&stack, NULL) == 0 && sigaction(SIGUSR1, &action, NULL) == 0);
+	kill(getpid(), SIGUSR1);
+	EQUAL(count, 1);
 }
 
 static void look_at_stack(int signal)

@@ -187,24 +187,40 @@ int64_t sys_listen(struct task *task, struct trapframe *frame)
 	return error;
 }
 
-static int64_t accept(struct task *task, const struct trapframe *frame, unsigned flags)
+/* Accepts a connection and gives it the descriptor, which is reserved. */
+static int64_t accept_as(struct task *task, struct file *file, const struct trapframe *frame, unsigned flags,
+			 int descriptor)
 {
 	struct socket_name name;
-	struct file *file, *made;
-	int64_t result = flags & ~(unsigned)SOCKET_FLAGS ? -EINVAL : get_socket(task, (int)frame->rdi, &file);
+	struct file *made;
+	int64_t result = socket_accept(file, flags & O_NONBLOCK, &made);
 
-	if (result)
-		return result;
-	result = socket_accept(file, flags & O_NONBLOCK, &made);
-	file_unref(file);
 	if (result)
 		return result;
 	socket_get_name(made, true, &name);
 	result = put_name(&name, frame->rsi, frame->rdx);
-	if (!result)
-		return install(task, made, flags);
-	file_unref(made);
+	if (result)
+		file_unref(made);
+	else
+		descriptor_fill(task, descriptor, made, flags & O_CLOEXEC);
 	return result;
+}
+
+/* The descriptor comes first: a connection is not taken that there is none for. */
+static int64_t accept(struct task *task, const struct trapframe *frame, unsigned flags)
+{
+	struct file *file;
+	int64_t result = flags & ~(unsigned)SOCKET_FLAGS ? -EINVAL : get_socket(task, (int)frame->rdi, &file);
+	int descriptor;
+
+	if (result)
+		return result;
+	descriptor = descriptor_reserve(task, 0);
+	result = descriptor < 0 ? descriptor : accept_as(task, file, frame, flags, descriptor);
+	file_unref(file);
+	if (result && descriptor >= 0)
+		descriptor_cancel(task, descriptor);
+	return result ? result : descriptor;
 }
 
 int64_t sys_accept(struct task *task, struct trapframe *frame)

@@ -38,7 +38,12 @@ struct epoll_item {
 RB_HEAD(items, epoll_item);
 TAILQ_HEAD(ready_items, epoll_item);
 
-/* Locks: (l) its lock; (r) its ready_lock; (-) set when it is made. */
+/* By how many ways what happens to a file comes to instances that nobody watches: for each number of steps from 1 on. */
+struct ways {
+	unsigned count[MOST_LEVELS];
+};
+
+/* Locks: (l) its lock; (r) its ready_lock; (w) `watching`; (-) set when it is made. */
 struct epoll {
 	struct mutex lock;          /* (-) RANK_POLL */
 	struct file *file;          /* (-) its own; no reference */
@@ -46,6 +51,8 @@ struct epoll {
 	struct spinlock ready_lock; /* RANK_READY */
 	struct ready_items ready;   /* (r) what may be ready */
 	struct wait_queue waiting;  /* (-) threads in epoll_wait, and who polls the instance */
+	uint64_t counted, visited;  /* (w) the last checks that counted its ways, and came by from above */
+	struct ways ways;           /* (w) what `counted` found */
 };
 
 /* A table whose waiters are an item's. */
@@ -56,6 +63,7 @@ struct item_table {
 
 static struct slab_cache epoll_cache, item_cache;
 static struct mutex watching; /* RANK_POLL */
+static uint64_t last_check;   /* (w) its number: see check_ways */
 
 static int compare(struct epoll_item *left, struct epoll_item *right)
 {
@@ -174,10 +182,13 @@ static void look_at(struct epoll_item *item, struct poll_table *table)
 		wait_wake_all(&item->epoll->waiting);
 }
 
+static int check_ways(const struct epoll *epoll, struct file *file);
+
 static int add(struct epoll *epoll, struct file *file, int descriptor, const struct epoll_event *event)
 {
 	struct item_table table = {.table.enter = enter};
 	struct epoll_item *item;
+	int error;
 
 	if (find(epoll, file, descriptor))
 		return -EEXIST;
@@ -191,6 +202,11 @@ static int add(struct epoll *epoll, struct file *file, int descriptor, const str
 	item->event = *event;
 	RB_INSERT(items, &epoll->items, item);
 	LIST_INSERT_HEAD(&file->watchers, item, file_link);
+	error = check_ways(epoll, file);
+	if (error) {
+		remove(item);
+		return error;
+	}
 	table.item = item;
 	look_at(item, &table.table);
 	return 0;
@@ -277,6 +293,66 @@ static int check_levels(struct file *epoll, struct file *file)
 	    levels_above(epoll, MOST_LEVELS) + levels_below(file, MOST_LEVELS) + 2 > MOST_LEVELS)
 		return -ELOOP;
 	return 0;
+}
+
+/*
+ * An event goes all ways there are from its file up, and with instances that watch each other in layers those multiply. So ways of more than one
+ * step are limited, as on Linux (fs/eventpoll.c, path_limits).
+ */
+static const unsigned most_ways[MOST_LEVELS] = {UINT32_MAX, 500, 100, 50, 10};
+#define WAYS_ENOUGH 1000u /* are not counted any further */
+
+/* Counts the ways up from a file, for check number `last_check`: each instance on them once. `watching` is locked. */
+static void count_ways(const struct file *file, struct ways *out)
+{
+	const struct epoll_item *item;
+
+	*out = (struct ways){{0}};
+	LIST_FOREACH(item, &file->watchers, file_link)
+	{
+		struct epoll *epoll = item->epoll;
+
+		if (LIST_EMPTY(&epoll->file->watchers)) {
+			out->count[0]++;
+			continue;
+		}
+		if (epoll->counted != last_check) {
+			epoll->counted = last_check;
+			count_ways(epoll->file, &epoll->ways);
+		}
+		for (unsigned steps = 1; steps < MOST_LEVELS; steps++)
+			if (out->count[steps] < WAYS_ENOUGH)
+				out->count[steps] += epoll->ways.count[steps - 1];
+	}
+}
+
+/* Are there not too many ways up from the file, and from all that are watched below it? */
+static bool ways_fit(struct file *file)
+{
+	struct epoll *epoll = file->ops == &epoll_ops ? file->private : NULL;
+	struct epoll_item *item;
+	struct ways ways;
+
+	count_ways(file, &ways);
+	for (unsigned steps = 0; steps < MOST_LEVELS; steps++)
+		if (ways.count[steps] > most_ways[steps])
+			return false;
+	if (!epoll || epoll->visited == last_check)
+		return true;
+	epoll->visited = last_check;
+	RB_FOREACH(item, items, &epoll->items)
+	if (!ways_fit(item->file))
+		return false;
+	return true;
+}
+
+/* The instance has begun to watch the file: may it? `watching` is locked. */
+static int check_ways(const struct epoll *epoll, struct file *file)
+{
+	if (file->ops != &epoll_ops && LIST_EMPTY(&epoll->file->watchers))
+		return 0;
+	last_check++;
+	return ways_fit(file) ? 0 : -EINVAL;
 }
 
 /* ---- epoll_ctl ---------------------------------------------------------------------------------------------------- */

@@ -52,7 +52,8 @@ static int write_fpu(vaddr_t to)
 	struct fpu_frame fpu;
 	uint32_t end = FP_XSTATE_MAGIC2;
 
-	/* What XSAVE does not write. */
+	/* What XSAVE does not write; and the gaps around the x87's registers, which a CPU need not write. */
+	memset(&fpu.state.fpstate, 0, offsetof(struct _fpstate_64, xmm_space));
 	memset(fpu.state.fpstate.reserved2, 0, UNSAVED_BYTES);
 	fpu_save(&fpu.state);
 	if (fpu_components()) {

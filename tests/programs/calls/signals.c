@@ -279,6 +279,11 @@ static void look_at_gaps(int signal, siginfo_t *info, void *context)
 
 	(void)signal, (void)info;
 	CHECK(all_are(stack + end, offsetof(stack_t, ss_size) - end, 0));
+	for (unsigned i = 0; i < 8; i++) {
+		const void *gap = registers->uc_mcontext.fpregs->_st[i].padding;
+
+		CHECK(all_are(gap, sizeof(registers->uc_mcontext.fpregs->_st[i].padding), 0));
+	}
 	count++;
 }
 

@@ -34,6 +34,8 @@ int blocks_make_nodes(void);
 int filesystem_create(const struct filesystem_type *type, const char *source, const char *options,
 		      struct filesystem **out);
 void filesystem_unref(struct filesystem *fs);
+/* May it have one more inode, or one more name of one? */
+bool filesystem_takes_name(const struct filesystem *fs);
 
 /* Lets its root cover a directory's name that nothing covers (NULL: it is the root of all); takes over the reference to fs. (n) to write. */
 void filesystem_mount(struct filesystem *fs, struct name *at);

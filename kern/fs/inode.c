@@ -67,20 +67,23 @@ void inode_touch_accessed(struct inode *inode)
 
 /* ---- Making and freeing ------------------------------------------------------------------------------------- */
 
+/* A glance: several at once may go past the limit by as many. */
+bool filesystem_takes_name(const struct filesystem *fs)
+{
+	return fs->limit_inodes == 0 || fs->inodes + fs->extra_names < fs->limit_inodes;
+}
+
 struct inode *inode_create(struct filesystem *fs, const struct inode_ops *ops, uint32_t mode)
 {
 	struct inode *inode;
 	int64_t now = inode_now();
 
-	if (++fs->inodes > fs->limit_inodes && fs->limit_inodes != 0) {
-		fs->inodes--;
+	if (!filesystem_takes_name(fs))
 		return NULL;
-	}
 	inode = slab_alloc(&inode_cache);
-	if (!inode) {
-		fs->inodes--;
+	if (!inode)
 		return NULL;
-	}
+	fs->inodes++;
 	memset(inode, 0, sizeof(*inode));
 	mutex_init(&inode->lock, RANK_INODE, "inode");
 	inode->refs = 1;

@@ -195,7 +195,9 @@ static int check_link(const struct walk *walk, const struct inode *inode)
 		return -EXDEV;
 	if (inode->links == 0)
 		return inode->linkable ? 0 : -ENOENT;
-	return inode->links >= LINKS_MAX ? -EMLINK : 0;
+	if (inode->links >= LINKS_MAX)
+		return -EMLINK;
+	return filesystem_takes_name(inode->fs) ? 0 : -ENOSPC;
 }
 
 /* Gives the inode a name where the walk has come to. */

@@ -31,6 +31,8 @@ static int set_target(struct inode *inode, const char *target)
 		return -ENAMETOOLONG;
 	if (length < SHORT_TARGET) {
 		text = slab_alloc(&target_cache);
+	} else if (!ramfs_has_room(inode, 1)) {
+		return -ENOSPC;
 	} else {
 		page = page_alloc(PAGE_KERNEL, 0);
 		text = page ? page_data(page) : NULL;
@@ -103,7 +105,7 @@ int ramfs_inode(struct filesystem *fs, uint32_t mode, uint32_t rdev, const char 
 	int error = 0;
 
 	if (!inode)
-		return fs->limit_inodes && fs->inodes >= fs->limit_inodes ? -ENOSPC : -ENOMEM;
+		return filesystem_takes_name(fs) ? -ENOMEM : -ENOSPC;
 	inode->file_ops = file_ops_of(mode);
 	inode->rdev = rdev;
 	if (S_ISDIR(mode))
@@ -234,7 +236,7 @@ static void ramfs_statfs(struct filesystem *fs, struct statfs *out)
 	out->f_blocks = limit;
 	out->f_bfree = out->f_bavail = available;
 	out->f_files = fs->limit_inodes ? fs->limit_inodes : stats.ram_pages;
-	out->f_ffree = out->f_files - (long)fs->inodes;
+	out->f_ffree = out->f_files - (long)(fs->inodes + fs->extra_names);
 }
 
 static int ramfs_mount(struct filesystem *fs, const char *options)
@@ -244,6 +246,8 @@ static int ramfs_mount(struct filesystem *fs, const char *options)
 
 	if (error)
 		return error;
+	/* A name with its file takes less than a quarter of a page: so names do not take all memory. */
+	fs->limit_inodes = page_stats().ram_pages;
 	error = take_options(fs, options, inode);
 	if (error) {
 		inode_unref(inode);

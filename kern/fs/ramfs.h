@@ -14,6 +14,9 @@ int ramfs_inode(struct filesystem *fs, uint32_t mode, uint32_t rdev, const char 
 extern const struct file_ops ramfs_file_ops;
 extern const struct inode_ops ramfs_inode_ops;
 
+/* Is there room for so many pages more, of files and of what belongs to them? A part of RAM is never theirs. */
+bool ramfs_has_room(const struct inode *inode, uint64_t pages);
+
 /* How many pages of the file are stored, in memory or elsewhere. May take the inode's lock. */
 uint64_t ramfs_stored(struct inode *inode);
 

@@ -23,11 +23,10 @@
 
 /* ---- Space -------------------------------------------------------------------------------------------------- */
 
-/* Is there room for so many pages more? A part of RAM is never files'. */
-static bool has_room(struct inode *inode, uint64_t pages)
+bool ramfs_has_room(const struct inode *inode, uint64_t pages)
 {
 	uint64_t reserve = page_ram_count() / RAMFS_RESERVE_SHARE, free = page_free_count();
-	struct filesystem *fs = inode->fs;
+	const struct filesystem *fs = inode->fs;
 
 	if (fs->limit_pages && fs->used_pages + pages > fs->limit_pages)
 		return false;
@@ -218,7 +217,7 @@ static int64_t write_piece(struct inode *inode, struct io *io, uint64_t position
 
 	if (before == end - first) {
 		moved = io_move_blob(io, inode->blob, position, bytes);
-	} else if (!has_room(inode, end - first - before)) {
+	} else if (!ramfs_has_room(inode, end - first - before)) {
 		moved = -ENOSPC;
 	} else {
 		uint64_t stored = stored_pages(inode, first, end);
@@ -429,7 +428,8 @@ static int reserve_range(struct inode *inode, uint64_t from, uint64_t end)
 	for (last = bytes_to_pages(end); page < last;) {
 		pgoff_t count = last - page < SPACE_EVERY ? last - page : SPACE_EVERY;
 		uint64_t before = blob_resident(inode->blob, page, count);
-		int error = has_room(inode, count - before) ? blob_commit(inode->blob, page, count) : -ENOSPC;
+		int error = ramfs_has_room(inode, count - before) ? blob_commit(inode->blob, page, count)
+								  : -ENOSPC;
 
 		if (inode->fs->limit_pages)
 			charge(inode, page, page + count, before);

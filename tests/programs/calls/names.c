@@ -401,6 +401,37 @@ TEST(detached, "a directory of a file system that was taken away can be used unt
 	CHECK(access("m/new", F_OK) != 0);
 }
 
+TEST(inodes, "nr_inodes: a tmpfs has no more files than that, names of one file included: ENOSPC")
+{
+	char path[32];
+	unsigned made = 0;
+
+	NEED(mkdir("m", 0755) == 0);
+	if (CALL(mount, "none", "m", "tmpfs", 0, "nr_inodes=8") != 0)
+		skip("no right to mount");
+	do
+		sprintf(path, "m/%u", ++made);
+	while (mknod(path, S_IFREG | 0600, 0) == 0);
+	CHECK(errno == ENOSPC && made == 8);
+	FAILS(mkdir("m/d", 0700), ENOSPC);
+	FAILS(link("m/1", "m/another"), ENOSPC);
+	CHECK(unlink("m/2") == 0 && link("m/1", "m/another") == 0);
+	FAILS(symlink("x", "m/s"), ENOSPC);
+	CHECK(unlink("m/1") == 0 && symlink("x", "m/s") == 0);
+	CHECK(CALL(umount2, "m", 0) == 0);
+}
+
+TEST(inodes_of_all, "without nr_inodes there is a limit, too, which statfs tells of")
+{
+	struct statfs status;
+
+	NEED(mkdir("m", 0755) == 0);
+	if (CALL(mount, "none", "m", "tmpfs", 0, "") != 0)
+		skip("no right to mount");
+	CHECK(statfs("m", &status) == 0 && status.f_files > 100 && status.f_ffree < status.f_files);
+	CHECK(CALL(umount2, "m", 0) == 0);
+}
+
 /* A copy of this program, with other permissions. */
 static void copy_program(const char *to, mode_t mode)
 {

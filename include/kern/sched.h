@@ -27,7 +27,7 @@ struct thread;
 /* ---- Timers (kern/core/timer.c) ------------------------------------------------------------------- */
 
 /*
- * Calls `fire` once, when its time has come, in some thread that holds no locks, and that may not sleep then. Embedded in what it is about.
+ * Calls `fire` once, when its time has come, in some thread that holds no spinlocks, and no mutexes above RANK_INODE, and that may not sleep then. Embedded in what it is about.
  * Locks: (t) the timer lock of its CPU; (-) set once.
  */
 struct timer {
@@ -148,6 +148,17 @@ void thread_use_map(struct map *map);
 
 /* Lets other runnable threads have the CPU. */
 void thread_yield(void);
+
+/*
+ * For long work of a call, between two parts of it: does what has come up meanwhile, timers above all, and lets others have the CPU when the time slice
+ * is over. No spinlocks are held, mutexes may be; and the thread is not about to sleep.
+ */
+void thread_do_work(void);
+static inline void thread_breathe(void)
+{
+	if (unlikely(this_cpu()->work != 0))
+		thread_do_work();
+}
 
 /* CPU time of a thread in nanoseconds, in ring 3 and in the kernel (estimated by samples of the timer's tick). */
 struct thread_times {
@@ -321,7 +332,7 @@ void return_work(struct trapframe *frame);
 /* Called there with interrupts on: what INTERRUPT_ bits ask for (kern/proc). It may end the thread, or change the frame. */
 void user_return(struct trapframe *frame);
 
-/* Called where CPU_WORK_SERIAL was noted, in some thread that holds no locks (kern/dev). */
+/* Called where CPU_WORK_SERIAL was noted, in some thread that holds no spinlocks, and no mutexes above RANK_INODE (kern/dev). */
 void serial_work(void);
 
 /* Makes the queues in which threads wait for read-write locks (kern/core/lock.c). Once, before the scheduler starts. */

@@ -385,7 +385,7 @@ void sched_tick(bool user)
 	arm_timer(queue, now, current == queue->idle);
 }
 
-/* What does not belong to the thread that happens to do it. No locks held. */
+/* What does not belong to the thread that happens to do it. No spinlocks held. */
 static void do_common_work(uint32_t work)
 {
 	if (work & CPU_WORK_SERIAL)
@@ -399,6 +399,21 @@ static void do_common_work(uint32_t work)
 static uint32_t take_work(void)
 {
 	return __atomic_exchange_n(&this_cpu()->work, 0, __ATOMIC_SEQ_CST);
+}
+
+/* What is for ring 3's return stays noted for it. */
+void thread_do_work(void)
+{
+	uint32_t work = take_work();
+
+#ifdef DEBUG
+	lock_debug_may_sleep(thread_current()->name);
+#endif
+	ASSERT(thread_current()->state == THREAD_RUNNABLE);
+	cpu_note_work(work & CPU_WORK_USER);
+	do_common_work(work);
+	if (work & CPU_WORK_SCHEDULE)
+		reschedule();
 }
 
 void return_work(struct trapframe *frame)

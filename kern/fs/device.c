@@ -89,6 +89,7 @@ static int64_t read_made(struct io *io, void (*fill)(void *to, size_t bytes))
 		if (moved < 0)
 			return done > 0 ? (int64_t)done : moved;
 		done += (uint64_t)moved;
+		thread_breathe();
 		if ((size_t)moved < piece || thread_interrupted())
 			break;
 	}

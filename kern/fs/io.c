@@ -103,6 +103,8 @@ static int64_t move(struct io *io, char *memory, uint64_t bytes, bool writing)
 			return done > 0 ? (int64_t)done : error;
 		io_skip(io, piece);
 		done += piece;
+		if (done < bytes)
+			thread_breathe();
 	}
 	return (int64_t)done;
 }
@@ -197,6 +199,8 @@ int64_t io_move_blob(struct io *io, struct blob *blob, uint64_t offset, uint64_t
 		if (moved < 0)
 			return done > 0 ? (int64_t)done : moved;
 		done += (uint64_t)moved;
+		if (done < bytes)
+			thread_breathe();
 	}
 	return (int64_t)done;
 }

@@ -42,6 +42,7 @@ static int64_t copy_by(struct side from, struct side to, uint64_t bytes, char *b
 		if (put <= 0)
 			return done > 0 ? (int64_t)done : put;
 		done += (uint64_t)put;
+		thread_breathe();
 		if (put < got || thread_interrupted())
 			break;
 	}

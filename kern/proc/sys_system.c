@@ -114,6 +114,9 @@ int64_t sys_getrandom(struct task *task, struct trapframe *frame)
 		if (copy_to_user(frame->rdi + done, chunk, part) != 0)
 			return done > 0 ? (int64_t)done : -EFAULT;
 		done += part;
+		thread_breathe();
+		if (thread_interrupted())
+			return (int64_t)done;
 	}
 	return (int64_t)bytes;
 }

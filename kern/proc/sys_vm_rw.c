@@ -101,6 +101,10 @@ static int64_t copy_ranges(struct map *root, struct ranges *own, struct ranges *
 		advance(own, (uint64_t)done);
 		advance(other, (uint64_t)done);
 		total += done;
+		thread_breathe();
+		/* As much at a time as by one of read's kin; and who is to end does not copy on. */
+		if (total >= (int64_t)IO_MAX_BYTES || (thread_current()->interrupts & INTERRUPT_KILL))
+			return total;
 	}
 }
 

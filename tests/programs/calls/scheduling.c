@@ -3,6 +3,8 @@
  */
 #include "tap.h"
 #include <sched.h>
+#include <sys/time.h>
+#include <sys/uio.h>
 
 #define RESET_ON_FORK 0x40000000
 #define FLAG_RESET    1ul
@@ -106,6 +108,63 @@ TEST(reset, "SCHED_RESET_ON_FORK: children begin as ordinary tasks")
 		EQUAL(CALL(sched_getscheduler, 0), SCHED_FIFO);
 		EQUAL(get().priority, 5);
 	}
+}
+
+#define PIECES 1024
+
+/* Reads a lot with one call, into the same memory again and again. */
+static ssize_t read_much(const char *path, size_t piece_bytes)
+{
+	static struct iovec pieces[PIECES];
+	char *memory = anonymous(piece_bytes);
+	int file = open(path, O_RDONLY);
+
+	NEED(file >= 0);
+	memset(memory, 'x', piece_bytes);
+	for (unsigned i = 0; i < PIECES; i++)
+		pieces[i] = (struct iovec){memory, piece_bytes};
+	return readv(file, pieces, PIECES);
+}
+
+static volatile sig_atomic_t rang;
+
+static void ring(int signal)
+{
+	(void)signal;
+	rang = 1;
+}
+
+TEST(long_calls, "a timer comes in the midst of a long call, which it ends where that may end early")
+{
+	struct sigaction action = {.sa_handler = ring};
+	struct itimerval soon = {.it_value.tv_usec = 50000};
+	ssize_t count;
+
+	NEED(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	count = read_much("/dev/urandom", 256 << 10);
+	CHECK(rang && count > 0 && count < PIECES * 256l << 10);
+}
+
+TEST(long_calls_of_others, "others run while a long call is made")
+{
+	volatile long *turns = (volatile long *)anonymous_shared(PAGE);
+	pid_t child = fork_counted();
+	long before;
+
+	if (child == 0) {
+		for (;;) {
+			sleep_ms(1);
+			++*turns;
+		}
+	}
+	while (*turns == 0)
+		sleep_ms(1);
+	before = *turns;
+	EQUAL(read_much("/dev/zero", 1 << 20), PIECES * 1l << 20);
+	/* One more may have come before the call, and one at its end. */
+	CHECK(*turns >= before + 3);
+	kill(child, SIGKILL);
+	wait_status(child);
 }
 
 TEST(rights, "who is not privileged raises neither niceness nor policy, and keeps SCHED_RESET_ON_FORK")

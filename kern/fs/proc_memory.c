@@ -165,6 +165,12 @@ int proc_show_smaps(struct seq *seq, const struct proc_subject *subject)
 #define CHUNK_WORDS  64u
 #define PAGE_PRESENT ((uint64_t)1 << 63)
 
+/* Between the addresses that are a program's are the kernel's: nothing is shown there. */
+static bool is_shown(struct pmap *pmap, vaddr_t at)
+{
+	return user_range(at, PAGE_SIZE) && pmap_next(pmap, at, at + PAGE_SIZE) == at;
+}
+
 static int64_t read_words(struct user_space *space, struct io *io, uint64_t position)
 {
 	struct pmap *pmap = map_pmap(space->root);
@@ -179,15 +185,14 @@ static int64_t read_words(struct user_space *space, struct io *io, uint64_t posi
 		if (count > end - page)
 			count = (unsigned)(end - page);
 		for (unsigned i = 0; i < count; i++) {
-			vaddr_t at = pages_to_bytes(page + i);
-
-			words[i] = pmap_next(pmap, at, at + PAGE_SIZE) == at ? PAGE_PRESENT : 0;
+			words[i] = is_shown(pmap, pages_to_bytes(page + i)) ? PAGE_PRESENT : 0;
 		}
 		moved = io_put(io, words, count * WORD_BYTES);
 		if (moved <= 0)
 			return done > 0 ? done : moved;
 		done += moved;
 		page += count;
+		thread_breathe();
 		if ((uint64_t)moved < count * WORD_BYTES || thread_interrupted())
 			break;
 	}

@@ -422,6 +422,25 @@ TEST(far_places, "directories of /proc and /sys can be read from any place, howe
 	}
 }
 
+TEST(pagemap, "/proc/self/pagemap: the pages that are there, and nothing between what is a program's, up to its end")
+{
+	const size_t bytes = 1 << 20;
+	static char there[PAGE];
+	char *words = anonymous(bytes);
+	int file = open("/proc/self/pagemap", O_RDONLY);
+	uint64_t word = 0;
+
+	NEED(file >= 0);
+	there[0] = 'x';
+	CHECK(pread(file, &word, 8, (off_t)((uintptr_t)there / PAGE * 8)) == 8 && word >> 63 == 1);
+	/* The first 8 GB, and what is at each power of two from there on. */
+	for (uintptr_t at = 0; at < 8ul << 30; at += bytes / 8 * PAGE)
+		EQUAL(pread(file, words, bytes, (off_t)(at / PAGE * 8)), bytes);
+	for (unsigned shift = 33; shift < 47; shift++)
+		CHECK(pread(file, words, bytes, (off_t)((1ul << shift) / PAGE * 8)) >= 0);
+	EQUAL(pread(file, words, bytes, (off_t)(USER_END / PAGE * 8)), 0);
+}
+
 TEST(names, "uname: Linux, x86_64, a release that starts with a number")
 {
 	struct utsname names;

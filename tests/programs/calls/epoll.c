@@ -57,7 +57,8 @@ TEST(depth, "five levels of instances pass an event on; there is no sixth")
 		EQUAL(ready(levels[i]), 1);
 }
 
-TEST(ways, "layers of instances that all watch all: where the ways multiply they are refused, EINVAL, and an event arrives")
+TEST(ways, "layers of instances that all watch all: where the ways multiply they are refused, EINVAL, and an "
+	   "event arrives")
 {
 	static int layers[LAYERS][A_LAYER];
 	unsigned refused = 0, watched = 0;

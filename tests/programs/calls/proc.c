@@ -422,7 +422,8 @@ TEST(far_places, "directories of /proc and /sys can be read from any place, howe
 	}
 }
 
-TEST(pagemap, "/proc/self/pagemap: the pages that are there, and nothing between what is a program's, up to its end")
+TEST(pagemap,
+     "/proc/self/pagemap: the pages that are there, and nothing between what is a program's, up to its end")
 {
 	const size_t bytes = 1 << 20;
 	static char there[PAGE];

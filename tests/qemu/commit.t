@@ -36,7 +36,7 @@ $said = lines(2, promise(20, 40), 'echo 100 >/proc/sys/vm/overcommit_ratio', pro
 like($said, qr/^20\nno\n40\nno\n50\nCommitted_AS: +\d{1,4} kB\n\z/, 'what there is: all promises within the limit');
 
 # All promises together: each of these has its own, at the same time.
-$said = lines(2, '(dd if=/dev/zero of=/dev/null bs=16M count=1 2>/dev/null; sleep 3) &', 'mkfifo /f', 'dd if=/f of=/dev/null bs=16M count=1 2>/dev/null &',
+$said = lines(2, '(dd if=/dev/zero of=/dev/null bs=16M count=1 2>/dev/null; sleep 3) &', 'sleep 1', 'mkfifo /f', 'dd if=/f of=/dev/null bs=16M count=1 2>/dev/null &',
 	'sleep 1', 'dd if=/dev/null of=/dev/null bs=16M count=0 2>/dev/null && echo too much || echo no', 'echo >/f', 'wait',
 	'dd if=/dev/null of=/dev/null bs=16M count=0 2>/dev/null && echo again');
 is($said, "no\nagain\n", 'together they are more than the limit; when they have ended they are not');

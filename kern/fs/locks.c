@@ -11,8 +11,6 @@
 #include "fs_internal.h"
 
 #define RANGE_END INT64_MAX /* the last byte that can be locked */
-#define CHAIN_MAX \
-	64 /* owners that wait for each other, at most looked at: a longer chain counts as a circle */
 
 enum lock_kind_of_file { LOCK_RANGE, LOCK_WHOLE }; /* fcntl's, flock's: they do not meet */
 
@@ -37,7 +35,11 @@ struct lock_wait {
 	TAILQ_ENTRY(lock_wait) link;    /* (l) */
 	const struct file_lock *wanted; /* (l) */
 	struct lock_list *list;         /* (l) */
+	bool reached;                   /* (l) in the search for a circle that is under way */
+	SLIST_ENTRY(lock_wait) next;    /* (l) the same: it is to be looked at */
 };
+
+SLIST_HEAD(wait_stack, lock_wait);
 
 static struct mutex locks_mutex;
 static TAILQ_HEAD(, lock_wait) waits = TAILQ_HEAD_INITIALIZER(waits); /* locks_mutex */
@@ -86,18 +88,23 @@ static bool overlap(const struct file_lock *one, const struct file_lock *other)
 	return one->kind == other->kind && one->start <= other->end && other->start <= one->end;
 }
 
-/* A lock that is in the way of `wanted`; NULL: none. */
+static bool in_the_way(const struct file_lock *held, const struct file_lock *wanted)
+{
+	return held->owner != wanted->owner && overlap(held, wanted) &&
+	       (held->exclusive || wanted->exclusive);
+}
+
+/* The lock that is in the way of `wanted`, of several the one that begins first; NULL: none. */
 static struct file_lock *find_conflict(struct lock_list *list, const struct file_lock *wanted)
 {
-	struct file_lock *held;
+	struct file_lock *held, *first = NULL;
 
 	TAILQ_FOREACH(held, &list->held, link)
 	{
-		if (held->owner != wanted->owner && overlap(held, wanted) &&
-		    (held->exclusive || wanted->exclusive))
-			return held;
+		if (in_the_way(held, wanted) && (!first || held->start < first->start))
+			first = held;
 	}
-	return NULL;
+	return first;
 }
 
 /* ---- Changing an owner's locks ---------------------------------------------------------------------------- */
@@ -151,35 +158,55 @@ static void join(struct lock_list *list, struct file_lock *lock)
 
 /* ---- Waiting ------------------------------------------------------------------------------------------------- */
 
-/* Whose lock the owner waits for; NULL: it does not wait. */
-static const void *waits_for(const void *owner)
+/* What an owner waits for is to be looked at, too. */
+static void reach_waits_of(const void *owner, struct wait_stack *stack)
 {
 	struct lock_wait *wait;
 
 	TAILQ_FOREACH(wait, &waits, link)
 	{
-		const struct file_lock *conflict;
-
-		if (wait->wanted->owner != owner)
-			continue;
-		conflict = find_conflict(wait->list, wait->wanted);
-		if (conflict)
-			return conflict->owner;
+		if (wait->wanted->owner == owner && !wait->reached) {
+			wait->reached = true;
+			SLIST_INSERT_HEAD(stack, wait, next);
+		}
 	}
-	return NULL;
 }
 
-/* Would the owner of `wanted` wait for itself? */
+/* Is a lock of `owner` in the way of `wanted`? The waits of the others whose locks are go onto the stack. */
+static bool meets_owner(struct lock_list *list, const struct file_lock *wanted, const void *owner,
+			struct wait_stack *stack)
+{
+	struct file_lock *held;
+
+	TAILQ_FOREACH(held, &list->held, link)
+	{
+		if (!in_the_way(held, wanted))
+			continue;
+		if (held->owner == owner)
+			return true;
+		reach_waits_of(held->owner, stack);
+	}
+	return false;
+}
+
+/* Would the owner of `wanted` wait for itself? All are looked at whose locks are in the way, theirs, and so on. */
 static bool would_deadlock(struct lock_list *list, const struct file_lock *wanted)
 {
-	const void *owner = find_conflict(list, wanted)->owner;
+	struct wait_stack stack = SLIST_HEAD_INITIALIZER(stack);
+	struct lock_wait *wait;
 
-	for (int steps = 0; owner && steps < CHAIN_MAX; steps++) {
-		if (owner == wanted->owner)
-			return true;
-		owner = waits_for(owner);
+	TAILQ_FOREACH(wait, &waits, link)
+	{
+		wait->reached = false;
 	}
-	return owner != NULL;
+	if (meets_owner(list, wanted, wanted->owner, &stack))
+		return true;
+	while ((wait = SLIST_FIRST(&stack)) != NULL) {
+		SLIST_REMOVE_HEAD(&stack, next);
+		if (meets_owner(wait->list, wait->wanted, wanted->owner, &stack))
+			return true;
+	}
+	return false;
 }
 
 /* Until nothing is in the way. The mutex is held, and let go meanwhile. -EDEADLK, -ERESTARTSYS. */

@@ -335,6 +335,21 @@ TEST(locks, "fcntl locks: ranges between processes, reading together, writing al
 	}
 }
 
+TEST(lock_first, "F_GETLK tells of the lock that begins first, whichever was set first")
+{
+	struct flock asked = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int file = make_file("file", 100);
+
+	CHECK(lock(file, F_SETLK, F_WRLCK, 10, 5) == 0 && lock(file, F_SETLK, F_RDLCK, 1, 5) == 0);
+	IN_CHILD
+	{
+		CHECK(fcntl(file, F_GETLK, &asked) == 0);
+		EQUAL(asked.l_type, F_RDLCK);
+		EQUAL(asked.l_start, 1);
+		EQUAL(asked.l_len, 5);
+	}
+}
+
 TEST(lock_waits, "F_SETLKW waits; a deadlock is EDEADLK")
 {
 	int file = make_file("file", 100), ends[2];
@@ -352,6 +367,40 @@ TEST(lock_waits, "F_SETLKW waits; a deadlock is EDEADLK")
 	FAILS(lock(file, F_SETLKW, F_WRLCK, 1, 1), EDEADLK);
 	CHECK(lock(file, F_SETLK, F_UNLCK, 0, 1) == 0);
 	child_passed(child);
+}
+
+/*
+ * This process has byte 1, the child 2, and this one waits for 2. A third has byte 0, so that two are in the way of who wants both 0 and 1: Linux sees the circle
+ * when the third's lock goes, at the latest.
+ */
+TEST(lock_circle, "a circle is seen where a lock of somebody else's is in the way, too")
+{
+	int file = make_file("file", 100), ready[2], status;
+	pid_t child, third;
+	char byte;
+
+	NEED(pipe(ready) == 0);
+	CHECK(lock(file, F_SETLK, F_WRLCK, 1, 1) == 0);
+	third = fork();
+	if (third == 0) {
+		lock(file, F_SETLK, F_WRLCK, 0, 1);
+		CHECK(write(ready[1], "x", 1) == 1);
+		sleep_ms(1000);
+		_exit(0);
+	}
+	NEED(read(ready[0], &byte, 1) == 1);
+	child = fork();
+	if (child == 0) {
+		lock(file, F_SETLK, F_WRLCK, 2, 1);
+		CHECK(write(ready[1], "x", 1) == 1);
+		sleep_ms(300);
+		_exit(lock(file, F_SETLKW, F_WRLCK, 0, 2) == -1 && errno == EDEADLK ? 0 : 1);
+	}
+	NEED(read(ready[0], &byte, 1) == 1);
+	EQUAL(lock(file, F_SETLKW, F_WRLCK, 2, 1), 0); /* when the child has ended */
+	status = wait_status(child);
+	EQUAL(status, 0);
+	wait_status(third);
 }
 
 static int waits_for_lock;

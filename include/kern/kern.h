@@ -145,9 +145,9 @@ _Noreturn void task_fault(const struct trapframe *frame, int signo, const char *
 bool task_grow_stack(vaddr_t address);
 
 /*
- * A page fault of the current task's program found no memory (kern/proc/no_memory.c). True: it is the first process, and another has been ended
- * for it: the fault is to be tried again. False: this process has to end; task_end_for_room() lets it end when it comes back from its system call.
- * They may sleep; mutexes may be held.
+ * A page fault of the current task's program found no memory (kern/proc/no_memory.c): a process is ended. True: the fault is to be tried again.
+ * False: this process has to end. If it does not know yet, as nobody else could be ended, task_end_for_room() lets it end when it comes
+ * back from its system call. They may sleep; mutexes may be held.
  */
 bool task_made_room(void);
 void task_end_for_room(void);

@@ -113,7 +113,7 @@ void elf_init(void);
 #define ARGUMENTS_MAX_BYTES  ((uint64_t)6 << 20)
 
 /*
- * Shared by all tasks of a process, and by a vfork's child until it execs. Locks: (a) atomic; (m) its mutex; (-) set once.
+ * Shared by all tasks of a process, and by a vfork's child until it execs. Locks: (a) atomic; (m) its mutex; (p) process_lock; (-) set once.
  */
 struct user_space {
 	_Atomic uint32_t refs; /* (a) processes, and others who look at it */
@@ -132,6 +132,7 @@ struct user_space {
 	vaddr_t arguments, environment,
 		strings_end;         /* (-) where argv's strings begin, envp's, and where those end */
 	_Atomic uint64_t most_pages; /* (a) the most that were seen resident */
+	unsigned spared;             /* (p) marked by no_memory.c: not given up for others */
 	struct later ending;         /* (-) for user_space_unref_later */
 };
 
@@ -278,6 +279,7 @@ struct task {
 	LIST_HEAD(, pi_lock) owned_locks; /* (f) futexes that it owns and others wait for */
 	struct pi_lock *waits_for;        /* (f) the one of that kind that it waits for; NULL: none */
 	bool owns_no_more;                /* (f) it has given them away, and ends */
+	uint64_t failures_seen;           /* (t) page_failures() when a call of it last found no memory */
 };
 
 enum process_state {
@@ -330,6 +332,7 @@ struct process {
 	uint32_t personality;           /* (p) personality(2)'s */
 	_Atomic int end_adjust;   /* (a) oom_score_adj (proc(5)): OOM_SCORE_ADJ_MIN to OOM_SCORE_ADJ_MAX */
 	_Atomic int least_adjust; /* (a) the least of it that is allowed without CAP_SYS_RESOURCE */
+	_Atomic uint64_t end_due; /* (a) until when who needs memory waits for its end; 0: nobody did */
 	uint64_t start_time;      /* (-) nanoseconds since boot */
 	struct rlimit64 limits[RLIM_NLIMITS]; /* (p) to change */
 	struct refused_access refused;        /* (t) the one that ended it */
@@ -456,6 +459,20 @@ void task_set_name(struct task *task, const char *name);
 
 /* A wait status as the one number that the machine is turned off with: 128 + n for signal n. */
 int status_of_wait(int wait_status);
+
+/* ---- When there is no memory (kern/proc/no_memory.c) ------------------------------------------------------ */
+
+/* In pages. */
+struct process_memory {
+	uint64_t resident, swapped, tables;
+};
+
+/* What a process has; false: it has none any more. May sleep; mutexes may be held. */
+bool process_memory(struct process *process, struct process_memory *out);
+
+/* How much it counts where somebody has to end, in pages, perhaps fewer than none: its memory, and what its oom_score_adj adds. */
+int64_t process_weight(const struct process *process, const struct process_memory *memory);
+#define PROCESS_NEVER_ENDED INT64_MIN
 
 /* ---- Futexes (kern/proc/futex.c) --------------------------------------------------------------------------- */
 

@@ -48,6 +48,7 @@ enum lock_rank {
 	RANK_INODE,     /* a file's contents and attributes; pipes, sockets, serial streams */
 	RANK_TTY,       /* a terminal */
 	RANK_FILES,     /* a table of descriptors */
+	RANK_SHORTAGE,  /* who is to end for want of memory */
 	RANK_PROCESS,   /* the table and tree of processes */
 	RANK_SIGNAL,    /* a process's signals */
 	RANK_FUTEX,     /* a bucket of futex waiters */

@@ -182,6 +182,9 @@ struct page_stats page_stats(void);
 uint64_t page_ram_count(void);
 uint64_t page_free_count(void);
 
+/* How often page_alloc() or page_alloc_run() had nothing, since boot. */
+uint64_t page_failures(void);
+
 /* Panics unless the free lists are what they should be. For tests; visits every free run. */
 void page_check(void);
 

@@ -4,7 +4,8 @@
 #include <asm/errno.h>
 #include <linux/capability.h>
 #include <linux/oom.h>
-#include <vm/pmap.h>
+#include <vm/page.h>
+#include <vm/swap.h>
 
 #include "proc_internal.h"
 
@@ -78,19 +79,17 @@ int proc_store_oom_adj(const struct proc_subject *subject, char *text, size_t by
 /* In thousandths of all memory, moved up so that it is not negative, two thirds of it: Linux's figure. */
 int proc_show_oom_score(struct seq *seq, const struct proc_subject *subject)
 {
-	struct user_space *space = process_space(subject->process);
-	uint64_t score = 0;
+	struct process_memory memory;
+	struct swap_stats swap;
+	int64_t weight = PROCESS_NEVER_ENDED, score = 0;
 
-	if (space) {
-		uint64_t pages = pmap_stats(map_pmap(space->root)).resident_pages;
-		int adjust = subject->process->end_adjust;
-
-		user_space_unref(space);
-		if (adjust != OOM_SCORE_ADJ_MIN)
-			score = (uint64_t)(OOM_SCORE_ADJ_MAX + adjust) +
-				pages * OOM_SCORE_ADJ_MAX / page_ram_count();
-		score = score * 2 / 3;
-	}
-	seq_print(seq, "%llu\n", (unsigned long long)score);
+	if (process_memory(subject->process, &memory))
+		weight = process_weight(subject->process, &memory);
+	swap_stats(&swap);
+	if (weight != PROCESS_NEVER_ENDED)
+		score = (OOM_SCORE_ADJ_MAX +
+			 weight * OOM_SCORE_ADJ_MAX / (int64_t)(page_ram_count() + swap.pages)) *
+			2 / 3;
+	seq_print(seq, "%lld\n", (long long)score);
 	return 0;
 }

@@ -8,11 +8,16 @@
 #include <asm/unistd_64.h>
 #include <kern/phoenix_abi.h>
 #include <stdatomic.h>
+#include <vm/page.h>
+#include <vm/swap.h>
 
 #include "syscall.h"
 
 #define LINUX_CALLS 512 /* more than Linux has */
 #define WORD_BITS   64
+
+/* How often a call that finds no memory is made again, after some was made. */
+#define ROOM_ATTEMPTS 16u
 
 static syscall_handler *const linux_calls[LINUX_CALLS] = {
 	[__NR_read] = sys_read,
@@ -313,6 +318,31 @@ static int64_t unknown_call(const struct process *process, uint64_t number)
 	return -ENOSYS;
 }
 
+/* Did the call find no memory, and was there something to give up? What else is -ENOMEM, a limit or a hole, is not about pages. */
+static bool made_room(struct task *task)
+{
+	uint64_t failures = page_failures();
+	bool lacked = failures != task->failures_seen;
+
+	task->failures_seen = failures;
+	return lacked && !(task->thread.interrupts & INTERRUPT_KILL) && vm_make_room();
+}
+
+/*
+ * What a call that failed comes to. Small objects and pages of the kernel are allocated where nobody can wait for others to be given up; so the call does
+ * that now, with no lock held, and begins once more: having failed it has changed nothing.
+ */
+static __attribute__((noinline)) int64_t failed(syscall_handler *handler, struct task *task,
+						struct trapframe *frame, int64_t result)
+{
+	for (unsigned i = 0; result == -ENOMEM && i < ROOM_ATTEMPTS && made_room(task); i++)
+		result = handler(task, frame);
+	/* user_return() turns it into what the program sees. */
+	if (signal_is_restart(result))
+		thread_interrupt(&task->thread, INTERRUPT_SIGNAL);
+	return result;
+}
+
 void syscall_handle(struct trapframe *frame)
 {
 	struct task *task = task_current();
@@ -329,8 +359,7 @@ void syscall_handle(struct trapframe *frame)
 	else if (number == PHOENIX_SYS_EXPLAIN)
 		handler = sys_explain;
 	result = handler ? handler(task, frame) : unknown_call(task->process, number);
+	if (unlikely(result < 0))
+		result = failed(handler, task, frame, result);
 	frame->rax = (uint64_t)result;
-	/* user_return() turns it into what the program sees. */
-	if (unlikely(signal_is_restart(result)))
-		thread_interrupt(&task->thread, INTERRUPT_SIGNAL);
 }

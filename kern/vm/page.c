@@ -46,6 +46,7 @@ static struct {
 	uint64_t reserve;             /* (-) this many pages of the buddy allocator need PAGE_ALLOC_RESERVE */
 	_Atomic uint64_t zero_hits;   /* (a) */
 	_Atomic uint64_t zero_misses; /* (a) */
+	_Atomic uint64_t failures;    /* (a) allocations in vain */
 	uint64_t ram_pages;           /* (-) */
 	int64_t by_state[PAGE_STATES]; /* (z) allocated pages; add those of all CPU caches */
 } pages;
@@ -328,8 +329,10 @@ static __attribute__((noinline)) struct page *page_alloc_slowly(enum page_state 
 	warn_if_low();
 	if (page == NULL)
 		page = page_alloc_scarce(state, flags);
-	if (page == NULL)
+	if (page == NULL) {
+		pages.failures++;
 		return NULL;
+	}
 	/* unlocked: the page is in no list any more, and so this thread's alone. */
 	page_unpoison(page);
 	page_prepare(page, state);
@@ -548,8 +551,10 @@ struct page *page_alloc_run(enum page_state state, size_t count, size_t align_pa
 		while (pool_drain(CACHE_BATCH))
 			;
 		caches_drain();
-		if (!run_alloc(&request, flags, state, &frame))
+		if (!run_alloc(&request, flags, state, &frame)) {
+			pages.failures++;
 			return NULL;
+		}
 	}
 	struct page *first = page_array + frame;
 	for (size_t i = 0; i < count; i++) {
@@ -722,6 +727,11 @@ uint64_t page_ram_count(void)
 uint64_t page_free_count(void)
 {
 	return counter_get(&buddy.free_pages) + counter_get(&pages.pool_pages);
+}
+
+uint64_t page_failures(void)
+{
+	return pages.failures;
 }
 
 struct page_stats page_stats(void)

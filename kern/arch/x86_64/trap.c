@@ -114,6 +114,9 @@ static __attribute__((noinline)) void refuse(struct trapframe *frame, vaddr_t ad
 	siginfo_t info = {.si_signo = 0};
 	char why[WHY_BYTES];
 
+	/* It was told to end, for itself or another: there is nothing to be said of the access. */
+	if (status == -ENOMEM && (thread_current()->interrupts & INTERRUPT_KILL))
+		return;
 	fill_refusal(&info, frame->error, address, status, result);
 	if (status == -ENOMEM)
 		info.si_signo = SIGKILL;
@@ -129,7 +132,7 @@ static bool grow_stack(vaddr_t address, const struct fault_result *result)
 	return result->outcome == FAULT_NO_ENTRY && task_grow_stack(address);
 }
 
-/* As vm_fault, and stacks grow; the first process gets memory that another one had. */
+/* As vm_fault, and stacks grow; if there is no memory, a process is ended. */
 static __attribute__((noinline)) int fault_again(struct map *map, vaddr_t address, vm_prot_t access,
 						 int status, struct fault_result *result)
 {

@@ -29,34 +29,45 @@ struct area {
 	uint64_t seed;
 };
 
-/* Four words of a page, spread over it, tell what it is. */
-static const unsigned places[] = {0, 1, WORDS / 2, WORDS - 1};
-
 static uint64_t mix(uint64_t value)
 {
 	value = (value ^ value >> 31) * 0x9e3779b97f4a7c15;
 	return value ^ value >> 29;
 }
 
+/* A page is a series, of which both the first member and the step follow from what the page is. */
+struct series {
+	uint64_t first, step;
+};
+
+static struct series series_of(const struct area *area, size_t page, uint64_t round)
+{
+	uint64_t first = mix(area->seed + page + (round << 48));
+
+	return (struct series){first, mix(first) | 1};
+}
+
 static void write_page(const struct area *area, size_t page, uint64_t round)
 {
 	uint64_t *words = (uint64_t *)(void *)(area->bytes + page * PAGE);
+	struct series series = series_of(area, page, round);
 
-	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++)
-		words[places[i]] = mix(area->seed + page * WORDS + places[i] + (round << 48));
+	for (unsigned i = 0; i < WORDS; i++)
+		words[i] = series.first + i * series.step;
 }
 
 static void check_page(const struct area *area, size_t page, uint64_t round, const char *when)
 {
 	const uint64_t *words = (const uint64_t *)(const void *)(area->bytes + page * PAGE);
+	struct series series = series_of(area, page, round);
 
-	for (unsigned i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		uint64_t right = mix(area->seed + page * WORDS + places[i] + (round << 48));
+	for (unsigned i = 0; i < WORDS; i++) {
+		uint64_t right = series.first + i * series.step;
 
-		if (words[places[i]] == right)
+		if (words[i] == right)
 			continue;
-		printf("pagecheck: %s: page %zu, word %u: %llx is not %llx\n", when, page, places[i],
-		       (unsigned long long)words[places[i]], (unsigned long long)right);
+		printf("pagecheck: %s: page %zu, word %u: %llx is not %llx\n", when, page, i,
+		       (unsigned long long)words[i], (unsigned long long)right);
 		exit(1);
 	}
 }

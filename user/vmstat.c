@@ -1,5 +1,5 @@
 /*
- * vmstat [SECONDS [COUNT]]: what memory is used for, and what the VM does: page faults by case, pages, in all or as rates.
+ * vmstat [SECONDS [COUNT]]: what memory is used for, and what the VM does: paging and page faults by case, in all or as rates.
  */
 #include <errno.h>
 #include <kern/phoenix_abi.h>
@@ -27,8 +27,13 @@ static const struct {
 static int usage(FILE *to, int status)
 {
 	fputs("usage: vmstat [SECONDS [COUNT]]\n"
-	      "Memory in KiB, and page faults by case: in all since boot, then every SECONDS what came in "
-	      "them a second.\n"
+	      "Counts are of all since boot; every SECONDS, with the second line, of what came in them, for "
+	      "a second.\n"
+	      "r: threads that are runnable; b: that wait for memory. swpd, free, used: KiB. si, so: KiB "
+	      "from and to "
+	      "swap.\n"
+	      "scan, steal: pages that were looked at for being given up, and that were. Then page faults by "
+	      "case:\n"
 	      "zero: a page cleared; zread: the page of zeroes shown; resid: only a translation; in: from a "
 	      "file or store;\n"
 	      "copy: copied on write; upgr: a write right given back; bad: refused.\n",
@@ -53,10 +58,17 @@ static unsigned long refused(const struct phoenix_vm_stats *stats)
 
 static void print_head(void)
 {
-	printf("%9s %9s %9s", "total", "free", "used");
+	printf("%2s %2s %8s %8s %8s %6s %6s %6s %6s", "r", "b", "swpd", "free", "used", "si", "so", "scan",
+	       "steal");
 	for (size_t i = 0; i < COLUMNS; i++)
-		printf(" %8s", columns[i].head);
-	printf(" %8s\n", "bad");
+		printf(" %6s", columns[i].head);
+	printf(" %6s\n", "bad");
+}
+
+/* What came of something in a second. */
+static unsigned long rate(unsigned long now, unsigned long before, unsigned seconds)
+{
+	return (now - before) / seconds;
 }
 
 /* What came since `before`, in each of `seconds`. */
@@ -65,13 +77,16 @@ static void print_line(const struct phoenix_vm_stats *now, const struct phoenix_
 {
 	unsigned long total = now->ram_pages * PAGE_KIB, left = now->free_pages * PAGE_KIB;
 
-	printf("%9lu %9lu %9lu", total, left, total - left);
-	for (size_t i = 0; i < COLUMNS; i++) {
-		unsigned long came = now->faults[columns[i].index] - before->faults[columns[i].index];
-
-		printf(" %8lu", came / seconds);
-	}
-	printf(" %8lu\n", (refused(now) - refused(before)) / seconds);
+	printf("%2lu %2lu %8lu %8lu %8lu", now->runnable, now->stalled, now->swap_used * PAGE_KIB, left,
+	       total - left);
+	printf(" %6lu %6lu", rate(now->pages_in, before->pages_in, seconds) * PAGE_KIB,
+	       rate(now->pages_out, before->pages_out, seconds) * PAGE_KIB);
+	printf(" %6lu %6lu", rate(now->scanned, before->scanned, seconds),
+	       rate(now->given_up, before->given_up, seconds));
+	for (size_t i = 0; i < COLUMNS; i++)
+		printf(" %6lu",
+		       rate(now->faults[columns[i].index], before->faults[columns[i].index], seconds));
+	printf(" %6lu\n", rate(refused(now), refused(before), seconds));
 	fflush(stdout);
 }
 

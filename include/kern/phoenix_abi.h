@@ -84,6 +84,11 @@ struct phoenix_vm_stats {
 	uint64_t free_pages;                  /* of them, free now */
 	uint64_t resident_pages;              /* translations in the caller's page tables, user space */
 	uint64_t table_pages;                 /* page-table pages of the caller, the top level included */
+	uint64_t swap_pages, swap_used;       /* what devices that are paged to can take, and have */
+	uint64_t pages_in, pages_out;         /* moved from and to them since boot */
+	uint64_t scanned,
+		given_up; /* pages that were looked at for being given up, and that were, since boot */
+	uint64_t runnable, stalled; /* threads that are runnable now, and that wait for memory */
 };
 
 #endif

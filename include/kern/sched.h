@@ -106,6 +106,7 @@ struct thread {
 	uint64_t told_ns;   /* (q) the most that thread_times() said of ring 3 */
 	uint64_t faults;    /* (s) page faults of ring 3 that were served, and ... */
 	uint64_t major_faults; /* (s) ... those of them that waited for a pager */
+	unsigned stalled;      /* (s) calls of env_stall_begin() that have not ended */
 	uint64_t switches;     /* (q) how often it gave the CPU away, having to wait */
 	uint64_t preemptions;  /* (q) ... its slice being over */
 #ifdef DEBUG
@@ -172,6 +173,25 @@ unsigned sched_runnable(void);
 uint64_t sched_idle_ns(void);
 /* Context switches since boot. */
 uint64_t sched_switches(void);
+
+/* ---- Pressure (kern/core/pressure.c) -------------------------------------------------------------------------- */
+
+enum pressure_kind {
+	PRESSURE_SOME, /* a thread waits for memory */
+	PRESSURE_FULL, /* and no other gets on with its work */
+	PRESSURE_KINDS
+};
+
+#define PRESSURE_AVERAGES 3 /* over the last 10, 60 and 300 seconds */
+
+struct pressure_figures {
+	unsigned hundredths[PRESSURE_AVERAGES]; /* of a percent of the time */
+	uint64_t total_us;                      /* since boot */
+};
+void pressure_figures(enum pressure_kind kind, struct pressure_figures *out);
+
+/* How many threads wait for memory now. */
+uint64_t pressure_stalled(void);
 
 /* ---- Sleeping --------------------------------------------------------------------------------------- */
 

@@ -62,13 +62,14 @@ enum lock_rank {
 	RANK_STORE,    /* of pagers that take pages: who has which location */
 	RANK_PMAP,
 	RANK_SLAB,
-	RANK_PAGES, /* a CPU's cache of free pages */
-	RANK_BUDDY, /* the page allocator's lists */
-	RANK_BLOCK, /* a block device's requests */
-	RANK_WAIT,  /* a wait queue */
-	RANK_READY, /* the files of an epoll instance that may be ready */
-	RANK_TIMER, /* a CPU's timers */
-	RANK_RUN,   /* a CPU's run queue */
+	RANK_PAGES,    /* a CPU's cache of free pages */
+	RANK_BUDDY,    /* the page allocator's lists */
+	RANK_BLOCK,    /* a block device's requests */
+	RANK_WAIT,     /* a wait queue */
+	RANK_READY,    /* the files of an epoll instance that may be ready */
+	RANK_TIMER,    /* a CPU's timers */
+	RANK_RUN,      /* a CPU's run queue */
+	RANK_PRESSURE, /* how much time was lost */
 	RANK_CONSOLE,
 	RANK_SERIAL, /* a serial port's input */
 };
@@ -109,6 +110,13 @@ void env_log(const char *format, ...) __attribute__((format(printf, 1, 2)));
  * RANK_WAIT.
  */
 void env_memory_low(void);
+
+/*
+ * The thread waits for memory from here on, or sees to it that there is some, until the second is called: for figures of how much is lost by that. They nest. Any
+ * lock that comes before RANK_RUN may be held.
+ */
+void env_stall_begin(void);
+void env_stall_end(void);
 
 /* As snprintf, without floating point. */
 int env_format(char *buffer, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));

@@ -86,13 +86,17 @@ bool vm_memory_is_low(void);
 void vm_reclaim_enable(bool on);
 
 struct reclaim_stats {
-	uint64_t scanned;  /* pages looked at */
-	uint64_t given_up; /* pages */
-	uint64_t returned; /* pages that came back */
-	uint64_t promoted; /* ... and were used more than once */
-	uint64_t direct;   /* calls of vm_make_room, and ... */
-	uint64_t failed;   /* ... those in vain */
+	uint64_t scanned;                         /* pages looked at */
+	uint64_t given_up;                        /* pages */
+	uint64_t returned;                        /* pages that came back */
+	uint64_t promoted;                        /* ... and were used more than once */
+	uint64_t direct;                          /* calls of vm_make_room, and ... */
+	uint64_t failed;                          /* ... those in vain */
+	uint64_t direct_scanned, direct_given_up; /* what they did of the above */
 };
 void vm_reclaim_stats(struct reclaim_stats *out);
+
+/* Pages in memory that a pager has as they are: they can be given up without being written. */
+uint64_t vm_clean_pages(void);
 
 #endif

@@ -44,6 +44,7 @@ struct page_put {
 	pgoff_t index;     /* tree index */
 	uint32_t location; /* not 0: out, where it is now; one reference to it is the caller's */
 	uint32_t family;   /* whose page it is */
+	bool held; /* out: a device that failed may still have the page, with a reference of its own */
 };
 
 struct pager_ops {
@@ -452,6 +453,7 @@ enum map_advice {
 	ADVISE_SEQUENTIAL, /* a pager is asked for the pages that follow, too; without advice so it is where that is seen */
 	ADVISE_CLUSTER, /* a write that finds an absent page of anonymous memory fills those around it, too, while memory is plentiful */
 	ADVISE_WILLNEED, /* now: what pagers have of the range is brought in, as far as it goes: no error of theirs is returned */
+	ADVISE_COLD, /* now: pages that only one blob has look as if they had not been accessed for long */
 	ADVISE_PAGE_OUT, /* now: blob_page_out of all but device and contiguous blobs, whose errors it returns */
 	MAP_ADVICES
 };
@@ -560,8 +562,15 @@ struct map_usage {
 };
 void map_usage(struct map *root, struct map_usage *out);
 
-/* Private pages that may be written, of all maps, stacks included: so many may come to be needed. */
+/* So many pages may come to be needed: private ones that may be written, of all maps, stacks included, and what blob_promise() said of blobs that are shared. */
 uint64_t vm_promised_pages(void);
+
+/*
+ * So many pages may come to be in a blob that is no private memory: they count in vm_promised_pages() until another number is said, or the blob goes. Only a figure: nothing
+ * is refused for it. Calls of it for one blob are the caller's to put in order.
+ */
+void blob_promise(struct blob *blob, pgoff_t pages);
+pgoff_t blob_promised(const struct blob *blob);
 
 /* The range [map_start, map_end) that a map covers: set when it is made. */
 vaddr_t map_start(const struct map *map);

@@ -76,8 +76,11 @@ static struct thread *take_next(struct run_queue *queue)
 static void make_runnable(struct run_queue *queue, struct thread *thread)
 {
 	thread->state = THREAD_RUNNABLE;
-	if (thread != queue->running && !thread->queued)
-		enqueue(queue, thread);
+	if (thread == queue->running || thread->queued)
+		return;
+	enqueue(queue, thread);
+	if (!thread->stalled)
+		pressure_productive(1);
 }
 
 void thread_run(struct thread *thread)
@@ -155,6 +158,9 @@ static void switch_away(struct run_queue *queue, uint64_t *counter)
 		spin_unlock(&queue->lock);
 		return;
 	}
+	/* One that sleeps, or is dead, is no more what make_runnable() made it. */
+	if (current->state != THREAD_RUNNABLE && !current->stalled)
+		pressure_productive(-1);
 	now = time_nanoseconds();
 	current->run_ns += now - current->since;
 	if (current == queue->idle)

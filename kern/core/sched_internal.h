@@ -27,4 +27,7 @@ void timers_run(void);
 /* The timer's interrupt has to come no later than `when`. */
 void timer_armed_before(uint64_t when);
 
+/* A thread that is not stalled became runnable (1), or ceased to be (-1). Its run queue is locked (pressure.c). */
+void pressure_productive(int change);
+
 #endif

@@ -18,6 +18,7 @@
 #include <linux/limits.h>
 #include <vm/page.h>
 #include <vm/slab.h>
+#include <vm/swap.h>
 
 #define DEFAULT_PAGES 16u
 #define MOST_PAGES    256u /* a pipe may have */
@@ -139,6 +140,17 @@ static void empty(struct pipe *pipe)
 	pipe->spare = NULL;
 }
 
+/* A page for what is written: if there is none, others are given up. NULL: that is of no use. The pipe's mutex may be held, but no spinlock. */
+static struct page *take_page(void)
+{
+	struct page *page;
+
+	do {
+		page = page_alloc(PAGE_KERNEL, 0);
+	} while (!page && vm_make_room());
+	return page;
+}
+
 /* Puts into one page what there is of the io, at most `most` bytes. How many, or -EFAULT, or -ENOMEM. */
 static int64_t put_in_page(struct pipe *pipe, struct io *io, uint32_t most)
 {
@@ -147,7 +159,7 @@ static int64_t put_in_page(struct pipe *pipe, struct io *io, uint32_t most)
 	int64_t moved;
 
 	if (fresh) {
-		*slot = pipe->spare ? pipe->spare : page_alloc(PAGE_KERNEL, 0);
+		*slot = pipe->spare ? pipe->spare : take_page();
 		pipe->spare = NULL;
 	}
 	if (!*slot)

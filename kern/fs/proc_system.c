@@ -6,6 +6,7 @@
 #include <kern/boot.h>
 #include <kern/kern.h>
 #include <kern/procfs.h>
+#include <kern/sched.h>
 #include <linux/utsname.h>
 #include <vm/page.h>
 #include <vm/swap.h>
@@ -16,6 +17,7 @@
 #define NS_PER_SECOND    1000000000ull
 #define NS_PER_TICK      10000000ull /* a hundredth of a second: times(2)'s unit */
 #define TICKS_PER_SECOND 100
+#define PER_CENT         100
 #define BRAND_LEAF       0x80000002u /* the first of three with the CPU's name (SDM vol 2, CPUID) */
 #define BRAND_BYTES      48
 
@@ -40,7 +42,7 @@ static int show_meminfo(struct seq *seq, const struct proc_subject *subject)
 	show_kib(seq, "MemAvailable", stats.free_pages);
 	show_kib(seq, "Buffers", 0);
 	show_kib(seq, "Cached", 0);
-	show_kib(seq, "SwapCached", 0);
+	show_kib(seq, "SwapCached", vm_clean_pages());
 	show_kib(seq, "Active", contents);
 	show_kib(seq, "Inactive", 0);
 	show_kib(seq, "Unevictable", 0);
@@ -63,6 +65,19 @@ static int show_meminfo(struct seq *seq, const struct proc_subject *subject)
 	return 0;
 }
 
+/* What was looked for by whom: Linux's page-out thread is "kswapd", and who finds no memory and looks himself is "direct". */
+static void show_reclaim(struct seq *seq)
+{
+	struct reclaim_stats stats;
+
+	vm_reclaim_stats(&stats);
+	seq_print(seq, "allocstall %llu\n", NUMBER(stats.direct));
+	seq_print(seq, "pgscan_kswapd %llu\npgscan_direct %llu\n",
+		  NUMBER(stats.scanned - stats.direct_scanned), NUMBER(stats.direct_scanned));
+	seq_print(seq, "pgsteal_kswapd %llu\npgsteal_direct %llu\n",
+		  NUMBER(stats.given_up - stats.direct_given_up), NUMBER(stats.direct_given_up));
+}
+
 static int show_vmstat(struct seq *seq, const struct proc_subject *subject)
 {
 	const struct page_stats stats = page_stats();
@@ -78,6 +93,7 @@ static int show_vmstat(struct seq *seq, const struct proc_subject *subject)
 		  NUMBER(stats.by_state[PAGE_TABLE]));
 	seq_print(seq, "pgfault %llu\npgmajfault %llu\n", NUMBER(served), NUMBER(faults[FAULT_PAGE_IN]));
 	seq_print(seq, "pswpin %llu\npswpout %llu\n", NUMBER(swap.pages_in), NUMBER(swap.pages_out));
+	show_reclaim(seq);
 	seq_print(seq, "swap_zero_in %llu\nswap_zero_out %llu\n", NUMBER(swap.zero_in),
 		  NUMBER(swap.zero_out));
 	seq_print(seq, "swap_reads %llu\nswap_writes %llu\n", NUMBER(swap.reads), NUMBER(swap.writes));
@@ -101,6 +117,27 @@ static int show_swaps(struct seq *seq, const struct proc_subject *subject)
 			  NUMBER(device->pages * (PAGE_SIZE / 1024)),
 			  NUMBER((device->used + device->bad) * (PAGE_SIZE / 1024)), device->priority);
 	}
+	return 0;
+}
+
+static void show_lost_time(struct seq *seq, const char *name, enum pressure_kind kind)
+{
+	static const char *const names[PRESSURE_AVERAGES] = {"avg10", "avg60", "avg300"};
+	struct pressure_figures figures;
+
+	pressure_figures(kind, &figures);
+	seq_print(seq, "%s", name);
+	for (unsigned i = 0; i < PRESSURE_AVERAGES; i++)
+		seq_print(seq, " %s=%u.%02u", names[i], figures.hundredths[i] / PER_CENT,
+			  figures.hundredths[i] % PER_CENT);
+	seq_print(seq, " total=%llu\n", NUMBER(figures.total_us));
+}
+
+static int show_pressure(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	show_lost_time(seq, "some", PRESSURE_SOME);
+	show_lost_time(seq, "full", PRESSURE_FULL);
 	return 0;
 }
 
@@ -356,6 +393,8 @@ static const struct proc_entry sys_fs[] = {
 	{.name = "pipe-max-size", .mode = S_IFREG | 0644, .setting = &pipe_setting},
 	{.name = NULL}};
 
+static const struct proc_entry proc_pressure[] = {FILE_OF("memory", show_pressure), {.name = NULL}};
+
 static const struct proc_entry sys[] = {{.name = "fs", .mode = S_IFDIR | 0555, .children = sys_fs},
 					{.name = "kernel", .mode = S_IFDIR | 0555, .children = sys_kernel},
 					{.name = "vm", .mode = S_IFDIR | 0555, .children = sys_vm},
@@ -370,6 +409,7 @@ const struct proc_entry proc_root[] = {
 	FILE_OF("loadavg", show_loadavg),
 	FILE_OF("meminfo", show_meminfo),
 	{.name = "mounts", .mode = S_IFLNK | 0777, .target = mounts_target},
+	{.name = "pressure", .mode = S_IFDIR | 0555, .children = proc_pressure},
 	{.name = "self", .mode = S_IFLNK | 0777, .target = self_target},
 	FILE_OF("stat", show_stat),
 	{.name = "sys", .mode = S_IFDIR | 0555, .children = sys},

@@ -11,6 +11,7 @@
 #include <asm/errno.h>
 #include <linux/fcntl.h>
 #include <kern/bootfile.h>
+#include <kern/commit.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
 #include <linux/memfd.h>
@@ -76,6 +77,22 @@ static void charge(struct inode *inode, pgoff_t from, pgoff_t to, uint64_t befor
 }
 
 /* ---- The length ------------------------------------------------------------------------------------------------ */
+
+/*
+ * So much of the file may come to be in memory: all up to its end; and of one that the boot archive lends as soon as it may be written to. -ENOSPC: more is
+ * forbidden than there was. Inode locked.
+ */
+static int promise(struct inode *inode, uint64_t bytes)
+{
+	return commit_shared(inode->blob, bytes_to_pages(bytes)) ? -ENOSPC : 0;
+}
+
+/* A call is over, and as much is promised as the file has bytes in the end. Inode locked. */
+static void promise_rest(struct inode *inode)
+{
+	if (blob_promised(inode->blob) > bytes_to_pages(inode->bytes))
+		(void)promise(inode, inode->bytes);
+}
 
 /* The blob's pages up to `bytes` can be accessed, and none beyond. Inode locked. */
 static int set_extent(struct inode *inode, uint64_t bytes)
@@ -163,6 +180,8 @@ int ramfs_truncate(struct inode *inode, uint64_t bytes)
 	mutex_lock(&inode->lock);
 	error = check_seals(inode, false, bytes);
 	if (!error && bytes > inode->bytes)
+		error = promise(inode, bytes);
+	if (!error && bytes > inode->bytes)
 		error = grow(inode, bytes);
 	else if (!error && bytes < inode->bytes)
 		error = shrink(inode, bytes);
@@ -171,6 +190,7 @@ int ramfs_truncate(struct inode *inode, uint64_t bytes)
 		inode->bytes = bytes;
 		inode_touch_modified(inode);
 	}
+	promise_rest(inode);
 	mutex_unlock(&inode->lock);
 	return error;
 }
@@ -261,6 +281,9 @@ static int64_t write_at(struct inode *inode, struct io *io, uint64_t position)
 
 	if (bytes < 0)
 		return bytes;
+	error = promise(inode, longer ? end : inode->bytes);
+	if (error)
+		return error;
 	if (longer) {
 		error = grow(inode, end);
 		if (error)
@@ -289,6 +312,7 @@ static int64_t ramfs_write(struct file *file, struct io *io, uint64_t *position)
 	if (file->flags & O_APPEND)
 		*position = inode->bytes;
 	moved = write_at(inode, io, *position);
+	promise_rest(inode);
 	if (moved > 0) {
 		*position += (uint64_t)moved;
 		inode_touch_modified(inode);
@@ -351,6 +375,17 @@ static int64_t ramfs_seek(struct file *file, int64_t offset, int whence)
 
 /* ---- Mappings ---------------------------------------------------------------------------------------------------------- */
 
+/* What is mapped so that it may be written to is promised, if it was not yet. -ENOSPC. */
+static int map_to_write(struct inode *inode)
+{
+	int error;
+
+	mutex_lock(&inode->lock);
+	error = promise(inode, inode->bytes);
+	mutex_unlock(&inode->lock);
+	return error;
+}
+
 static int ramfs_mmap(struct file *file, struct mmap_request *request)
 {
 	struct inode *inode = file->inode;
@@ -367,6 +402,8 @@ static int ramfs_mmap(struct file *file, struct mmap_request *request)
 			return access != O_RDWR ? -EACCES : -EPERM;
 		if (access != O_RDWR || sealed)
 			request->max_prot &= ~(vm_prot_t)VM_WRITE;
+		else if (map_to_write(inode) != 0)
+			return -ENOMEM;
 		/* Pages may come by the mapping from now on. */
 		inode->stored = -1;
 	}
@@ -451,6 +488,8 @@ int ramfs_allocate(struct inode *inode, unsigned mode, uint64_t from, uint64_t b
 	mutex_lock(&inode->lock);
 	before = inode->bytes;
 	error = check_seals(inode, punch || mode & FALLOC_FL_ZERO_RANGE, keep || end < before ? before : end);
+	if (!error)
+		error = promise(inode, keep || end < before ? before : end);
 	if (!error && !keep && end > before) {
 		error = grow(inode, end);
 		if (!error)
@@ -466,6 +505,7 @@ int ramfs_allocate(struct inode *inode, unsigned mode, uint64_t from, uint64_t b
 		set_extent(inode, before);
 	}
 	inode->stored = -1;
+	promise_rest(inode);
 	if (!error)
 		inode_touch_modified(inode);
 	mutex_unlock(&inode->lock);

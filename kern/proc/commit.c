@@ -5,8 +5,9 @@
  *   1  none is
  *   2  all promises together may not be more than the limit: all swap, and overcommit_ratio percent of RAM
  *
- * What is promised is what may be written privately (vm_promised_pages()). The VM counts it as mappings come and go; a call that is about to make
- * one holds its pages here meanwhile, so that two calls cannot both have the last of it.
+ * What is promised is what may be written privately, which the VM counts as mappings come and go, and all of shared memory and of files in RAM, as far as these
+ * reach, whether anything is there yet or not (vm_promised_pages()). A call that is about to make more of it holds its pages here meanwhile, so that two calls
+ * cannot both have the last of it.
  */
 #include <asm/errno.h>
 #include <kern/procfs.h>
@@ -78,6 +79,20 @@ void commit_end(struct commitment *commitment)
 {
 	held -= commitment->pages;
 	commitment->pages = 0;
+}
+
+int commit_shared(struct blob *blob, pgoff_t pages)
+{
+	pgoff_t before = blob_promised(blob);
+	struct commitment commitment = {0};
+	int error = 0;
+
+	if (pages > before && commit_is_strict())
+		error = commit_begin(&commitment, pages - before);
+	if (!error)
+		blob_promise(blob, pages);
+	commit_end(&commitment);
+	return error;
 }
 
 bool commit_allows_stack(void)

@@ -6,6 +6,7 @@
 #ifndef PROC_MEMORY_H
 #define PROC_MEMORY_H
 
+#include <kern/commit.h>
 #include <kern/proc.h>
 
 #include "syscall.h"
@@ -64,21 +65,10 @@ int check_cuts(struct process *process, vaddr_t start, vaddr_t end, bool removed
 /* May the process have `pages` more of address space, `data` of which are private and writable? 0, or -ENOMEM. */
 int check_space(struct process *process, pgoff_t pages, pgoff_t data);
 
-/*
- * Memory that may come to be needed, and that a call is about to promise (commit.c). commit_begin: -ENOMEM where the rules forbid it; else the pages are
- * held until commit_end(), after the mapping was made or was not. A commitment that was not begun is {0}.
- */
-struct commitment {
-	pgoff_t pages; /* that are held */
-};
-int commit_begin(struct commitment *commitment, pgoff_t pages);
-void commit_end(struct commitment *commitment);
-
-/* Is every promise to be kept (vm.overcommit_memory 2)? May a stack grow? */
-bool commit_is_strict(void);
+/* May a stack grow, as far as promises go (<kern/commit.h>)? */
 bool commit_allows_stack(void);
 
-/* The same for a copy of all that a root maps, and for what becomes writable of a range. */
+/* Begins a commitment for a copy of all that a root maps, and for what becomes writable of a range. */
 int commit_begin_copy(struct commitment *commitment, struct map *root);
 int commit_begin_write(struct commitment *commitment, struct user_space *space, vaddr_t start, vaddr_t end);
 

@@ -72,8 +72,7 @@ static void mark_spared(void)
 	shortage.round++;
 	spin_lock(&process_lock);
 	for (process = process_next_locked(0); process; process = process_next_locked(process->pid)) {
-		if (process->space &&
-		    (process->pid == FIRST_PID || process->end_adjust == OOM_SCORE_ADJ_MIN))
+		if (process->space && (process->pid == FIRST_PID || process->end_adjust == OOM_SCORE_ADJ_MIN))
 			process->space->spared = shortage.round;
 	}
 	spin_unlock(&process_lock);
@@ -200,7 +199,8 @@ static void report_totals(const struct process *needy)
 	struct swap_stats swap;
 
 	swap_stats(&swap);
-	env_log("phoenix: no memory for %s[%d]: of %llu KiB %llu are free, contents have %llu, page tables %llu, "
+	env_log("phoenix: no memory for %s[%d]: of %llu KiB %llu are free, contents have %llu, page tables "
+		"%llu, "
 		"small objects %llu, the kernel %llu; of %llu KiB of swap %llu are free",
 		needy->name, needy->pid, KIB(pages.ram_pages), KIB(pages.free_pages),
 		KIB(pages.by_state[PAGE_BLOB]), KIB(pages.by_state[PAGE_TABLE]),
@@ -254,9 +254,8 @@ static void end_all_of(const struct process *victim)
 /* Has it given its memory back within its time? */
 static bool await(struct process *process)
 {
-	(void)WAIT_EVENT(&process->news,
-			 __atomic_load_n(&process->state, __ATOMIC_ACQUIRE) != PROCESS_ALIVE, SLEEP_KILLABLE,
-			 process->end_due);
+	(void)WAIT_EVENT(&process->news, __atomic_load_n(&process->state, __ATOMIC_ACQUIRE) != PROCESS_ALIVE,
+			 SLEEP_KILLABLE, process->end_due);
 	return __atomic_load_n(&process->state, __ATOMIC_ACQUIRE) != PROCESS_ALIVE;
 }
 
@@ -292,8 +291,10 @@ bool task_made_room(void)
 	/* Kernel threads that copy, in tests, have no task. */
 	if (!thread_current()->fpu || shall_end_itself() || mutex_lock_killable(&shortage.lock) != 0)
 		return false;
+	env_stall_begin();
 	while (others && shortage.ended == ended && !shall_end_itself())
 		others = make_step(task_current()->process);
+	env_stall_end();
 	mutex_unlock(&shortage.lock);
 	return others && !shall_end_itself();
 }

@@ -118,8 +118,7 @@ static int page_out(struct user_space *space, vaddr_t start, uint64_t bytes, con
 static int cold(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
 		void *context)
 {
-	(void)space, (void)start, (void)bytes, (void)context;
-	return found->wired ? -EINVAL : 0;
+	return found->wired ? -EINVAL : advise(space, start, bytes, found, context);
 }
 
 static int only_look(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
@@ -156,7 +155,7 @@ static const struct advice advices[HIGHEST_ADVICE + 1] = {
 	[MADV_UNMERGEABLE] = {.visit = only_look},
 	[MADV_DONTDUMP] = {.visit = only_look},
 	[MADV_DODUMP] = {.visit = only_look},
-	[MADV_COLD] = {.visit = cold},
+	[MADV_COLD] = {.visit = cold, .advice = ADVISE_COLD},
 	[MADV_PAGEOUT] = {.visit = page_out, .advice = ADVISE_PAGE_OUT},
 };
 

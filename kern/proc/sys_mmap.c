@@ -147,7 +147,7 @@ static int check_limits(struct task *task, const struct call *call, const struct
 {
 	bool data = !is_shared(call) && (call->prot & PROT_WRITE);
 	bool promised = (!(call->flags & MAP_NORESERVE) || commit_is_strict()) &&
-			(data || (is_shared(call) && !call->file));
+			(data || (is_shared(call) && !request->how.label));
 	int error = check_space(task->process, request->pages, data ? request->pages : 0);
 
 	if (!error && promised)
@@ -206,6 +206,9 @@ static int64_t map_memory(struct task *task, const struct call *call)
 	error = check_limits(task, call, &request, &commitment);
 	if (!error)
 		error = place(space, call, &request);
+	/* Shared memory is of nobody's entry alone: it counts until the last one has gone. */
+	if (!error && is_shared(call) && !request.how.label)
+		blob_promise(request.blob, request.pages);
 	commit_end(&commitment);
 	if (!error && ((call->flags & (MAP_POPULATE | MAP_LOCKED)) || space->lock_future))
 		make_resident(space, call, &request);

@@ -5,6 +5,7 @@
 #include <asm/errno.h>
 #include <kern/phoenix_abi.h>
 #include <vm/pmap.h>
+#include <vm/swap.h>
 
 #include "memory.h"
 
@@ -94,6 +95,23 @@ int64_t sys_explain(struct task *task, struct trapframe *frame)
 	return copy_to_user(frame->r10, text, strlen(text) + 1) ? -EFAULT : result;
 }
 
+static void add_paging(struct phoenix_vm_stats *stats)
+{
+	struct reclaim_stats reclaim;
+	struct swap_stats swap;
+
+	swap_stats(&swap);
+	vm_reclaim_stats(&reclaim);
+	stats->swap_pages = swap.pages;
+	stats->swap_used = swap.used;
+	stats->pages_in = swap.pages_in;
+	stats->pages_out = swap.pages_out;
+	stats->scanned = reclaim.scanned;
+	stats->given_up = reclaim.given_up;
+	stats->runnable = sched_runnable();
+	stats->stalled = pressure_stalled();
+}
+
 int64_t sys_vm_stats(struct task *task, struct trapframe *frame)
 {
 	const struct page_stats pages = page_stats();
@@ -108,5 +126,6 @@ int64_t sys_vm_stats(struct task *task, struct trapframe *frame)
 	if (frame->rsi > sizeof(stats))
 		return -EINVAL;
 	vm_fault_counts(stats.faults);
+	add_paging(&stats);
 	return copy_to_user(frame->rdi, &stats, frame->rsi);
 }

@@ -126,7 +126,9 @@ static int create(struct task *task, __kernel_key_t key, uint64_t bytes, unsigne
 		slab_free(&cache, segment);
 		return error;
 	}
-	error = sysv_enter(&shm_table, &segment->object, task, key, mode);
+	error = commit_shared(segment->blob, bytes_to_pages(page_round_up(bytes)));
+	if (!error)
+		error = sysv_enter(&shm_table, &segment->object, task, key, mode);
 	if (error) {
 		blob_unref(segment->blob);
 		slab_free(&cache, segment);

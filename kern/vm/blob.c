@@ -259,6 +259,7 @@ void blob_unref(struct blob *blob)
 		slab_free(&family_cache, family);
 	}
 	pager_unref(blob->pager);
+	blob_promise(blob, 0);
 	/* With the last reference all translations are gone: who had mapped the frames cannot reach them. */
 	if (blob->contiguous)
 		page_free_run(page_from_paddr(blob->fixed_start), blob->pages);

@@ -172,6 +172,17 @@ static void account_pages(const struct map_entry *entry, uint64_t pages)
 	account_promise(entry, pages);
 }
 
+void blob_promise(struct blob *blob, pgoff_t pages)
+{
+	promised += pages - blob->promised;
+	blob->promised = pages;
+}
+
+pgoff_t blob_promised(const struct blob *blob)
+{
+	return blob->promised;
+}
+
 uint64_t vm_promised_pages(void)
 {
 	return promised;

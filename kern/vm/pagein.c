@@ -121,7 +121,7 @@ static bool store_paged_out(struct family *family, const struct page_wanted *wan
 	 */
 	page->owner = family;
 	page->index = wanted->index;
-	page->in_use = wanted->location;
+	page_set_location(page, wanted->location);
 	store->ops->location_ref(store, wanted->location);
 	page_returned_add(page);
 	if (family->wired_count > 0)
@@ -269,7 +269,11 @@ int page_in(struct blob *blob, pgoff_t offset, unsigned cluster)
 	 * unlocked: the request holds locations, but neither places nor nodes; the caller holds the
 	 * blob, and that its pager.
 	 */
+	if (request.paged_out)
+		env_stall_begin();
 	given = request.pager->ops->get_pages(request.pager, request.wanted, request.count, request.pages);
+	if (request.paged_out)
+		env_stall_end();
 	ASSERT(given != 0 && given <= (int)request.count);
 	spin_lock(&family->lock);
 	/* locked: the family again. The places are looked up anew. */

@@ -51,6 +51,20 @@ int vm_set_store(struct pager *pager)
 	return 0;
 }
 
+static _Atomic uint64_t clean_pages;
+
+uint64_t vm_clean_pages(void)
+{
+	return clean_pages;
+}
+
+void page_set_location(struct page *page, uint32_t location)
+{
+	DEBUG_ASSERT((page->in_use == 0) != (location == 0));
+	page->in_use = location;
+	clean_pages += location ? 1 : UINT64_MAX;
+}
+
 void page_forget_location(struct family *family, struct page *page)
 {
 	uint32_t location = page_location(page);
@@ -61,7 +75,7 @@ void page_forget_location(struct family *family, struct page *page)
 	ASSERT(family->store && page->owner == family);
 	if (page->age & PAGE_RETURNED)
 		page_returned_remove(page);
-	page->in_use = 0;
+	page_set_location(page, 0);
 	family->store->ops->location_unref(family->store, location);
 }
 
@@ -134,7 +148,7 @@ void page_give_up(struct blob *blob, struct page *page, uint32_t own)
 		pager->ops->location_ref(pager, slot_location(location));
 	if (page->age & PAGE_RETURNED)
 		page_returned_remove(page);
-	page->in_use = 0;
+	page_set_location(page, 0);
 	for (unsigned i = 0; i < slots; i++)
 		page_release(family, page);
 }
@@ -201,7 +215,8 @@ static bool is_still_there(struct blob *blob, const struct page *page)
 /*
  * After a page was written: takes over the reference to its location. If the blob has it no longer,
  * others still may: then it is theirs, and as it was written. Two who write a page at once both come
- * here; the second's location goes. Family locked.
+ * here; the second's location goes. A page that a device may still hold, of which nobody can say when its last reference goes, keeps no
+ * location: it is given up here and now, or stays dirty. Family locked.
  */
 static void written(struct writing *writing, const struct page_put *put)
 {
@@ -210,12 +225,14 @@ static void written(struct writing *writing, const struct page_put *put)
 	struct page *page = put->page;
 
 	FAMILY_ASSERT_LOCKED(family);
+	bool goes = writing->give_up && page->wired == 0 && is_still_there(writing->blob, page);
+
 	ASSERT(pager && put->location != 0 && page->refs > 0);
-	if (page_location(page) == 0 && page->refs > 1)
-		page->in_use = put->location;
+	if (page_location(page) == 0 && page->refs > 1 && (goes || !(page->age & PAGE_HELD)))
+		page_set_location(page, put->location);
 	else
 		pager->ops->location_unref(pager, put->location);
-	if (writing->give_up && page->wired == 0 && is_still_there(writing->blob, page))
+	if (goes)
 		page_give_up(writing->blob, page, 1);
 	/* The reference of writing_add(). */
 	page_release(family, page);
@@ -253,6 +270,8 @@ int writing_carry_out(struct writing *writing, struct pager *pager)
 	for (unsigned i = 0; i < writing->count; i++) {
 		struct page_put *put = &writing->puts[i];
 
+		if (put->held)
+			put->page->age |= PAGE_HELD;
 		if (i < kept) {
 			written(writing, put);
 			continue;

@@ -429,6 +429,23 @@ static int page_out_part(struct map_entry *entry, vaddr_t start, vaddr_t end, vo
 	return blob_page_out(entry->blob, entry_offset_at(entry, start), (end - start) >> PAGE_SHIFT);
 }
 
+/* Sleeps not, and cannot fail. */
+static int cool_part(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
+{
+	MAP_ASSERT_LOCKED(entry->map);
+	(void)context;
+	if (!entry->blob->fixed)
+		blob_cool(entry->blob, entry_offset_at(entry, start), (end - start) >> PAGE_SHIFT);
+	return 0;
+}
+
+/* What is done at once for each entry of a range. */
+static const range_visit advice_now[MAP_ADVICES] = {
+	[ADVISE_WILLNEED] = will_need_part,
+	[ADVISE_COLD] = cool_part,
+	[ADVISE_PAGE_OUT] = page_out_part,
+};
+
 int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_advice advice)
 {
 	bool for_later = advice <= ADVISE_CLUSTER;
@@ -445,8 +462,7 @@ int map_advise(struct map *map, vaddr_t start, uint64_t size_bytes, enum map_adv
 	if (!error && for_later)
 		error = advise_for_later(map, start, end, advice);
 	else if (!error)
-		error = range_for_each(map, start, end, true,
-				       advice == ADVISE_WILLNEED ? will_need_part : page_out_part, NULL);
+		error = range_for_each(map, start, end, true, advice_now[advice], NULL);
 	if (for_later)
 		map_write_unlock(map);
 	else

@@ -52,6 +52,7 @@ static struct {
 	_Atomic uint64_t enough;   /* (a) so many free pages are enough */
 	_Atomic uint64_t scanned, given_up, promoted, returned; /* (a) figures */
 	_Atomic uint64_t direct, failed;                        /* (a) */
+	_Atomic uint64_t direct_scanned, direct_given_up;       /* (a) parts of the above */
 } reclaim = {.lock = ENV_SPINLOCK_INIT(RANK_RETURNED, "returned pages")};
 
 /* ---- The list of pages that came back ------------------------------------------------------------------------ */
@@ -261,6 +262,7 @@ static void scan_harvest(struct scan *scan)
 struct search {
 	unsigned wanted;
 	unsigned found;
+	unsigned scanned;
 	unsigned rounds;   /* that the hand has begun */
 	bool cannot_write; /* a store took nothing more */
 	bool whatever;     /* the list has no share any more */
@@ -387,7 +389,7 @@ static uint64_t grow_older(const struct scan *scan, unsigned old)
 			idle = 0;
 		else if (idle < PAGE_IDLE_MASK)
 			idle++;
-		page->age = (uint8_t)(idle | round_bit(scan->blob->family));
+		page->age = (uint8_t)(idle | (page->age & PAGE_HELD) | round_bit(scan->blob->family));
 		if (idle >= old)
 			victims |= bit(i);
 	}
@@ -416,7 +418,7 @@ static void hand_move(struct search *search, unsigned old)
 		scan_harvest(&scan);
 		victims = grow_older(&scan, old);
 	}
-	reclaim.scanned += scan.looked_at;
+	search->scanned += scan.looked_at;
 	if (victims)
 		search_give_up(search, &scan, victims);
 	else
@@ -518,7 +520,7 @@ static bool take_returned(struct search *search)
 		return true;
 	}
 	scan_harvest(&scan);
-	reclaim.scanned += scan.looked_at;
+	search->scanned += scan.looked_at;
 	victims = judge_returned(&scan, page->age & PAGE_SEEN);
 	search_give_up(search, &scan, victims);
 	return true;
@@ -534,42 +536,106 @@ static bool returned_is_long(const struct search *search)
 	return reclaim.count > (search->whatever || reclaim.full ? 0 : share);
 }
 
+/* ---- What is said to be cold --------------------------------------------------------------------------------------------- */
+
+/* Of a node's slots, those that are before `end`. Others may use what they share. Family locked. */
+static void cool_node(struct scan *scan)
+{
+	bool shared;
+
+	FAMILY_ASSERT_LOCKED(scan->blob->family);
+	scan->candidates = 0;
+	(void)tree_find(&scan->blob->tree, scan->index, &shared);
+	for (unsigned i = 0; !shared && i < scan->count; i++) {
+		struct page *page = slot_page(scan->slots[i]);
+
+		if (slot_is_page(scan->slots[i]) && page->state == PAGE_BLOB && page->wired == 0 &&
+		    page->refs == 1)
+			scan->candidates |= bit(i);
+	}
+	if (scan->candidates)
+		(void)harvest_blob(scan, scan->blob, scan->candidates);
+	for (uint64_t rest = scan->candidates; rest; rest &= rest - 1) {
+		struct page *page = slot_page(scan->slots[__builtin_ctzll(rest)]);
+
+		page->age |= page->age & PAGE_RETURNED ? PAGE_SEEN : PAGE_IDLE_MASK;
+	}
+}
+
+void blob_cool(struct blob *blob, pgoff_t offset, pgoff_t pages)
+{
+	struct scan scan = {.blob = blob, .index = blob->base + offset};
+	pgoff_t end = scan.index + pages;
+
+	DEBUG_ASSERT(!blob_check_window(blob, offset, pages));
+	while (scan.index < end) {
+		pgoff_t rest;
+
+		spin_lock(&blob->family->lock);
+		scan.index = tree_next(&blob->tree, scan.index, end, &scan.slots);
+		rest = end - scan.index;
+		scan.count = TREE_FANOUT - scan.index % TREE_FANOUT;
+		if (blob->tree.height == 0)
+			scan.count = 1;
+		if (scan.count > rest)
+			scan.count = (unsigned)rest;
+		if (rest > 0)
+			cool_node(&scan);
+		family_unlock(blob->family);
+		scan.index += scan.count;
+	}
+}
+
 /* ---- Searching ----------------------------------------------------------------------------------------------------------- */
+
+/* Gives up about as many pages as are wanted. */
+static void search_run(struct search *search)
+{
+	unsigned allowance = 0; /* pages that the hand may look at for what went from the list */
+
+	while (search->found < search->wanted && search->rounds <= ROUNDS_MAX) {
+		unsigned found = search->found;
+
+		if (!returned_is_long(search) || !take_returned(search)) {
+			hand_move(search, IDLE_AGE);
+			/* It has been everywhere and found nothing: then the list's share, too. */
+			search->whatever |= search->rounds > 1 && search->found == 0;
+			continue;
+		}
+		allowance += HAND_PAGES * (search->found - found);
+		if (allowance >= TREE_FANOUT) {
+			allowance -= TREE_FANOUT;
+			hand_move(search, STALE_AGE);
+		}
+	}
+	reclaim.scanned += search->scanned;
+	reclaim.given_up += search->found;
+}
 
 unsigned vm_reclaim(unsigned wanted)
 {
 	struct search search = {.wanted = wanted};
-	unsigned allowance = 0; /* pages that the hand may look at for what went from the list */
 
-	while (search.found < wanted && search.rounds <= ROUNDS_MAX) {
-		unsigned found = search.found;
-
-		if (!returned_is_long(&search) || !take_returned(&search)) {
-			hand_move(&search, IDLE_AGE);
-			/* It has been everywhere and found nothing: then the list's share, too. */
-			search.whatever |= search.rounds > 1 && search.found == 0;
-			continue;
-		}
-		allowance += HAND_PAGES * (search.found - found);
-		if (allowance >= TREE_FANOUT) {
-			allowance -= TREE_FANOUT;
-			hand_move(&search, STALE_AGE);
-		}
-	}
-	reclaim.given_up += search.found;
+	env_stall_begin();
+	search_run(&search);
+	env_stall_end();
 	return search.found;
 }
 
 bool vm_make_room(void)
 {
-	unsigned found;
+	struct search search = {.wanted = DIRECT_PAGES};
 
 	if (!reclaim.on)
 		return false;
+	env_stall_begin();
+	search_run(&search);
+	env_stall_end();
 	reclaim.direct++;
-	found = vm_reclaim(DIRECT_PAGES);
-	reclaim.failed += found == 0;
-	return found > 0;
+	reclaim.direct_scanned += search.scanned;
+	reclaim.direct_given_up += search.found;
+	reclaim.failed += search.found == 0;
+	return search.found > 0;
 }
 
 bool vm_memory_is_low(void)
@@ -597,6 +663,8 @@ void vm_reclaim_stats(struct reclaim_stats *out)
 		.promoted = reclaim.promoted,
 		.returned = reclaim.returned,
 		.direct = reclaim.direct,
+		.direct_scanned = reclaim.direct_scanned,
+		.direct_given_up = reclaim.direct_given_up,
 		.failed = reclaim.failed,
 	};
 }

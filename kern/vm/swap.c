@@ -76,6 +76,8 @@ static int put_run(struct page_put *puts, unsigned count)
 		pages[i] = puts[i].page;
 	device = run.area->device;
 	if (device->ops->transfer(device, true, run.first, pages, run.count)) {
+		for (unsigned i = 0; i < run.count; i++)
+			puts[i].held = true;
 		write_failed(&run);
 		return 0;
 	}

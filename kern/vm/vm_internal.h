@@ -257,6 +257,7 @@ struct blob {
 	uint32_t mapping_count;                       /* (f) */
 	uint32_t wired_count;                         /* (f) of them, those that are wired */
 	uint32_t visitors; /* (f) of the references, those of page faults that wait for a pager */
+	pgoff_t promised;  /* (a) of blob_promise(), whose caller puts the calls in order */
 };
 
 #define BLOB_ASSERT_LIVE(blob)       DEBUG_ASSERT((int32_t)(blob)->refs > 0)
@@ -454,16 +455,23 @@ void page_give_up(struct blob *blob, struct page *page, uint32_t own);
 
 /* A page's age. */
 #define PAGE_IDLE_MASK \
-	0x0fu /* how often it was looked at without having been accessed since the time before */
+	0x0fu           /* how often it was looked at without having been accessed since the time before */
+#define PAGE_HELD 0x10u /* a device that failed may still have it: see written() */
 #define PAGE_ROUND \
 	0x20u /* the lowest bit of the family's round in which it was looked at last: several nodes may have it */
 #define PAGE_RETURNED \
 	0x40u /* it came back from a store, is clean since then, and in reclaim.c's list of such pages */
 #define PAGE_SEEN 0x80u /* that, and it was looked at once */
 
+/* Lets the pages of a window that only this blob has look as if they had not been accessed for long (reclaim.c). No locks but the map's. */
+void blob_cool(struct blob *blob, pgoff_t offset, pgoff_t pages);
+
 /* A page has come back, or is not to be in the list of those that have any more. Family locked. */
 void page_returned_add(struct page *page);
 void page_returned_remove(struct page *page);
+
+/* The page, which was dirty, has a location from now on, whose reference becomes its own; or, with 0, has none any more. Family locked. */
+void page_set_location(struct page *page, uint32_t location);
 
 /* Gives up the reference to the location where a page's contents are, as they are about to change or go. Family locked. */
 void page_forget_location(struct family *family, struct page *page);

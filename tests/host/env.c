@@ -72,6 +72,11 @@ void host_lock_released(const void *lock, const struct lock_identity *identity)
 	panic("lock \"%s\" released by a thread that does not hold it", identity->name);
 }
 
+/* Nobody asks here how much time was lost. */
+void env_stall_begin(void) {}
+
+void env_stall_end(void) {}
+
 /* Nobody waits for it here: tests call vm_reclaim() themselves. */
 void env_memory_low(void) {}
 

@@ -31,6 +31,15 @@ soak-shell:
 soak-shell-built: $(KERNEL)
 	@tests/programs/soak '$(HOURS)'
 
+# Programs that page for HOURS, from SEED on: their data has to be right.
+.PHONY: soak-swap soak-swap-built
+soak-swap:
+	@tools/deps test
+	@$(MAKE) --no-print-directory soak-swap-built
+
+soak-swap-built: $(KERNEL) $(USER_PROGRAMS)
+	@tests/programs/soak-swap '$(HOURS)' '$(SEED)'
+
 # Everything that takes long, one after the other.
 .PHONY: check-all
 check-all:
@@ -39,7 +48,7 @@ check-all:
 	@$(MAKE) --no-print-directory tsan coverage mutants fuzz
 	@STRESS_SECONDS=10 $(PROVE) -v tests/programs/long/stress.t
 	@tests/programs/storm 30
-	@$(MAKE) --no-print-directory soak soak-shell
+	@$(MAKE) --no-print-directory soak soak-shell soak-swap
 
 CONFIG_programs := $(MUSLCC) $(PROGRAM_CFLAGS)
 $(eval $(call config_file,programs))

@@ -22,4 +22,30 @@ sub check
 check('a disk', ['--mem', 64, '--swap', 256], 100);
 check('four at once', ['--mem', 64, '--swap', 256], 30, 4);
 check('a device of RAM', ['--mem', 192, '--append', 'swap=ram:128'], 80);
+
+# What is to be seen of it: /proc, and vmstat, while a program pages and afterwards.
+SKIP: {
+	my $busybox = '/bin/busybox';
+	skip 'no busybox here', 1 unless -x $busybox;
+	my $script = write_file('script', join '', map { "$_\n" } '/bin/pagecheck 100 &', '/bin/vmstat 1 4', 'wait', '/bin/vmstat',
+		'cat /proc/pressure/memory /proc/vmstat /proc/meminfo');
+	mkdir scratch() . '/root';
+	my $ran = run(['--mem', 64, '--swap', 256, '--root', scratch() . '/root', '--file', "$script:/script", '--file', "$pagecheck:/bin/pagecheck",
+			'--file', Phoenix::built() . '/user/vmstat:/bin/vmstat'], $busybox, 'sh', '/script');
+	is($ran->{status}, 0, 'figures: status 0') or diag($ran->{out}, $ran->{err}, $ran->{console});
+	my @lines = grep { /^ *\d+ +\d+ +\d+ +\d+ +\d+ +\d+/ } split /\n/, $ran->{out};
+	is(scalar @lines, 5, 'vmstat: four lines, and one') or diag($ran->{out});
+	my ($in, $out, $scan, $steal) = (split ' ', $lines[-1])[5 .. 8];
+	ok($in > 1000 && $out > 1000 && $scan > 1000 && $steal > 1000, 'vmstat: KiB in and out, pages looked at and given up') or diag($ran->{out});
+	ok((grep { (split)[6] > 0 } @lines[1 .. 3]), 'vmstat: rates, while a program pages') or diag($ran->{out});
+	my %lost = $ran->{out} =~ /^(some|full) avg10=\d+\.\d\d avg60=\d+\.\d\d avg300=\d+\.\d\d total=(\d+)$/mg;
+	ok($lost{some} > 10000 && $lost{full} <= $lost{some}, 'pressure: time was lost, and no more of all than of some') or diag($ran->{out});
+	my ($average) = $ran->{out} =~ /^some avg10=(\d+\.\d\d)/m;
+	ok($average > 0 && $average <= 100, 'pressure: a part of the last 10 seconds');
+	my %stat = $ran->{out} =~ /^(\w+) (\d+)$/mg;
+	ok($stat{pgscan_kswapd} + $stat{pgscan_direct} >= $stat{pgsteal_kswapd} + $stat{pgsteal_direct}, 'vmstat of /proc: not more given up than looked at');
+	ok($stat{"pg$_"} > 0, "vmstat of /proc: pg$_") for qw(steal_direct scan_direct majfault);
+	ok($stat{pswpin} * 4 >= $in && $stat{pswpout} * 4 >= $out && defined $stat{allocstall}, 'vmstat of /proc: pages moved, and waits');
+	like($ran->{out}, qr/^SwapCached: +\d+ kB$/m, 'meminfo has what can be given up without being written');
+}
 done_testing();

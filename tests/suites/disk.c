@@ -29,6 +29,23 @@ static void move(struct disk *disk, bool write, uint64_t place, struct page *pag
 		memcpy(page_data(page), page_data(disk->pages[place]), PAGE_SIZE);
 }
 
+/* Takes references to pages that somebody else may think he has alone. */
+static void keep(struct disk *disk, struct page *const *pages, unsigned count)
+{
+	spin_lock(&disk->lock);
+	for (unsigned i = 0; i < count && CHECK(disk->kept_count < DISK_MAX_KEPT); i++) {
+		page_ref(pages[i]);
+		disk->kept[disk->kept_count++] = pages[i];
+	}
+	spin_unlock(&disk->lock);
+}
+
+void disk_let_go(struct disk *disk)
+{
+	while (disk->kept_count > 0)
+		page_unref(disk->kept[--disk->kept_count]);
+}
+
 static int disk_transfer(struct swap_device *device, bool write, uint64_t first, struct page *const *pages,
 			 unsigned count)
 {
@@ -45,7 +62,9 @@ static int disk_transfer(struct swap_device *device, bool write, uint64_t first,
 	*(write ? &disk->writes : &disk->reads) += 1;
 	*(write ? &disk->pages_written : &disk->pages_read) += count;
 	spin_unlock(&disk->lock);
-	if (fault == DISK_FAILS || (fault == DISK_LOSES && write))
+	if (fault == DISK_KEEPS)
+		keep(disk, pages, count);
+	if (fault == DISK_FAILS || fault == DISK_KEEPS || (fault == DISK_LOSES && write))
 		moved = 0;
 	else if (fault == DISK_SHORT)
 		moved = count / 2;
@@ -55,7 +74,7 @@ static int disk_transfer(struct swap_device *device, bool write, uint64_t first,
 		move(disk, write, first + i, pages[i]);
 	if (fault == DISK_FLIPS)
 		((uint8_t *)page_data(write ? disk->pages[first] : pages[0]))[PAGE_SIZE / 2] ^= 0x10;
-	return fault == DISK_FAILS || fault == DISK_SHORT ? -EIO : 0;
+	return fault == DISK_FAILS || fault == DISK_SHORT || fault == DISK_KEEPS ? -EIO : 0;
 }
 
 static const struct swap_device_ops disk_ops = {.transfer = disk_transfer};

@@ -9,6 +9,7 @@
 #include <vm/swap.h>
 
 #define DISK_MAX_PAGES 2048u
+#define DISK_MAX_KEPT  128u
 
 /* What goes wrong with a request. */
 enum disk_fault {
@@ -18,6 +19,7 @@ enum disk_fault {
 	DISK_LOSES,      /* a write is not done, and said to be */
 	DISK_MISDIRECTS, /* the request is carried out one place away */
 	DISK_FLIPS,      /* one bit of what is moved is changed */
+	DISK_KEEPS, /* no answer in time: an error, and the disk keeps references to the pages until disk_let_go() */
 	DISK_FAULTS
 };
 
@@ -32,6 +34,8 @@ struct disk {
 	unsigned faults;                    /* (d) requests that failed since disk_fail() */
 	uint64_t reads, writes;             /* (d) requests */
 	uint64_t pages_read, pages_written; /* (d) */
+	struct page *kept[DISK_MAX_KEPT];   /* (d) */
+	unsigned kept_count;                /* (d) */
 };
 
 /* A disk of so many pages, up to DISK_MAX_PAGES, whose memory is allocated here (PAGE_KERNEL). False: no memory. */
@@ -41,6 +45,9 @@ void disk_close(struct disk *disk);
 /* After `after` more requests of the kind, `count` of them have the fault. DISK_GOOD: none. */
 void disk_fail(struct disk *disk, enum disk_fault fault, bool at_writes, bool at_reads, unsigned after,
 	       unsigned count);
+
+/* The disk answers at last, and is done with all pages. */
+void disk_let_go(struct disk *disk);
 
 #define DISK_ALWAYS UINT32_MAX
 

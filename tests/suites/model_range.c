@@ -320,6 +320,9 @@ void do_map_advise(void)
 	model_call();
 	if (!model_result(map_advise(range.map, range.start, range.bytes, advice), error))
 		return;
+	/* What it changes, only who looks for pages to give up can see. */
+	if (advice == ADVISE_COLD)
+		return;
 	if (advice == ADVISE_WILLNEED) {
 		adopt_blobs(blobs_of(&range));
 		check_brought_in(&range);

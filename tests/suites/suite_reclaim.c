@@ -277,6 +277,85 @@ static void passes(void)
 	finish();
 }
 
+static void cold_pages(void)
+{
+	struct blob *used, *cold, *clone;
+
+	test_case("what is said to be cold goes before what was accessed as lately");
+	if (!begin())
+		return;
+	used = fill(SPACE_BASE, 100);
+	cold = fill(page_at(PAGES), 1000);
+	CHECK_EQ(map_advise(root, page_at(PAGES), PAGES * PAGE_SIZE, ADVISE_COLD), 0);
+	CHECK(vm_reclaim(PAGES / 2) >= PAGES / 2);
+	CHECK_EQ(resident(used), PAGES);
+	CHECK(resident(cold) <= PAGES / 2);
+	check_all(SPACE_BASE, 100);
+	check_all(page_at(PAGES), 1000);
+
+	test_case("what others share is not for one of them to call cold");
+	reclaim_all();
+	check_all(SPACE_BASE, 100);
+	CHECK_EQ(blob_clone(cold, 0, PAGES, &clone), 0);
+	map_all_at(root, page_at(2 * PAGES), clone);
+	check_all(page_at(2 * PAGES), 1000);
+	CHECK_EQ(map_advise(root, page_at(PAGES), PAGES * PAGE_SIZE, ADVISE_COLD), 0);
+	CHECK_EQ(map_advise(root, SPACE_BASE, PAGES * PAGE_SIZE, ADVISE_COLD), 0);
+	CHECK(vm_reclaim(64) >= 64);
+	CHECK_EQ(resident(clone), PAGES);
+	map_verify(root);
+	blob_unref(clone);
+	blob_unref(used);
+	blob_unref(cold);
+	finish();
+}
+
+/* Takes all pages that there are, linked by `next`. */
+static struct page *take_all(void)
+{
+	struct page *page, *taken = NULL;
+
+	while ((page = page_alloc(PAGE_KERNEL, PAGE_ALLOC_RESERVE)) != NULL) {
+		page->next = taken;
+		taken = page;
+	}
+	return taken;
+}
+
+static void free_all(struct page *taken)
+{
+	while (taken) {
+		struct page *next = taken->next;
+
+		page_free(taken);
+		taken = next;
+	}
+}
+
+static void without_memory(void)
+{
+	struct page *taken;
+	struct blob *blob;
+
+	test_case("pages are given up and come back though all other memory is gone, the reserve with it");
+	if (!begin())
+		return;
+	blob = fill(SPACE_BASE, 100);
+	taken = take_all();
+	CHECK(!page_alloc(PAGE_BLOB, 0));
+	CHECK(vm_reclaim(64) >= 64);
+	CHECK(resident(blob) <= PAGES - 64);
+	check_all(SPACE_BASE, 100);
+	for (pgoff_t i = 0; i < PAGES; i++)
+		CHECK_EQ(user_store(root, page_at(i), 200 + i), 0);
+	check_all(SPACE_BASE, 200);
+	CHECK(disk.pages_written > PAGES && disk.pages_read > PAGES);
+	free_all(taken);
+	map_verify(root);
+	blob_unref(blob);
+	finish();
+}
+
 void suite_reclaim(void)
 {
 	struct footprint before = footprint_now();
@@ -288,6 +367,8 @@ void suite_reclaim(void)
 	unmapped();
 	full_disk();
 	passes();
+	cold_pages();
+	without_memory();
 	test_case("nothing is lost or left");
 	check_footprint(&before);
 }

@@ -501,6 +501,47 @@ static void damage_at_a_fault(void)
 	finish();
 }
 
+/* A disk that did not answer in time holds pages; what was written of them elsewhere goes with their contents all the same. */
+static void kept_pages(void)
+{
+	struct blob *blob, *clone;
+
+	test_case("a page that a device keeps loses no place, whatever becomes of it, and is written to as "
+		  "others are");
+	if (!begin_with(PLACES))
+		return;
+	blob = make_words(PAGES, 41);
+	disk_fail(&disk, DISK_KEEPS, true, false, 0, 1);
+	CHECK_EQ(blob_sync(blob, 0, PAGES), 0);
+	CHECK_EQ(disk.kept_count, 32);
+	CHECK_EQ(blob_clone(blob, 0, PAGES, &clone), 0);
+	check_words(blob, PAGES, 41);
+	for (pgoff_t i = 0; i < PAGES; i += 2)
+		put_word(blob, i, word_of(42, i));
+	for (pgoff_t i = 0; i < PAGES; i++) {
+		CHECK_EQ(get_word(blob, i), word_of(i % 2 ? 41 : 42, i));
+		CHECK_EQ(get_word(clone, i), word_of(41, i));
+	}
+	blob_unref(blob);
+	CHECK_EQ(page_out(clone), 0);
+	check_words(clone, PAGES, 41);
+	CHECK_EQ(blob_sync(clone, 0, PAGES), 0);
+	blob_unref(clone);
+	CHECK_EQ(stats().used, 0);
+	disk_let_go(&disk);
+	CHECK_EQ(stats().used, 0);
+
+	test_case("a page that a device kept, and that is forgotten, goes when the device lets go");
+	blob = make_words(PAGES, 43);
+	disk_fail(&disk, DISK_KEEPS, true, false, 0, 1);
+	CHECK_EQ(blob_sync(blob, 0, PAGES), 0);
+	CHECK_EQ(blob_decommit(blob, 0, PAGES), 0);
+	CHECK_EQ(stats().used, 0);
+	blob_unref(blob);
+	disk_let_go(&disk);
+	finish();
+}
+
 void suite_swap(void)
 {
 	struct footprint before = footprint_now();
@@ -520,6 +561,7 @@ void suite_swap(void)
 	lies();
 	damage_is_shared();
 	damage_at_a_fault();
+	kept_pages();
 	test_case("nothing is lost or left");
 	check_footprint(&before);
 }

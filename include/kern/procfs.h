@@ -19,9 +19,15 @@ struct seq {
 	size_t room, used;
 };
 
+/* Was there too little room? One byte stays free, for the 0 that formatting ends with. */
+static inline bool seq_is_full(const struct seq *seq)
+{
+	return seq->used >= seq->room;
+}
+
 void seq_put(struct seq *seq, const char *bytes, size_t count);
 void seq_print(struct seq *seq, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* A number in base 8 to 16, of at least `width` characters: `pad` before it. What is printed for each mapping goes this way: formats take ten times as long. */
+/* A number in base 8 to 16, of at least `width` characters, which are at most 32: `pad` before it. What is printed for each mapping goes this way: formats take ten times as long. */
 void seq_put_number(struct seq *seq, uint64_t value, unsigned base, size_t width, char pad);
 /* As seq_put, with \ooo for what is in `escaped`, and for a backslash. */
 void seq_put_escaped(struct seq *seq, const char *bytes, size_t count, const char *escaped);
@@ -60,6 +66,10 @@ struct proc_setting {
 extern const struct proc_setting overcommit_setting, overcommit_ratio_setting;
 uint64_t commit_limit(void);
 
+/* What a `list` says. */
+#define SEQ_MORE 0
+#define SEQ_END  1
+
 /* Locks: (-) constant. */
 struct proc_entry {
 	const char *name; /* (-) NULL ends a table */
@@ -67,6 +77,11 @@ struct proc_entry {
 
 	/* (-) Files: writes the text. An error instead, -ESRCH where the process has ended. */
 	int (*show)(struct seq *seq, const struct proc_subject *subject);
+	/*
+	 * (-) Files that are long lists, which are made as they are read: in `show`'s place, writes the list's items from number *at on as long as there is room
+	 * (seq_is_full), without the one that did not fit, and leaves in *at where to go on. SEQ_MORE, SEQ_END, or an error.
+	 */
+	int (*list)(struct seq *seq, const struct proc_subject *subject, uint64_t *at);
 	/* (-) Files whose contents are no text: in `show`'s place, moves bytes as file_ops' read does, from a position on. */
 	int64_t (*read)(const struct proc_subject *subject, struct io *io, uint64_t position);
 	/* (-) Files that can be written: of what a program wrote, with a 0 after it. */

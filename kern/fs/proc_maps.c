@@ -57,7 +57,8 @@ static bool continues(const struct lookup *found, const struct lookup *next)
 	return one->inherit == INHERIT_COPY && strcmp(anonymous_name(found), anonymous_name(next)) == 0;
 }
 
-int proc_lookup_joined(struct user_space *space, vaddr_t at, struct lookup *out)
+/* The first mapping from `at` on, with what goes on behind it; map_lookup_from()'s errors. */
+static int lookup_joined(struct user_space *space, vaddr_t at, struct lookup *out)
 {
 	vaddr_t end = map_end(space->root);
 	struct lookup next;
@@ -75,7 +76,8 @@ int proc_lookup_joined(struct user_space *space, vaddr_t at, struct lookup *out)
 	return error;
 }
 
-void proc_show_mapping(struct seq *seq, const struct lookup *found, char *path)
+/* A mapping's line. `path`: PATH_MAX bytes for its name. */
+static void show_mapping(struct seq *seq, const struct lookup *found, char *path)
 {
 	const struct map_label *label = found->how.label;
 	vm_prot_t prot = found->how.prot;
@@ -104,26 +106,46 @@ void proc_show_mapping(struct seq *seq, const struct lookup *found, char *path)
 }
 
 /* One mapping after the other, with no lock of the map's held, as names need those of the tree of names. */
-int proc_show_maps(struct seq *seq, const struct proc_subject *subject)
+static int list_mappings(struct seq *seq, struct user_space *space, vaddr_t *at,
+			 proc_show_mapping_fn show_more, char *path)
+{
+	struct lookup found;
+
+	while (lookup_joined(space, *at, &found) == 0) {
+		size_t before = seq->used;
+
+		show_mapping(seq, &found, path);
+		if (show_more)
+			show_more(seq, space, &found);
+		lookup_release(&found);
+		if (seq_is_full(seq)) {
+			seq->used = before;
+			return SEQ_MORE;
+		}
+		*at = found.end;
+	}
+	return SEQ_END;
+}
+
+int proc_list_mappings(struct seq *seq, const struct proc_subject *subject, vaddr_t *at,
+		       proc_show_mapping_fn show_more)
 {
 	struct user_space *space = process_space(subject->process);
 	struct page *page = page_alloc(PAGE_KERNEL, 0);
-	struct lookup found;
-	vaddr_t at = 0;
+	int result = space ? -ENOMEM : SEQ_END;
 
-	if (space && page) {
-		while (proc_lookup_joined(space, at, &found) == 0) {
-			proc_show_mapping(seq, &found, page_data(page));
-			at = found.end;
-			lookup_release(&found);
-		}
-	}
+	if (space && page)
+		result = list_mappings(seq, space, at, show_more, page_data(page));
 	if (space)
 		user_space_unref_later(space);
-	if (!page)
-		return -ENOMEM;
-	page_free(page);
-	return 0;
+	if (page)
+		page_free(page);
+	return result;
+}
+
+int proc_list_maps(struct seq *seq, const struct proc_subject *subject, uint64_t *at)
+{
+	return proc_list_mappings(seq, subject, at, NULL);
 }
 
 /* ---- mounts ------------------------------------------------------------------------------------------------------ */

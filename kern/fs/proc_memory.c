@@ -87,12 +87,14 @@ static void show_flags(struct seq *seq, const struct lookup *found)
 		{"wf", found->fork & FORK_WIPE},
 	};
 
-	seq_print(seq, "VmFlags:");
+	seq_put(seq, "VmFlags:", 8);
 	for (size_t i = 0; i < sizeof(flags) / sizeof(flags[0]); i++) {
-		if (flags[i].holds)
-			seq_print(seq, " %s", flags[i].letters);
+		if (flags[i].holds) {
+			seq_put(seq, " ", 1);
+			seq_put(seq, flags[i].letters, 2);
+		}
 	}
-	seq_print(seq, " \n");
+	seq_put(seq, " \n", 2);
 }
 
 /* Clean is what a file has as well: private memory of no file is dirty when it is there. What is locked but not in the page tables is nobody else's. */
@@ -131,32 +133,9 @@ static void show_figures(struct seq *seq, struct user_space *space, const struct
 	show_flags(seq, found);
 }
 
-static void show_mappings(struct seq *seq, struct user_space *space, char *path)
+int proc_list_smaps(struct seq *seq, const struct proc_subject *subject, uint64_t *at)
 {
-	struct lookup found;
-	vaddr_t at = 0;
-
-	while (proc_lookup_joined(space, at, &found) == 0) {
-		proc_show_mapping(seq, &found, path);
-		show_figures(seq, space, &found);
-		at = found.end;
-		lookup_release(&found);
-	}
-}
-
-int proc_show_smaps(struct seq *seq, const struct proc_subject *subject)
-{
-	struct user_space *space = process_space(subject->process);
-	struct page *page = page_alloc(PAGE_KERNEL, 0);
-
-	if (space && page)
-		show_mappings(seq, space, page_data(page));
-	if (space)
-		user_space_unref_later(space);
-	if (!page)
-		return -ENOMEM;
-	page_free(page);
-	return 0;
+	return proc_list_mappings(seq, subject, at, show_figures);
 }
 
 /* ---- pagemap: a word of 8 bytes for each page -------------------------------------------------------------------- */

@@ -569,7 +569,7 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 		{.name = "fd", .mode = S_IFDIR | 0500, .numbers = &fd_numbers},                          \
 		{.name = "fdinfo", .mode = S_IFDIR | 0555, .numbers = &fdinfo_numbers},                  \
 		{.name = "limits", .mode = S_IFREG | 0444, .show = show_limits},                         \
-		{.name = "maps", .mode = S_IFREG | 0444, .show = proc_show_maps, .guarded = true},       \
+		{.name = "maps", .mode = S_IFREG | 0444, .list = proc_list_maps, .guarded = true},       \
 		{.name = "mountinfo", .mode = S_IFREG | 0444, .show = proc_show_mountinfo},              \
 		{.name = "mounts", .mode = S_IFREG | 0444, .show = proc_show_mounts},                    \
 		{.name = "oom_adj",                                                                      \
@@ -587,7 +587,7 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 		 .target = root_target,                                                                  \
 		 .follow = follow_root,                                                                  \
 		 .guarded = true},                                                                       \
-		{.name = "smaps", .mode = S_IFREG | 0444, .show = proc_show_smaps, .guarded = true},     \
+		{.name = "smaps", .mode = S_IFREG | 0444, .list = proc_list_smaps, .guarded = true},     \
 		{.name = "stat", .mode = S_IFREG | 0444, .show = show_stat},                             \
 		{.name = "statm", .mode = S_IFREG | 0444, .show = show_statm},                           \
 	{                                                                                                \

@@ -56,19 +56,20 @@ void seq_print(struct seq *seq, const char *format, ...)
 	va_end(arguments);
 }
 
-/* A number has no more digits than this, in any base of at least 8. */
-#define MOST_DIGITS 22
+/* A number has no more digits than this, in any base of at least 8, and is not asked to be wider. */
+#define MOST_DIGITS 32
 
 void seq_put_number(struct seq *seq, uint64_t value, unsigned base, size_t width, char pad)
 {
 	char digits[MOST_DIGITS];
 	size_t at = MOST_DIGITS;
 
+	DEBUG_ASSERT(width <= MOST_DIGITS);
 	do
 		digits[--at] = "0123456789abcdef"[value % base];
 	while ((value /= base) != 0);
-	for (size_t count = MOST_DIGITS - at; count < width; count++)
-		seq_put(seq, &pad, 1);
+	while (MOST_DIGITS - at < width)
+		digits[--at] = pad;
 	seq_put(seq, digits + at, MOST_DIGITS - at);
 }
 
@@ -86,11 +87,13 @@ void seq_put_escaped(struct seq *seq, const char *bytes, size_t count, const cha
 	}
 }
 
-/* A file's text. Locks: (o) the file's lock. */
+/* A file's text; of a list, a part of it. Locks: (o) the file's lock. */
 struct text {
 	struct page *pages; /* (o) NULL: not made */
 	size_t page_count;  /* (o) */
+	uint64_t start;     /* (o) where in the file it begins */
 	size_t bytes;       /* (o) */
+	uint64_t next;      /* (o) of a list: what comes after it */
 };
 
 static struct slab_cache text_cache;
@@ -102,14 +105,23 @@ static void drop_text(struct text *text)
 	text->pages = NULL;
 }
 
-static int show(struct seq *seq, const struct generated *generated)
+/* Writes all, or of a list what comes at text->next. -EAGAIN: it needs more room, which seq->used tells of. */
+static int show(struct seq *seq, const struct generated *generated, struct text *text)
 {
 	const struct proc_entry *entry = generated->entry;
+	int error = 0;
 
+	if (entry->list) {
+		error = entry->list(seq, &generated->subject, &text->next);
+		if (error == SEQ_MORE)
+			return seq->used > 0 ? 0 : -EAGAIN;
+		return error == SEQ_END ? 0 : error;
+	}
 	if (entry->show)
-		return entry->show(seq, &generated->subject);
-	seq_print(seq, "%d\n", *entry->setting->value);
-	return 0;
+		error = entry->show(seq, &generated->subject);
+	else
+		seq_print(seq, "%d\n", *entry->setting->value);
+	return !error && seq_is_full(seq) ? -EAGAIN : error;
 }
 
 /* The room to try next for a text that had `used` bytes and did not fit: pages in powers of two. */
@@ -121,7 +133,7 @@ static size_t more_room(size_t count, size_t used)
 	return count;
 }
 
-/* Makes the text, with more room until it fits. One byte of the room stays free, for the 0 that formatting ends with. */
+/* Makes the text, with more room until it fits. */
 static int make_text(const struct generated *generated, struct text *text)
 {
 	size_t count = 1;
@@ -136,12 +148,12 @@ static int make_text(const struct generated *generated, struct text *text)
 			return -ENOMEM;
 		text->page_count = count;
 		seq.text = page_data(text->pages);
-		error = show(&seq, generated);
+		error = show(&seq, generated, text);
 		text->bytes = seq.used;
-		if (!error && seq.used < seq.room)
+		if (!error)
 			return 0;
 		drop_text(text);
-		if (error)
+		if (error != -EAGAIN)
 			return error;
 		count = more_room(count, seq.used);
 	}
@@ -180,23 +192,40 @@ static void generated_release(struct file *file)
 	slab_free(&text_cache, text);
 }
 
+/*
+ * Has the text that has what is at `position`, if there is anything: made anew at the file's start; of a list the parts in between are made and dropped, as where an
+ * item begins is not known before.
+ */
+static int find_text(const struct generated *generated, struct text *text, uint64_t position)
+{
+	int error = 0;
+
+	if (position == 0 || !text->pages || position < text->start) {
+		text->start = text->next = 0;
+		error = make_text(generated, text);
+	}
+	while (!error && generated->entry->list && text->bytes > 0 && position - text->start >= text->bytes) {
+		text->start += text->bytes;
+		error = make_text(generated, text);
+	}
+	return error;
+}
+
 /* The text is guarded by the file's lock, which who reads at the file's own position has already. */
 static int64_t read_text(struct file *file, struct io *io, const uint64_t *position)
 {
 	const struct generated *generated = generated_of(file->inode);
 	bool has_lock = mutex_held(&file->lock);
 	struct text *text = file->private;
-	int64_t moved = 0;
+	int64_t moved;
 
 	if (!has_lock)
 		mutex_lock(&file->lock);
-	if (*position == 0 || !text->pages)
-		moved = make_text(generated, text);
-	if (moved == 0 && *position < text->bytes) {
-		uint64_t left = text->bytes - *position;
+	moved = find_text(generated, text, *position);
+	if (moved == 0 && *position - text->start < text->bytes) {
+		uint64_t from = *position - text->start, left = text->bytes - from;
 
-		moved = io_put(io, (char *)page_data(text->pages) + *position,
-			       io->left < left ? io->left : left);
+		moved = io_put(io, (char *)page_data(text->pages) + from, io->left < left ? io->left : left);
 	}
 	if (!has_lock)
 		mutex_unlock(&file->lock);
@@ -210,7 +239,7 @@ static int64_t generated_read(struct file *file, struct io *io, uint64_t *positi
 
 	if (generated->entry->read)
 		moved = generated->entry->read(&generated->subject, io, *position);
-	else if (generated->entry->show || generated->entry->setting)
+	else if (generated->entry->show || generated->entry->list || generated->entry->setting)
 		moved = read_text(file, io, position);
 	else
 		return -EINVAL;

@@ -46,7 +46,7 @@ check-all:
 	@tools/deps test
 	@$(MAKE) --no-print-directory test-built
 	@$(MAKE) --no-print-directory tsan coverage mutants fuzz
-	@STRESS_SECONDS=10 $(PROVE) -v tests/programs/long/stress.t
+	@STRESS_SECONDS=10 $(PROVE) -v tests/programs/stress.t
 	@tests/programs/storm 30
 	@$(MAKE) --no-print-directory soak soak-shell soak-swap
 

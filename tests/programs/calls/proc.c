@@ -442,6 +442,46 @@ TEST(pagemap,
 	EQUAL(pread(file, words, bytes, (off_t)(USER_END / PAGE * 8)), 0);
 }
 
+/* Every second page may be written to, so that no two are one mapping. */
+static char *many_mappings(size_t count)
+{
+	char *memory =
+		mmap(NULL, count * PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	NEED(memory != MAP_FAILED);
+	for (size_t i = 1; i < count; i += 2)
+		NEED(mprotect(memory + i * PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
+	return memory;
+}
+
+TEST(many_mappings,
+     "smaps of 20,000 mappings can be read: all of it, each mapping once; from the middle; and again")
+{
+	enum { MAPPINGS = 20000, LINE = 4096 };
+	uintptr_t memory = (uintptr_t)many_mappings(MAPPINGS);
+	static char line[LINE], again[LINE], middle[LINE];
+	FILE *smaps = fopen("/proc/self/smaps", "r");
+	unsigned long start, end, seen = 0, offset = 0, position = 0;
+	int file = open("/proc/self/smaps", O_RDONLY);
+
+	NEED(smaps && file >= 0);
+	for (; fgets(line, sizeof(line), smaps); offset += strlen(line)) {
+		if (seen == MAPPINGS || sscanf(line, "%lx-%lx ", &start, &end) != 2 ||
+		    start != memory + seen * PAGE)
+			continue;
+		if (++seen == MAPPINGS / 2) {
+			position = offset;
+			memcpy(middle, line, sizeof(line));
+		}
+	}
+	CHECK(seen == MAPPINGS && offset > MAPPINGS * 500ul);
+	CHECK(pread(file, again, strlen(middle), (off_t)position) == (ssize_t)strlen(middle));
+	CHECK(memcmp(again, middle, strlen(middle)) == 0);
+	CHECK(read(file, again, LINE) > 0 && read(file, middle, LINE) > 0);
+	CHECK(pread(file, line, LINE, 0) > 0 && memcmp(line, again, 1000) == 0);
+	CHECK(pread(file, line, LINE, 1l << 40) == 0);
+}
+
 TEST(names, "uname: Linux, x86_64, a release that starts with a number")
 {
 	struct utsname names;

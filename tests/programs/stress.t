@@ -6,13 +6,13 @@
 use strict;
 use warnings;
 use FindBin;
-use lib "$FindBin::Bin/..";
+use lib $FindBin::Bin;
 use Programs;
 use Phoenix;
 use Test::More;
 
 use constant {
-	MEMORY   => 512, # MiB
+	MEMORY   => 1024, # MiB: memthrash asks for as much as it gets, and uses up 512
 	TOO_LONG => 300, # seconds, for one stressor: some do not look at the time before a round is over
 	TIMEOUT  => 7200,
 };
@@ -21,9 +21,9 @@ my @stressors = split ' ', $ENV{STRESSORS} // 'vm vm-rw mmap mmapfork mmapaddr m
 	msync munmap brk bigheap stack stackmmap fork vfork vforkmany clone context pthread shm shm-sysv memfd memthrash fault pageswap
 	malloc bad-altstack sigsegv sigbus far-branch tlb-shootdown zero';
 my $seconds = $ENV{STRESS_SECONDS} // 2;
-my $help = qx(stress-ng --help);
+my %known = map { $_ => 1 } split ' ', qx(stress-ng --stressors);
 my ($has, $lacks) = ([], []);
-push @{$help =~ /^ +(?:-\w,)? *--\Q$_\E N /m ? $has : $lacks}, $_ for @stressors;
+push @{$known{$_} ? $has : $lacks}, $_ for @stressors;
 cmp_ok(scalar @$has, '>', 0, 'stressors that stress-ng has');
 diag("this stress-ng has no @$lacks") if @$lacks;
 

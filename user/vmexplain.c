@@ -9,14 +9,19 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "help.h"
+
 #define LINE_BYTES 512
 
 static int usage(FILE *to, int status)
 {
-	fputs("usage: vmexplain PID ADDRESS [read|write|execute]\n"
+	fputs("usage: vmexplain [-h] PID ADDRESS [read|write|execute]\n"
 	      "Says in a line what an access of the process (0: vmexplain itself) at the address meets: "
 	      "maps, entry, rights,\n"
-	      "page, translation, and what it would do. The status is 0 if it would succeed, 1 if not.\n",
+	      "page, translation, and what it would do. The status is 0 if it would succeed, 1 if not, 2 if "
+	      "that "
+	      "cannot be\n"
+	      "told: a mistake in the arguments, or no such process.\n",
 	      to);
 	return status;
 }
@@ -37,9 +42,9 @@ int main(int argc, char **argv)
 	unsigned long address;
 	long pid, result;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+	if (asks_for_help(argc, argv))
 		return usage(stdout, 0);
-	if (argc != 3 && argc != 4)
+	if ((argc != 3 && argc != 4) || has_options(argc, argv))
 		return usage(stderr, 2);
 	pid = strtol(argv[1], &end_of_pid, 10);
 	errno = 0;

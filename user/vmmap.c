@@ -9,13 +9,21 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "help.h"
+
 #define FIRST_BYTES 16384
 
-static void usage(FILE *to)
+static int usage(FILE *to, int status)
 {
-	fputs("usage: vmmap [PID]\n"
-	      "Lists a process's maps and map entries: range, rights, kind, resident pages, name.\n",
+	fputs("usage: vmmap [-h] [PID]\n"
+	      "Lists a process's maps and map entries (without PID: vmmap's own): range, rights, kind, "
+	      "resident "
+	      "pages, name.\n"
+	      "The status is 0, 1 if there is no such process or nothing of it to be seen, or 2 for a "
+	      "mistake in "
+	      "the arguments.\n",
 	      to);
+	return status;
 }
 
 /* The whole listing, in memory of the caller's; NULL and errno if there is none. */
@@ -51,19 +59,16 @@ int main(int argc, char **argv)
 	size_t length;
 	long pid = 0;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
-		usage(stdout);
-		return 0;
-	}
+	if (asks_for_help(argc, argv))
+		return usage(stdout, 0);
+	if (argc > 2 || has_options(argc, argv))
+		return usage(stderr, 2);
 	if (argc == 2) {
 		pid = strtol(argv[1], &end, 10);
 		if (*end || end == argv[1] || pid <= 0) {
 			fprintf(stderr, "vmmap: %s is no process number\n", argv[1]);
 			return 2;
 		}
-	} else if (argc > 2) {
-		usage(stderr);
-		return 2;
 	}
 	text = list((int)pid, &length);
 	if (!text) {

@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "help.h"
+
 #define PAGE_KIB   4
 #define HEAD_EVERY 20 /* lines */
 
@@ -26,7 +28,7 @@ static const struct {
 
 static int usage(FILE *to, int status)
 {
-	fputs("usage: vmstat [SECONDS [COUNT]]\n"
+	fputs("usage: vmstat [-h] [SECONDS [COUNT]]\n"
 	      "Counts are of all since boot; every SECONDS, with the second line, of what came in them, for "
 	      "a second.\n"
 	      "r: threads that are runnable; b: that wait for memory. swpd, free, used: KiB. si, so: KiB "
@@ -36,7 +38,8 @@ static int usage(FILE *to, int status)
 	      "case:\n"
 	      "zero: a page cleared; zread: the page of zeroes shown; resid: only a translation; in: from a "
 	      "file or store;\n"
-	      "copy: copied on write; upgr: a write right given back; bad: refused.\n",
+	      "copy: copied on write; upgr: a write right given back; bad: refused.\n"
+	      "The status is 0, 1 if there are no such figures, or 2 for a mistake in the arguments.\n",
 	      to);
 	return status;
 }
@@ -104,9 +107,9 @@ int main(int argc, char **argv)
 	struct phoenix_vm_stats before, now;
 	unsigned seconds = 0, count = 0;
 
-	if (argc == 2 && strcmp(argv[1], "--help") == 0)
+	if (asks_for_help(argc, argv))
 		return usage(stdout, 0);
-	if (argc > 3)
+	if (argc > 3 || has_options(argc, argv))
 		return usage(stderr, 2);
 	for (int i = 1; i < argc; i++) {
 		unsigned value = number(argv[i]);

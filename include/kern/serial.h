@@ -49,4 +49,7 @@ size_t serial_write_some(unsigned port, const void *bytes, size_t count);
 
 #define SERIAL_PAUSE_NS 1000000ull
 
+/* How often an interrupt looks whether a line is idle before it leaves the rest to a thread. Only the suite changes it. */
+extern unsigned serial_handler_rounds;
+
 #endif

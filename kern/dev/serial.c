@@ -29,6 +29,8 @@
 #define LOOK_NS        2000000ull /* between looks at ports that cannot interrupt */
 #define HANDLER_ROUNDS 64u        /* a port that always has something must not stop the kernel */
 
+unsigned serial_handler_rounds = HANDLER_ROUNDS;
+
 /*
  * Locks: (-) set by serial_init and serial_start_interrupts; (a) atomic; (d) who has `draining`; (r) its lock.
  */
@@ -42,6 +44,7 @@ struct port {
 	_Atomic bool draining;   /* (a) somebody fills the ring */
 	_Atomic bool claimed;    /* (a) by the monitor */
 	_Atomic bool full;      /* (a) the ring was full: the UART holds the rest, and its interrupt is off */
+	_Atomic bool paused;    /* (a) the handler gave up: the interrupt is off until serial_work() */
 	_Atomic uint32_t put;   /* (a) bytes ever put into the ring; written by (d) */
 	_Atomic uint32_t taken; /* (a) bytes ever taken out; written by (r) */
 	unsigned char ring[RING_BYTES]; /* (d) puts; those between `taken` and `put` are who takes' */
@@ -146,23 +149,52 @@ static void drain(struct port *port)
 	}
 }
 
-/* The interrupt of a line, which two ports share: as it is an edge's, it comes once for all that there is. */
+/* Serves the ports of a line that want to be; true: none does any more. */
+static bool serve(unsigned line)
+{
+	bool none = true;
+
+	for (struct port *port = ports; port < ports + SERIAL_PORTS; port++) {
+		if (port->line != line || !port->present || (inb(port->base + UART_IIR) & UART_IIR_NO_INT))
+			continue;
+		none = false;
+		port->interrupts = true;
+		drain(port);
+	}
+	return none;
+}
+
+/* Switches the interrupts of a line's ports off until a thread comes to it. */
+static void pause_line(unsigned line)
+{
+	for (struct port *port = ports; port < ports + SERIAL_PORTS; port++) {
+		if (port->line != line || !port->present || !port->interrupts)
+			continue;
+		outb(port->base + UART_IER, 0);
+		port->paused = true;
+	}
+}
+
+/*
+ * The interrupt of a line, which two ports share: as it is an edge's, it comes once for all that there is. So the line has to be seen idle, or made
+ * so: if it stayed busy there would never be an edge again.
+ */
 static void interrupted(unsigned line)
 {
-	bool found = true;
+	bool idle = false;
 
-	for (unsigned round = 0; found && round < HANDLER_ROUNDS; round++) {
-		found = false;
-		for (struct port *port = ports; port < ports + SERIAL_PORTS; port++) {
-			if (port->line != line || !port->present ||
-			    (inb(port->base + UART_IIR) & UART_IIR_NO_INT))
-				continue;
-			found = true;
-			port->interrupts = true;
-			drain(port);
-		}
-	}
+	for (unsigned round = 0; !idle && round < serial_handler_rounds; round++)
+		idle = serve(line);
+	if (!idle)
+		pause_line(line);
 	cpu_note_work(CPU_WORK_SERIAL);
+}
+
+/* What the port has by now interrupts at once. */
+static void resume(struct port *port)
+{
+	if (atomic_exchange(&port->paused, false) && !port->full)
+		listen(port);
 }
 
 bool serial_has_input(unsigned number)
@@ -217,9 +249,12 @@ static void tell_reader(struct port *port)
 
 void serial_work(void)
 {
-	for (struct port *port = ports; port < ports + SERIAL_PORTS; port++)
-		if (port->present)
-			tell_reader(port);
+	for (struct port *port = ports; port < ports + SERIAL_PORTS; port++) {
+		if (!port->present)
+			continue;
+		resume(port);
+		tell_reader(port);
+	}
 }
 
 void serial_set_reader(unsigned number, struct serial_reader *reader)

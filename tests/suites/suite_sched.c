@@ -12,6 +12,8 @@
 #define THREADS     6
 #define ROUNDS      50
 
+#define READERS_STAY_NS (2000 * MILLISECOND)
+
 void suite_sched(void);
 
 /* Threads of a case. Each counts itself in `ended`, last thing. */
@@ -23,6 +25,7 @@ static struct team {
 	struct rwlock rwlock;
 	unsigned counter, inside, most_inside;
 	bool go;
+	uint64_t end;
 	int status;
 	unsigned order[THREADS];
 } team;
@@ -41,17 +44,25 @@ static void team_begin(void)
 	rw_init(&team.rwlock, RANK_MAP_ROOT, "team");
 }
 
+/* Starts one more thread. */
+static bool team_add(unsigned number, void (*entry)(void *))
+{
+	struct thread *thread = &team.threads[team.started];
+
+	if (!CHECK_EQ(thread_create(thread, "test", entry, (void *)(uintptr_t)number, false, count_burial),
+		      0))
+		return false;
+	team.started++;
+	thread_run(thread);
+	return true;
+}
+
 /* Starts `count` threads, which get their number. */
 static bool team_start(unsigned count, void (*entry)(void *))
 {
-	for (unsigned i = 0; i < count; i++) {
-		if (!CHECK_EQ(thread_create(&team.threads[i], "test", entry, (void *)(uintptr_t)i, false,
-					    count_burial),
-			      0))
+	for (unsigned i = 0; i < count; i++)
+		if (!team_add(i, entry))
 			return false;
-		team.started++;
-		thread_run(&team.threads[i]);
-	}
 	return true;
 }
 
@@ -400,6 +411,96 @@ static void rwlocks(void)
 	CHECK(!rw_held(&team.rwlock));
 }
 
+/* Comes for the lock, has it until `go`, and notes in which place it got it. Even numbers read. */
+static void come_and_hold(void *argument)
+{
+	unsigned number = number_of(argument);
+	bool reads = number % 2 == 0;
+
+	if (reads)
+		rw_read_lock(&team.rwlock);
+	else
+		rw_write_lock(&team.rwlock);
+	team.order[team.ended++] = number;
+	WAIT_EVENT(&team.queue, team.go, SLEEP_FIRM, TIME_NEVER);
+	if (reads)
+		rw_read_unlock(&team.rwlock);
+	else
+		rw_write_unlock(&team.rwlock);
+}
+
+static void rwlocks_in_order(void)
+{
+	bool in_order = true;
+
+	test_case(
+		"a reader does not pass a writer who waits, nor a writer readers; who waits longest is next");
+	team_begin();
+	rw_read_lock(&team.rwlock);
+	for (unsigned i = 0; i < THREADS; i++) {
+		/* One after the other: 0 reads at once, 1 waits to write, and all after it wait for that. */
+		if (!team_add(i, come_and_hold))
+			return;
+		let_others_run();
+		CHECK_EQ(team.ended, 1);
+	}
+	rw_read_unlock(&team.rwlock);
+	let_others_run();
+	CHECK_EQ(team.ended, 1);
+	team.go = true;
+	wait_wake_all(&team.queue);
+	team_join();
+	for (unsigned i = 0; i < THREADS; i++)
+		in_order = in_order && team.order[i] == i;
+	CHECK(in_order);
+	CHECK(!rw_held(&team.rwlock));
+
+	test_case("readers who wait one after the other come in together");
+	team_begin();
+	rw_write_lock(&team.rwlock);
+	for (unsigned i = 0; i < THREADS; i++)
+		if (!team_add(0, come_and_hold))
+			return;
+	let_others_run();
+	CHECK_EQ(team.ended, 0);
+	rw_write_unlock(&team.rwlock);
+	let_others_run();
+	CHECK_EQ(team.ended, THREADS);
+	team.go = true;
+	wait_wake_all(&team.queue);
+	team_join();
+	CHECK(!rw_held(&team.rwlock));
+}
+
+/* Comes again and again, and is inside for most of the time. */
+static void read_for_long(void *argument)
+{
+	(void)argument;
+	while (!team.go && time_nanoseconds() < team.end) {
+		rw_read_lock(&team.rwlock);
+		step_inside();
+		rw_read_unlock(&team.rwlock);
+	}
+	team.ended++;
+}
+
+/* Readers take turns, so that one of them is always inside. */
+static void writer_among_readers(void)
+{
+	test_case("a writer comes in though there is always a reader inside");
+	team_begin();
+	team.end = time_nanoseconds() + READERS_STAY_NS;
+	if (!team_start(THREADS, read_for_long))
+		return;
+	let_others_run();
+	rw_write_lock(&team.rwlock);
+	CHECK_EQ(team.inside, 0);
+	CHECK(time_nanoseconds() < team.end);
+	team.go = true;
+	rw_write_unlock(&team.rwlock);
+	team_join();
+}
+
 void suite_sched(void)
 {
 	wake_all();
@@ -411,4 +512,6 @@ void suite_sched(void)
 	timer_that_is_due();
 	mutexes();
 	rwlocks();
+	rwlocks_in_order();
+	writer_among_readers();
 }

@@ -151,8 +151,8 @@ static inline bool spin_held(const struct spinlock *lock)
 }
 
 /*
- * A counter word: bit 0 is the writer's, bit 1 says that somebody sleeps until the lock is free (then new readers wait too), and
- * each reader counts RW_READER. Sleeping and waking are in kern/core/lock.c.
+ * A counter word: bit 0 is the writer's, bit 1 says that somebody waits for the lock (then all who come wait too, behind him), and
+ * each reader counts RW_READER. Waiting, and giving the lock to who waits, are in kern/core/lock.c.
  */
 struct rwlock {
 	uint32_t word; /* atomic */
@@ -171,7 +171,7 @@ static inline void rw_init(struct rwlock *lock, enum lock_rank rank, const char 
 	ENV_LOCK_NAME(lock, rank, name);
 }
 
-/* For those below: wait and take the lock (rw_read_slowly takes back the count that its caller added); wake who waits. */
+/* For those below: wait for the lock and take it (rw_read_slowly takes back the count that its caller added); give it to who waits. */
 void rw_read_slowly(struct rwlock *lock);
 void rw_write_slowly(struct rwlock *lock);
 void rw_wake(struct rwlock *lock);
@@ -186,7 +186,7 @@ static inline void rw_read_lock(struct rwlock *lock)
 		rw_read_slowly(lock);
 }
 
-/* The last reader who goes wakes those who wait. */
+/* The last reader who goes gives the lock to who waits. */
 static inline void rw_read_leave(struct rwlock *lock)
 {
 	if (__builtin_expect(__atomic_sub_fetch(&lock->word, RW_READER, __ATOMIC_RELEASE) == RW_WAITING, 0))

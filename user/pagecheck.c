@@ -139,6 +139,32 @@ static void check_fork(const struct area *area)
 	munmap(shared.bytes, shared.pages * PAGE);
 }
 
+/* What is paged out comes along when a piece of a mapping grows, and goes elsewhere for that. */
+static void check_growth(uint64_t seed)
+{
+	struct area area = make_area(THREAD_PAGES, seed + 3, MAP_PRIVATE), piece = area;
+	size_t bytes = THREAD_PAGES / 2 * PAGE;
+
+	madvise(area.bytes, THREAD_PAGES * PAGE, MADV_PAGEOUT);
+	piece.bytes = mremap(area.bytes, bytes, 4 * bytes, MREMAP_MAYMOVE);
+	if (piece.bytes == MAP_FAILED) {
+		perror("pagecheck: mremap");
+		exit(1);
+	}
+	for (size_t i = 0; i < THREAD_PAGES / 2; i++)
+		check_page(&piece, i, 0, "a piece that grew");
+	for (size_t i = THREAD_PAGES / 2; i < THREAD_PAGES; i++)
+		check_page(&area, i, 0, "what was behind it");
+	for (size_t i = bytes; i < 4 * bytes; i++) {
+		if (piece.bytes[i] != 0) {
+			printf("pagecheck: what a piece grew by is not zero at %zu\n", i - bytes);
+			exit(1);
+		}
+	}
+	munmap(piece.bytes, 4 * bytes);
+	munmap(area.bytes + bytes, bytes);
+}
+
 static _Atomic int ending;
 
 static void *disturb(void *argument)
@@ -172,6 +198,7 @@ static int check(size_t pages, uint64_t seed)
 		return 1;
 	}
 	check_orders(&area);
+	check_growth(seed);
 	check_fork(&area);
 	ending = 1;
 	pthread_join(thread, NULL);

@@ -17,50 +17,78 @@ struct remap {
 	vaddr_t at; /* where it has come to be */
 };
 
-/* Copies what is in memory of a blob's window to the start of another blob, a page at a time. */
-static int copy_resident(struct blob *from, pgoff_t offset, struct blob *to, pgoff_t pages)
+/*
+ * A blob with the pages of the old mapping, and room for it to grow: a clone of all that the blob has from there on, which then forgets what is another
+ * piece's. So no page is copied, or brought back from where it was paged out to; and what shows a file goes on showing it.
+ */
+static int clone_rest(const struct lookup *old, pgoff_t pages, struct blob **out)
 {
-	struct page *buffer = page_alloc(PAGE_KERNEL, 0);
-	int error = buffer ? 0 : -ENOMEM;
+	pgoff_t rest = bytes_to_pages(blob_size(old->blob)) - old->offset;
+	int error = blob_clone(old->blob, old->offset, rest, out);
 
-	for (pgoff_t i = 0; i < pages && !error; i++) {
-		if (blob_resident(from, offset + i, 1) == 0)
-			continue;
-		error = blob_read(from, pages_to_bytes(offset + i), page_data(buffer), PAGE_SIZE);
-		if (!error)
-			error = blob_write(to, pages_to_bytes(i), page_data(buffer), PAGE_SIZE);
-	}
-	if (buffer)
-		page_free(buffer);
+	if (error || rest == pages)
+		return error;
+	error = blob_decommit(*out, pages, rest - pages);
+	if (error)
+		blob_unref(*out);
 	return error;
 }
 
-/* Puts a copy of the old mapping, in a blob of its own, into `target`. */
-static int map_copy(struct remap *remap, struct map *target, const struct lookup *old)
+/* The same where the blob ends too soon, as that of a stack does: the pages are copied. */
+static int copy_to_new(const struct lookup *old, pgoff_t pages, struct blob **out)
+{
+	int error = blob_create(BLOB_MAX_BYTES, 0, out);
+
+	if (!error)
+		error = blob_copy(*out, 0, old->blob, pages_to_bytes(old->offset), pages_to_bytes(pages));
+	if (error == 0)
+		return 0;
+	if (*out)
+		blob_unref(*out);
+	return error;
+}
+
+/* A blob for the mapping when it has grown; -ENOMEM, also if it is one that cannot, -EIO. */
+static int grown_blob(const struct remap *remap, const struct lookup *old, struct blob **out)
+{
+	pgoff_t pages = bytes_to_pages(remap->want.old_bytes), grown = bytes_to_pages(remap->want.new_bytes);
+	pgoff_t rest = bytes_to_pages(blob_size(old->blob)) - old->offset;
+
+	*out = NULL;
+	if (old->how.inherit != INHERIT_COPY || (old->how.label && !blob_is_overlay(old->blob)) ||
+	    old->end - remap->want.start < remap->want.old_bytes)
+		return -ENOMEM;
+	if (rest >= grown)
+		return clone_rest(old, pages, out);
+	return old->how.label ? -ENOMEM : copy_to_new(old, pages, out);
+}
+
+/* Puts the mapping, grown, into `target`. */
+static int map_grown(struct remap *remap, struct map *target, const struct lookup *old)
 {
 	const struct resize_request *want = &remap->want;
 	struct blob *blob;
-	int error = blob_create(BLOB_MAX_BYTES, 0, &blob);
+	int error = grown_blob(remap, old, &blob);
 
 	if (error)
 		return error;
 	error = map_blob(target, &want->place, blob, 0, bytes_to_pages(want->new_bytes), &old->how,
 			 &remap->at);
-	if (!error) {
-		error = copy_resident(old->blob, old->offset, blob, bytes_to_pages(want->old_bytes));
-		if (error)
-			map_unmap(remap->root, remap->at, want->new_bytes);
-	}
 	blob_unref(blob);
+	if (!error && old->fork)
+		error = map_set_fork(remap->root, remap->at, want->new_bytes, old->fork, 0);
+	/* That it cannot be locked does not make the call fail, as with MAP_LOCKED. */
+	if (!error && old->wired)
+		map_wire(remap->root, remap->at, want->new_bytes);
 	return error;
 }
 
 /*
  * Where the program has cut a mapping up, what follows a piece in the blob is another piece's: it
- * cannot grow by showing more. A private anonymous one, which nobody else can see, is copied then.
+ * cannot grow by showing more. A private one, which nobody else can see, gets a blob of its own then.
  * -ENOMEM for others.
  */
-static int grow_by_copying(struct remap *remap, struct map *target)
+static int grow_apart(struct remap *remap, struct map *target)
 {
 	const struct resize_request *want = &remap->want;
 	struct lookup old;
@@ -68,12 +96,7 @@ static int grow_by_copying(struct remap *remap, struct map *target)
 
 	if (error)
 		return error;
-	if (blob_size(old.blob) == BLOB_MAX_BYTES && old.how.inherit == INHERIT_COPY &&
-	    old.end - want->start >= want->old_bytes)
-		error = map_copy(remap, target, &old);
-	else
-		error = -ENOMEM;
-	/* Before the old mapping goes: as long as somebody holds the blob, its pages stay. */
+	error = map_grown(remap, target, &old);
 	lookup_release(&old);
 	if (error)
 		return error;
@@ -92,7 +115,7 @@ static int remap_in_arena(struct map *arena, const struct placement *place, void
 	remap->want.place = *place;
 	error = map_resize(remap->root, arena, &remap->want, &remap->at);
 	if (error == -ENOMEM && remap->want.may_move && remap->want.new_bytes > remap->want.old_bytes)
-		error = grow_by_copying(remap, arena);
+		error = grow_apart(remap, arena);
 	return error;
 }
 

@@ -327,6 +327,40 @@ TEST(locked_limit, "growth of a locked mapping beyond RLIMIT_MEMLOCK is EAGAIN")
 	}
 }
 
+TEST(piece_of_file, "a piece of a private mapping of a file that grows shows the file, what was written to "
+		    "it, and what comes later")
+{
+	int file = make_file("file", 4 * PAGES * PAGE);
+	char *memory = mmap(NULL, 4 * PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0), *moved;
+
+	NEED(memory != MAP_FAILED);
+	memory[PAGE] = 'x';
+	memory[PAGES * PAGE] = 'y';
+	moved = (char *)remap(memory, PAGES * PAGE, 2 * PAGES * PAGE, MREMAP_MAYMOVE, NULL);
+	NEED((long)moved != -1);
+	CHECK(moved[0] == 1 && moved[PAGE] == 'x' && moved[2 * PAGE] == 3);
+	CHECK(moved[PAGES * PAGE] == PAGES + 1 && moved[(2 * PAGES - 1) * PAGE] == 2 * PAGES);
+	CHECK(memory[PAGES * PAGE] == 'y');
+	CHECK(pwrite(file, "fg", 2, PAGE) == 2 && pwrite(file, "h", 1, PAGES * PAGE) == 1);
+	CHECK(moved[PAGE] == 'x' && moved[PAGES * PAGE] == 'h' && memory[PAGES * PAGE] == 'y');
+}
+
+TEST(piece, "a piece of memory that grows has what was in it, and zeroes; the other pieces keep theirs")
+{
+	char *memory = filled(3 * PAGES), *moved;
+
+	moved = (char *)remap(memory, PAGES * PAGE, 2 * PAGES * PAGE, MREMAP_MAYMOVE, NULL);
+	NEED((long)moved != -1);
+	CHECK(is_filled(moved, PAGES) && all_are(moved + PAGES * PAGE, PAGES * PAGE, 0));
+	memset(moved, 'x', 2 * PAGES * PAGE);
+	CHECK(all_are(memory + PAGES * PAGE, PAGE, PAGES + 1));
+	/* A piece of what has grown so. */
+	memory = (char *)remap(moved + PAGE, PAGE, 4 * PAGES * PAGE, MREMAP_MAYMOVE, NULL);
+	NEED((long)memory != -1);
+	CHECK(all_are(memory, PAGE, 'x') && all_are(memory + PAGE, (4 * PAGES - 1) * PAGE, 0));
+	CHECK(all_are(moved, PAGE, 'x') && all_are(moved + 2 * PAGE, (2 * PAGES - 2) * PAGE, 'x'));
+}
+
 TEST(many_sizes, "a mapping that grows and shrinks many times keeps its contents")
 {
 	size_t pages = 1;

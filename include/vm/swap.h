@@ -79,6 +79,9 @@ unsigned vm_reclaim(unsigned pages);
 /* For who found no memory, and can try again: some pages are given up. False: that is no use. As vm_reclaim. */
 bool vm_make_room(void);
 
+/* Can pages be given up at all: is there somewhere to put them? */
+bool vm_may_make_room(void);
+
 /* Is there so little free memory that vm_reclaim() should go on? For who waits for env_memory_low(). */
 bool vm_memory_is_low(void);
 

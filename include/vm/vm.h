@@ -512,6 +512,9 @@ struct lookup {
 	struct mapping how;
 	unsigned fork; /* FORK_* */
 	bool wired;    /* by map_wire or map_wire_on_fault */
+	bool visits; /* the reference to the blob is one of who only looks, as map_lookup_from() gives it ... */
+	pgoff_t first; /* ... and this the entry's window in the blob */
+	pgoff_t pages;
 };
 
 /* -EFAULT: no blob is mapped there. */
@@ -519,7 +522,7 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out);
 
 /*
  * The first mapping of a blob that has an address in [start, end), page aligned; `offset` and `origin` are those of the first address that is in both.
- * -EFAULT: there is none.
+ * For who looks, and does not map the blob again: what is unmapped meanwhile is gone, and not kept by the reference. -EFAULT: there is none.
  */
 int map_lookup_from(struct map *map, vaddr_t start, vaddr_t end, struct lookup *out);
 void lookup_release(struct lookup *found);

@@ -116,6 +116,7 @@ struct blob *blob_found_family(pgoff_t pages)
 	family->careful = false;
 	family->wired_count = 0;
 	family->extent_was_cut = false;
+	family->cuts = 0;
 	family->hand_blob = NULL;
 	family->hand_index = 0;
 	family->round = 0;
@@ -511,6 +512,7 @@ int blob_set_extent(struct blob *blob, pgoff_t pages)
 		error = -EBUSY;
 	} else {
 		family->extent = extent;
+		family->cuts++;
 		family_cut(family);
 	}
 	family_unlock(family);

@@ -94,14 +94,17 @@ static int write_within_page(struct blob *blob, uint64_t offset, const void *fro
 	return 0;
 }
 
-/* Clears bytes that lie within one page. A page that is absent, and would be zero, is left so. */
+/*
+ * Clears bytes that lie within one page. A page that is absent, and would be zero, is left so; but not in an overlay, where it would show what the
+ * blob below gets there.
+ */
 static int zero_within_page(struct blob *blob, uint64_t offset, size_t bytes)
 {
 	struct obtained found;
 	int error;
 
 	ASSERT(bytes > 0 && (offset & PAGE_MASK) + bytes <= PAGE_SIZE);
-	if (is_absent_and_zero(blob, offset >> PAGE_SHIFT))
+	if (!blob->below && is_absent_and_zero(blob, offset >> PAGE_SHIFT))
 		return 0;
 	error = blob_lock_and_obtain(blob, offset >> PAGE_SHIFT, OBTAIN_WRITE, &found);
 	if (error)

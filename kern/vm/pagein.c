@@ -40,6 +40,7 @@ unsigned family_replace(struct family *family, pgoff_t index, slot_t from, slot_
 struct request {
 	struct pager *pager;
 	bool paged_out;
+	uint32_t cuts; /* of the family's extent, before the pager was asked */
 	unsigned count;
 	struct page_wanted wanted[PAGER_CLUSTER];
 	struct page *pages[PAGER_CLUSTER];
@@ -72,6 +73,7 @@ static void request_fill(struct request *request, struct blob *blob, pgoff_t off
 	slot_t *place = tree_find(&blob->tree, blob->base + offset, &shared);
 
 	ASSERT(most > 0 && most <= PAGER_CLUSTER && offset < blob->pages);
+	request->cuts = blob->family->cuts;
 	request->paged_out = place && slot_is_paged_out(*place);
 	request->pager = request->paged_out ? blob->family->store : blob->pager;
 	ASSERT(!request->paged_out || request->pager);
@@ -139,7 +141,6 @@ static int store_absent(struct blob *blob, pgoff_t index, struct page *page)
 
 	ASSERT(page->refs > 0);
 	ASSERT(page->state == PAGE_BLOB || page->state == PAGE_KERNEL || page->state == PAGE_MODULE);
-	/* The extent may have become smaller while the pager was asked. */
 	if (index >= blob->family->extent)
 		return 0;
 	if (tree_place(&blob->tree, index, false, &place))
@@ -178,11 +179,12 @@ static void share_with_founder(const struct blob *blob, pgoff_t index, struct pa
 }
 
 /*
- * Stores what the pager gave of a request, and gives back what is not needed. Family locked. 0 or
- * -ENOMEM.
+ * Stores what the pager gave of a request, and gives back what is not needed. What it had from the beginning may have been cut off while it was
+ * asked, and what is there now, if the extent has grown again, is not what it gave. Family locked. 0 or -ENOMEM.
  */
 static int request_store(struct request *request, struct blob *blob, unsigned given)
 {
+	bool was_cut = request->cuts != blob->family->cuts;
 	int error = 0;
 
 	FAMILY_ASSERT_LOCKED(blob->family);
@@ -193,7 +195,7 @@ static int request_store(struct request *request, struct blob *blob, unsigned gi
 
 		if (i < given && request->paged_out)
 			stored = store_paged_out(blob->family, wanted, request->pages[i]);
-		else if (i < given)
+		else if (i < given && !was_cut)
 			stored = store_absent(blob, wanted->index, request->pages[i]);
 		if (stored > 0 && !request->paged_out)
 			share_with_founder(blob, wanted->index, request->pages[i]);
@@ -318,6 +320,29 @@ bool page_is_at_pager(struct blob *blob, pgoff_t offset)
 	return pager && (!pager->ops->has_page || pager->ops->has_page(pager, index));
 }
 
+/*
+ * The first page of [offset, end) that a pager may have; `end`: none. What is beyond the extent nobody has; and without a pager that has something from
+ * the beginning there is only what was paged out, so that what is absent is skipped. Family locked.
+ */
+static pgoff_t next_at_pager(struct blob *blob, pgoff_t offset, pgoff_t end)
+{
+	struct blob *below = blob->below;
+	pgoff_t inside = blob_extent_end(blob), index;
+	slot_t *place;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	if (offset >= inside)
+		return end;
+	if (below ? below->pager : blob->pager)
+		return offset;
+	if (inside > end)
+		inside = end;
+	index = tree_next(&blob->tree, blob->base + offset, blob->base + inside, &place);
+	if (below)
+		index = tree_next(&below->tree, blob->base + offset, index, &place);
+	return index == blob->base + inside ? end : index - blob->base;
+}
+
 void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
 {
 	pgoff_t end = offset + pages;
@@ -326,16 +351,9 @@ void page_in_window(struct blob *blob, pgoff_t offset, pgoff_t pages)
 	DEBUG_ASSERT(!blob_check_window(blob, offset, pages));
 	while (offset < end && error != -ENOMEM) {
 		bool has = false;
-		slot_t *place;
 
 		spin_lock(&blob->family->lock);
-		/*
-		 * Without a pager of its own, a blob has only what was paged out: what is absent
-		 * is skipped.
-		 */
-		if (!blob->pager && !blob->below)
-			offset = tree_next(&blob->tree, blob->base + offset, blob->base + end, &place) -
-				 blob->base;
+		offset = next_at_pager(blob, offset, end);
 		if (offset < end)
 			has = page_is_at_pager(blob, offset);
 		family_unlock(blob->family);

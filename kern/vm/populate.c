@@ -134,10 +134,16 @@ static slot_t *slots_below(const struct batch *batch)
 	return last ? last - (batch->count - 1) : NULL;
 }
 
-/* Adds to the window what the blob below has where the overlay, whose slots are `slots` (NULL: none), has nothing. Family locked. */
+/*
+ * Adds to the window what the blob below has where the overlay, whose slots are `slots` (NULL: none), has nothing. What is wired is to be made the
+ * overlay's own, one page after the other. Family locked.
+ */
 static void show_below(struct batch *batch, const slot_t *slots)
 {
 	const slot_t *below = slots_below(batch);
+
+	if (blob_is_wired(batch->blob, batch->offset, batch->offset + batch->count))
+		return;
 
 	for (unsigned i = 0; below && i < batch->count; i++) {
 		if ((!slots || slots[i] == SLOT_EMPTY) && slot_is_page(below[i]))

@@ -119,11 +119,20 @@ int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned 
 	return error;
 }
 
-/* With references of the caller's, as the entry may be gone as soon as the map is unlocked. */
-static void describe_entry(struct map_entry *entry, vaddr_t address, struct lookup *out)
+/*
+ * With references of the caller's, as the entry may be gone as soon as the map is unlocked. A visitor's to the blob does not keep pages that are
+ * unmapped meanwhile.
+ */
+static void describe_entry(struct map_entry *entry, vaddr_t address, bool visits, struct lookup *out)
 {
 	MAP_ASSERT_LOCKED(entry->map);
-	blob_ref(entry->blob);
+	if (visits) {
+		spin_lock(&entry->blob->family->lock);
+		blob_visit(entry->blob);
+		family_unlock(entry->blob->family);
+	} else {
+		blob_ref(entry->blob);
+	}
 	map_label_ref(entry->label);
 	*out = (struct lookup){
 		.blob = entry->blob,
@@ -138,6 +147,9 @@ static void describe_entry(struct map_entry *entry, vaddr_t address, struct look
 			.grows_down = entry->grows_down},
 		.fork = entry->fork,
 		.wired = entry->wired || entry->on_fault,
+		.visits = visits,
+		.first = entry->offset,
+		.pages = entry_pages(entry),
 	};
 	out->origin = entry->blob->base + out->offset;
 }
@@ -150,7 +162,7 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out)
 	map_read_lock(map);
 	entry = map_find(map, address);
 	if (entry && entry->kind == ENTRY_BLOB) {
-		describe_entry(entry, address, out);
+		describe_entry(entry, address, false, out);
 		error = 0;
 	}
 	map_read_unlock(map);
@@ -163,7 +175,7 @@ static int describe_first(struct map_entry *entry, vaddr_t start, vaddr_t end, v
 	(void)end;
 	if (entry->kind != ENTRY_BLOB)
 		return 0;
-	describe_entry(entry, start, context);
+	describe_entry(entry, start, true, context);
 	return 1;
 }
 
@@ -179,7 +191,10 @@ int map_lookup_from(struct map *map, vaddr_t start, vaddr_t end, struct lookup *
 
 void lookup_release(struct lookup *found)
 {
-	blob_unref(found->blob);
+	if (found->visits)
+		blob_leave(found->blob, found->first, found->pages);
+	else
+		blob_unref(found->blob);
 	map_label_unref(found->how.label);
 }
 

@@ -292,13 +292,9 @@ static void search_take(struct search *search, struct blob *blob, struct page *p
 	writing_add(&search->writing[search->writings - 1], page);
 }
 
-/* Writes what was taken and is dirty. Family locked, and unlocked when it returns. */
-static void search_write(struct search *search, struct blob *blob)
+/* Writes what was taken and is dirty. Family not locked; the blob is visited. */
+static void search_write(struct search *search, struct pager *pager)
 {
-	struct pager *pager = family_choose_pager(blob->family, blob->pager);
-
-	FAMILY_ASSERT_LOCKED(blob->family);
-	family_unlock(blob->family);
 	for (unsigned i = 0; i < search->writings; i++) {
 		unsigned count = search->writing[i].count;
 		int done = writing_carry_out(&search->writing[i], pager);
@@ -310,22 +306,24 @@ static void search_write(struct search *search, struct blob *blob)
 	}
 	reclaim.full = search->cannot_write;
 	search->writings = 0;
-	pager_unref(pager);
 }
 
-/* May the blob's dirty pages be written? Then it is visited. Family locked. */
-static bool may_write(struct search *search, struct blob *blob)
+/*
+ * The pager that the blob's dirty pages may be written to, with a reference, and the blob is visited then; NULL: they may not. Asked once: the store for
+ * all families may be another one a moment later, or none. Family locked.
+ */
+static struct pager *begin_writing(struct search *search, struct blob *blob)
 {
 	struct pager *pager;
 
 	FAMILY_ASSERT_LOCKED(blob->family);
 	if (search->cannot_write)
-		return false;
+		return NULL;
 	pager = family_choose_pager(blob->family, blob->pager);
-	if (!pager)
-		return false;
+	if (!pager || blob_try_visit(blob))
+		return pager;
 	pager_unref(pager);
-	return blob_try_visit(blob);
+	return NULL;
 }
 
 /* Gives up those pages of the scan that are in `victims`. Family locked, and unlocked when it returns. */
@@ -333,19 +331,21 @@ static void search_give_up(struct search *search, struct scan *scan, uint64_t vi
 {
 	struct blob *blob = scan->blob;
 	struct family *family = blob->family;
-	bool writes = may_write(search, blob), cannot = search->cannot_write;
+	struct pager *pager = begin_writing(search, blob);
+	bool cannot = search->cannot_write;
 
-	search->cannot_write |= !writes;
+	search->cannot_write |= !pager;
 	for (; victims; victims &= victims - 1)
 		search_take(search, blob, slot_page(scan->slots[__builtin_ctzll(victims)]));
 	search->cannot_write = cannot;
-	if (search->writings > 0)
-		search_write(search, blob);
-	else
-		family_unlock(family);
+	family_unlock(family);
 	/* unlocked: the visit keeps the blob. */
-	if (writes)
-		blob_leave(blob, scan->index > blob->base ? scan->index - blob->base : 0, 1);
+	if (!pager)
+		return;
+	if (search->writings > 0)
+		search_write(search, pager);
+	pager_unref(pager);
+	blob_leave(blob, scan->index > blob->base ? scan->index - blob->base : 0, 1);
 }
 
 /* ---- The hand ------------------------------------------------------------------------------------------------------ */
@@ -636,6 +636,11 @@ bool vm_make_room(void)
 	reclaim.direct_given_up += search.found;
 	reclaim.failed += search.found == 0;
 	return search.found > 0;
+}
+
+bool vm_may_make_room(void)
+{
+	return reclaim.on;
 }
 
 bool vm_memory_is_low(void)

@@ -41,8 +41,11 @@ static void describe(const struct swap_run *run, const struct page_put *puts, ui
 	}
 }
 
+/* Says so before it gives up the run's references: with them the device may go. */
 static void write_failed(const struct swap_run *run)
 {
+	env_log("swap: %s: writing %u pages to place %llu failed: these are not used again",
+		run->area->device->name, run->count, (unsigned long long)run->first);
 	spin_lock(&swap.lock);
 	swap.stats.write_errors++;
 	for (unsigned i = 0; i < run->count; i++) {
@@ -50,8 +53,6 @@ static void write_failed(const struct swap_run *run)
 		area_unref(run->area, run->first + i);
 	}
 	spin_unlock(&swap.lock);
-	env_log("swap: %s: writing %u pages to place %llu failed: these are not used again",
-		run->area->device->name, run->count, (unsigned long long)run->first);
 }
 
 /* Writes the first pages, none of them of zeroes, to a run. How many; 0: that failed, and may be tried again; or -ENOSPC. */

@@ -123,14 +123,15 @@ static void set_leaving(struct swap_area *area, bool leaving)
 }
 
 /* Is there room, in memory and on other devices, for what is on one? A guess, so that nobody's memory is taken for what cannot succeed. */
-static bool has_room(const struct swap_area *area)
+static bool has_room(const struct swap_area *area, uint64_t used)
 {
 	struct swap_stats all;
 	uint64_t elsewhere;
 
 	swap_stats(&all);
-	elsewhere = (all.pages - area->places) - (all.used - area->used);
-	return area->used < elsewhere + page_free_count();
+	/* Its own are among all: but for the first of its places, which is never used, and for what came and went meanwhile. */
+	elsewhere = all.pages - (area->places - 1) - (all.used > used ? all.used - used : 0);
+	return used <= elsewhere + page_free_count();
 }
 
 /*
@@ -140,7 +141,7 @@ static bool has_room(const struct swap_area *area)
 static int evacuate(struct swap_area *area)
 {
 	uint64_t used = area_used(area), before;
-	int error = has_room(area) ? 0 : -ENOMEM;
+	int error = has_room(area, used) ? 0 : -ENOMEM;
 
 	do {
 		before = used;

@@ -227,6 +227,7 @@ struct family {
 	uint32_t
 		wired_count; /* (f) mappings of all its blobs that are wired; at most WIRINGS_MAX when one is added */
 	bool extent_was_cut;    /* (f) pages that were wired have gone with a smaller extent */
+	uint32_t cuts;          /* (f) how often the extent became smaller */
 	struct blob *hand_blob; /* (f) of reclaim.c: where it goes on; NULL: it is to begin ... */
 	pgoff_t hand_index;     /* (f) ... with this tree index */
 	uint32_t round;         /* (f) of reclaim.c: how often it has begun */

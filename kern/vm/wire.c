@@ -9,6 +9,8 @@
  */
 #include <asm/errno.h>
 
+#include <vm/swap.h>
+
 #include "vm_internal.h"
 
 /* Pages that are dealt with in one section of the family's lock. */
@@ -214,13 +216,13 @@ static int wire_page(struct wiring *wiring, enum obtain_for purpose)
 
 /*
  * Is there hope of memory for all pages of the window that are not resident? Else the machine's
- * last page would be spent to learn it.
+ * last page would be spent to learn it. Where room can be made, nobody knows how much before it is tried.
  */
 static bool may_fit(struct blob *blob, pgoff_t offset, pgoff_t pages)
 {
 	pgoff_t resident = blob_resident(blob, offset, pages);
 
-	return pages - resident <= page_stats().free_pages;
+	return pages - resident <= (vm_may_make_room() ? page_ram_count() : page_stats().free_pages);
 }
 
 /*
@@ -276,6 +278,9 @@ static int wire_at_once(struct wiring *wiring, pgoff_t pages)
 
 	spin_lock(&family->lock);
 	if (may_wire(family)) {
+		/* What an overlay shows of the blob below is not its own yet: it is to be, when it is next accessed. */
+		if (entry->blob->below)
+			blob_forget_translations(entry->blob, entry->offset, entry->offset + pages, NULL);
 		for_each_counted(entry->blob, entry->offset, entry->offset + pages, count_page);
 		wiring_set_pages(wiring, pages);
 		error = 0;

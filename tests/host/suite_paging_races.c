@@ -7,6 +7,7 @@
  */
 #include "program.h"
 
+#include "../suites/disk.h"
 #include "../suites/store.h"
 #include "../suites/vm_suite.h"
 
@@ -139,8 +140,17 @@ static void stores_while_copied(void)
 #define MAX_WIRED  8
 #define OTHER_WORD (8 * SIM_CPUS) /* offset in a page of one that is nobody's */
 
+/* Of the disks, if there are some: together they take all pages, and one nearly does. */
+#define DISKS       2
+#define DISK_PLACES 300
+#define FIRST_FAULT 100 /* requests */
+#define FAULTS      3
+
 static struct map *roots[SPACES];
 static struct blob *common;
+static struct disk disks[DISKS];
+static bool
+	on_disks; /* pages go to disks, which come and go, and fail to write; else to a store that is always there */
 
 /* One CPU's part. */
 struct actor {
@@ -177,6 +187,12 @@ static uint64_t my_word(const struct actor *actor, pgoff_t page)
 	return pages_to_bytes(page) + 8 * actor->cpu;
 }
 
+/* There is no disk just now, or it is full, or fails: then pages stay where they are. */
+static int unless_no_disk(int error)
+{
+	return on_disks && (error == -ENODEV || error == -ENOSPC || error == -EIO) ? 0 : error;
+}
+
 /* A clone has what was stored before it was made, whatever becomes of the blob or of other clones. */
 static int clone_part(struct actor *actor, struct part part)
 {
@@ -190,7 +206,7 @@ static int clone_part(struct actor *actor, struct part part)
 		return error;
 	error = blob_write(clone, pages_to_bytes(page) + OTHER_WORD, &other, sizeof(other));
 	if (!error && maybe(actor))
-		error = blob_page_out(clone, 0, part.pages);
+		error = unless_no_disk(blob_page_out(clone, 0, part.pages));
 	if (!error)
 		error = blob_read(clone, my_word(actor, page), &found, sizeof(found));
 	actor->wrong += !error && found != actor->mine[part.first + page];
@@ -246,21 +262,37 @@ static int fork_and_go(struct actor *actor)
 	return error;
 }
 
+/* One disk goes, or comes. What is there need not fit elsewhere; and another CPU may be about the same. */
+static int swap_disks(struct actor *actor)
+{
+	struct swap_device *device = &disks[rng_below(&actor->rng, DISKS)].device;
+	int error;
+
+	if (!on_disks)
+		return 0;
+	if (maybe(actor)) {
+		error = swap_off(device);
+		return error == -EINVAL || error == -EBUSY || error == -ENOMEM ? 0 : error;
+	}
+	error = swap_on(device, (int)rng_below(&actor->rng, 2));
+	return error == -EBUSY ? 0 : error;
+}
+
 /* Something that changes no contents. */
 static void disturb(struct actor *actor)
 {
 	struct part part = some_part(actor);
 	int error = 0;
 
-	switch (rng_below(&actor->rng, 11)) {
+	switch (rng_below(&actor->rng, 12)) {
 	case 0:
-		error = blob_page_out(common, part.first, part.pages);
+		error = unless_no_disk(blob_page_out(common, part.first, part.pages));
 		break;
 	case 1:
 		(void)vm_reclaim((unsigned)part.pages);
 		break;
 	case 2:
-		error = blob_sync(common, part.first, part.pages);
+		error = unless_no_disk(blob_sync(common, part.first, part.pages));
 		break;
 	case 3:
 		error = clone_part(actor, part);
@@ -280,10 +312,14 @@ static void disturb(struct actor *actor)
 		error = map_unwire(actor->root, part.start, part.bytes);
 		break;
 	case 8:
-		error = map_advise(actor->root, part.start, part.bytes, rng_below(&actor->rng, MAP_ADVICES));
+		error = unless_no_disk(
+			map_advise(actor->root, part.start, part.bytes, rng_below(&actor->rng, MAP_ADVICES)));
 		break;
 	case 9:
 		error = protect_part(actor, part);
+		break;
+	case 10:
+		error = swap_disks(actor);
 		break;
 	default:
 		error = fork_and_go(actor);
@@ -361,13 +397,44 @@ static void tear_down(void)
 	blob_unref(common);
 }
 
-static void everything_at_once(void)
+static void open_disks(void)
+{
+	for (unsigned i = 0; i < DISKS; i++) {
+		ASSERT(disk_open(&disks[i], i ? "second disk" : "first disk", DISK_PLACES));
+		/* Now and then a write fails, which takes its places out of use. */
+		disk_fail(&disks[i], DISK_FAILS, true, false, FIRST_FAULT, FAULTS);
+		CHECK_EQ(swap_on(&disks[i].device, 0), 0);
+	}
+}
+
+static void close_disks(void)
+{
+	struct swap_stats stats;
+
+	swap_stats(&stats);
+	CHECK_EQ(stats.used, 0);
+	CHECK_EQ(stats.mismatches, 0);
+	for (unsigned i = 0; i < DISKS; i++) {
+		int error = swap_off(&disks[i].device);
+
+		CHECK(error == 0 || error == -EINVAL);
+		disk_close(&disks[i]);
+	}
+}
+
+static void everything_at_once(bool disks_come_and_go)
 {
 	struct footprint before = footprint_now();
 	pthread_t threads[SIM_CPUS];
 
-	test_case("no store is lost, whatever the other CPUs do to the same pages");
-	ASSERT(store_open(LOCATIONS));
+	on_disks = disks_come_and_go;
+	if (on_disks) {
+		test_case("nor where pages go to disks that come and go");
+		open_disks();
+	} else {
+		test_case("no store is lost, whatever the other CPUs do to the same pages");
+		ASSERT(store_open(LOCATIONS));
+	}
 	common = make_blob(PAGES);
 	for (unsigned i = 0; i < SPACES; i++) {
 		CHECK_EQ(map_create_root("common", &roots[i]), 0);
@@ -380,12 +447,16 @@ static void everything_at_once(void)
 		CHECK_EQ(finish(threads[cpu]), 0);
 	CHECK_EQ(sim_expect_stale(false), 0);
 	tear_down();
-	store_close();
+	if (on_disks)
+		close_disks();
+	else
+		store_close();
 	check_footprint(&before);
 }
 
 void suite_paging_races(void)
 {
 	stores_while_copied();
-	everything_at_once();
+	everything_at_once(false);
+	everything_at_once(true);
 }

@@ -378,6 +378,48 @@ static void with_pager(void)
 	CHECK_EQ(word_at(root, page_at(7)), PAGER_WORD + 7);
 	file_close();
 	test_pager_finish(&pager);
+
+	test_case("what a pager brings is not kept where its blob was cut off and grew again meanwhile");
+	for (unsigned copies = 0; copies < 2; copies++) {
+		test_pager_init(&pager);
+		pager.copies = copies;
+		root = space_open("extents");
+		CHECK_EQ(blob_create_paged(pages_to_bytes(PAGES), &pager.pager, &file), 0);
+		CHECK_EQ(blob_set_extent(file, 8), 0);
+		CHECK_EQ(map_window(root, SPACE_BASE, file, 0, false), 0);
+		pager.cut_meanwhile = file;
+		pager.regrown = 6;
+		CHECK_EQ(word_at(root, page_at(5)), 0);
+		CHECK_EQ(pager.provided, 1);
+		CHECK_EQ(get_word(file, 5), 0);
+		file_close();
+		test_pager_finish(&pager);
+	}
+}
+
+/* Pages beyond the end are not looked at one by one: a mapping may be far larger than what it shows. */
+static void ahead_of_the_end(void)
+{
+	static struct test_pager pager;
+	struct blob *overlay;
+
+	test_case("what will be needed is looked for as far as the extent reaches");
+	test_pager_init(&pager);
+	root = space_open("extents");
+	CHECK_EQ(blob_create_paged(pages_to_bytes(PAGER_PAGES), &pager.pager, &file), 0);
+	CHECK_EQ(blob_set_extent(file, 3), 0);
+	map_all_at(root, SPACE_BASE, file);
+	CHECK_EQ(map_advise(root, SPACE_BASE, pages_to_bytes(PAGER_PAGES), ADVISE_WILLNEED), 0);
+	CHECK_EQ(pager.provided, 3);
+	CHECK(pager.asked <= 12);
+	CHECK_EQ(blob_overlay(file, 0, PAGER_PAGES, &overlay), 0);
+	map_all_at(root, OTHER, overlay);
+	pager.asked = 0;
+	CHECK_EQ(map_advise(root, OTHER, pages_to_bytes(PAGER_PAGES), ADVISE_WILLNEED), 0);
+	CHECK(pager.asked <= 12);
+	blob_unref(overlay);
+	file_close();
+	test_pager_finish(&pager);
 }
 
 static void of_others(void)
@@ -419,5 +461,6 @@ void suite_extent(void)
 	wired();
 	paged_out();
 	with_pager();
+	ahead_of_the_end();
 	of_others();
 }

@@ -383,17 +383,14 @@ static void write_overlay(unsigned n, pgoff_t page)
 	model.overlays[n].word[page] = word;
 }
 
-/* Where an overlay is wired on fault, a read makes a page its own, unless it is shown already. */
+/* Where an overlay is wired on fault, a read makes a page its own. */
 static void read_overlay(unsigned n, pgoff_t page)
 {
-	uint64_t word;
-	bool shown = try_load(root, page_of(n, page), &word);
-
 	if (page >= model.extent)
 		return;
 	CHECK_EQ(word_at(root, page_of(n, page)),
 		 model.overlays[n].own[page] ? model.overlays[n].word[page] : model.word[page]);
-	if (model.overlays[n].wired && !shown)
+	if (model.overlays[n].wired)
 		model_own(n, page);
 }
 
@@ -496,6 +493,52 @@ static void random_steps(void)
 	store_close();
 }
 
+/* Clearing is writing: the page is the overlay's own then. */
+static void cleared(void)
+{
+	struct blob *overlay, *source;
+	char zeroes[PAGE_SIZE] = {0};
+
+	begin("what was cleared in an overlay stays zero, whatever becomes of the file", 0);
+	CHECK_EQ(blob_overlay(file, 0, PAGES, &overlay), 0);
+	source = make_blob(1);
+	CHECK_EQ(blob_zero(overlay, PAGE_SIZE, 2 * PAGE_SIZE), 0);
+	CHECK_EQ(blob_zero(overlay, 3 * PAGE_SIZE, 8), 0);
+	CHECK_EQ(blob_copy(overlay, 4 * PAGE_SIZE, source, 0, PAGE_SIZE), 0);
+	CHECK_EQ(blob_write(overlay, 5 * PAGE_SIZE, zeroes, 8), 0);
+	for (pgoff_t i = 0; i < 8; i++)
+		put_word(file, i, FIRST + i);
+	for (pgoff_t i = 0; i < 8; i++)
+		CHECK_EQ(get_word(overlay, i), i >= 1 && i <= 5 ? 0 : FIRST + i);
+	blob_unref(source);
+	blob_unref(overlay);
+	finish();
+}
+
+/* What is wired on fault is the overlay's own as soon as it is touched, even if the file's page was shown before, or is beside one that faults. */
+static void wired_around(void)
+{
+	uint64_t reads;
+
+	begin("what is touched where an overlay is wired on fault stays, whatever is given up of the file",
+	      PAGES);
+	CHECK(store_open(LOCATIONS));
+	CHECK_EQ(word_at(root, page_of(0, 1)), FIRST + 1);
+	CHECK_EQ(map_wire_on_fault(root, place_of(0), pages_to_bytes(PAGES)), 0);
+	for (pgoff_t i = 0; i < 4; i++)
+		CHECK_EQ(word_at(root, page_of(0, i)), FIRST + i);
+	CHECK_EQ(map_populate(root, page_of(0, 4), 2 * PAGE_SIZE, VM_READ), 0);
+	CHECK_EQ(blob_page_out(file, 0, PAGES), 0);
+	reads = store_counts().gets;
+	for (pgoff_t i = 0; i < 6; i++)
+		CHECK_EQ(word_at(root, page_of(0, i)), FIRST + i);
+	CHECK_EQ(store_counts().gets, reads);
+	CHECK_EQ(word_at(root, page_of(0, 9)), FIRST + 9);
+	CHECK_EQ(store_counts().gets, reads + 1);
+	finish();
+	store_close();
+}
+
 void suite_overlay(void)
 {
 	struct footprint before = footprint_now();
@@ -507,6 +550,8 @@ void suite_overlay(void)
 	lent();
 	paged_out();
 	wired();
+	wired_around();
+	cleared();
 	counts();
 	random_steps();
 	test_case("nothing is left");

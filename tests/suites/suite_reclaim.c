@@ -356,6 +356,40 @@ static void without_memory(void)
 	finish();
 }
 
+/* Takes all memory but about so many pages, in a list. */
+static struct page *use_up(uint64_t leave)
+{
+	struct page *list = NULL, *page;
+
+	while (page_free_count() > leave && (page = page_alloc(PAGE_KERNEL, 0)) != NULL) {
+		page->next = list;
+		list = page;
+	}
+	return list;
+}
+
+static void wiring_makes_room(void)
+{
+	struct blob *blob, *other;
+	struct page *taken;
+
+	test_case("what is to be wired may need room to be made");
+	if (!begin())
+		return;
+	blob = fill(SPACE_BASE, 100);
+	other = fill(page_at(PAGES), 1000);
+	CHECK_EQ(blob_page_out(other, 0, PAGES), 0);
+	taken = use_up(PAGES / 4);
+	CHECK_EQ(map_wire(root, page_at(PAGES), PAGES / 2 * PAGE_SIZE), 0);
+	CHECK_EQ(blob_resident(other, 0, PAGES / 2), PAGES / 2);
+	free_all(taken);
+	check_all(SPACE_BASE, 100);
+	check_all(page_at(PAGES), 1000);
+	blob_unref(blob);
+	blob_unref(other);
+	finish();
+}
+
 void suite_reclaim(void)
 {
 	struct footprint before = footprint_now();
@@ -369,6 +403,7 @@ void suite_reclaim(void)
 	passes();
 	cold_pages();
 	without_memory();
+	wiring_makes_room();
 	test_case("nothing is lost or left");
 	check_footprint(&before);
 }

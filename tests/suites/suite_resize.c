@@ -299,10 +299,44 @@ static void trimming(void)
 	CHECK_EQ(blob_pages_now(), before);
 }
 
+/* Who only looks what is mapped, /proc say, holds nothing that a program has unmapped. */
+static void looked_at(void)
+{
+	const struct mapping how = {.prot = RW, .inherit = INHERIT_COPY, .name = "window"};
+	struct placement place = fixed_at(BASE);
+	struct lookup first, second;
+	uint64_t before;
+
+	test_case("what was unmapped while somebody looked at the mapping goes, and does not come back when "
+		  "it grows");
+	root = space_open("resize");
+	CHECK_EQ(blob_create(BLOB_MAX_BYTES, 0, &blob), 0);
+	CHECK_EQ(map_blob(root, &place, blob, 0, 8, &how, &at), 0);
+	blob_unref(blob);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_EQ(user_store(root, page_at(i), 100 + i), 0);
+	before = blob_pages_now();
+	CHECK_EQ(map_lookup_from(root, BASE, page_at(8), &first), 0);
+	CHECK_EQ(map_unmap(root, page_at(4), 4 * PAGE_SIZE), 0);
+	CHECK_EQ(map_lookup_from(root, BASE, page_at(8), &second), 0);
+	lookup_release(&first);
+	CHECK_EQ(blob_pages_now(), before - 4);
+	CHECK_EQ(resize(want(0, 4, 8, false)), 0);
+	lookup_release(&second);
+	for (unsigned i = 0; i < 8; i++)
+		CHECK_EQ(word_at(root, page_at(i)), i < 4 ? 100 + i : 0);
+	CHECK_EQ(map_lookup_from(root, BASE, page_at(8), &first), 0);
+	CHECK_EQ(map_unmap(root, BASE, 8 * PAGE_SIZE), 0);
+	lookup_release(&first);
+	CHECK_EQ(blob_pages_now(), before - 8);
+	space_close(root);
+}
+
 void suite_resize(void)
 {
 	struct footprint before = footprint_now();
 
+	looked_at();
 	test_case("start");
 	root = space_open("resize suite");
 	if (!root)

@@ -154,7 +154,7 @@ static int test_pager_get_pages(struct pager *pager, const struct page_wanted *w
 		test->write_meanwhile = NULL;
 		put_word(blob, wanted[0].index - blob->base, ~wanted[0].index);
 	}
-	if (test->cut_meanwhile) {
+	if (test->cut_meanwhile && !test->regrown) {
 		struct blob *blob = test->cut_meanwhile;
 
 		test->cut_meanwhile = NULL;
@@ -174,14 +174,23 @@ static int test_pager_get_pages(struct pager *pager, const struct page_wanted *w
 		done++;
 		test->provided++;
 	}
+	if (test->cut_meanwhile) {
+		struct blob *blob = test->cut_meanwhile;
+
+		test->cut_meanwhile = NULL;
+		test->empty = true;
+		CHECK_EQ(blob_set_extent(blob, 0), 0);
+		CHECK_EQ(blob_set_extent(blob, test->regrown), 0);
+	}
 	return (int)done;
 }
 
 static bool test_pager_has_page(struct pager *pager, pgoff_t index)
 {
-	const struct test_pager *test = (const struct test_pager *)pager;
+	struct test_pager *test = (struct test_pager *)pager;
 
-	return CHECK(index < PAGER_PAGES) && !(test->holes && (index & 1));
+	test->asked++;
+	return CHECK(index < PAGER_PAGES) && !test->empty && !(test->holes && (index & 1));
 }
 
 static void test_pager_destroy(struct pager *pager)

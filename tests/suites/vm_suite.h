@@ -72,6 +72,9 @@ struct test_pager {
 	bool holes;                   /* it has no odd pages */
 	struct blob *write_meanwhile; /* somebody writes to its page while the pager fetches it; once */
 	struct blob *cut_meanwhile;   /* somebody sets its extent to 0 meanwhile; once */
+	pgoff_t regrown; /* ... after the pages were had, of which there are none any more, and then to this */
+	bool empty;      /* it has no page any more */
+	unsigned asked;  /* calls of has_page */
 	bool destroyed;
 	bool fail_armed; /* after so many calls, one fails with -EIO; and disarms */
 	unsigned fail_after;

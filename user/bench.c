@@ -6,7 +6,7 @@
  * advances one nanosecond for each instruction, so that it is a number of instructions. The least of
  * ROUNDS rounds counts. bench/run runs it and compares; names and cases are those of bench/linux-6.1.tsv.
  * The arguments choose cases by the beginnings of their names; none: all. Here are the cases of one process and its memory; the
- * others are in bench/process.c, how it is measured in bench/measure.c.
+ * others are in bench/process.c and bench/swap.c, how it is measured in bench/measure.c.
  */
 #define _GNU_SOURCE
 #include "bench/bench.h"
@@ -412,6 +412,7 @@ static const struct {
 	{"pipe_pingpong_roundtrip", bench_pipe},
 	{"file_read_fault_cached", bench_file},
 	{"segv_handler_mprotect_fixup", bench_segv},
+	{"swap", bench_swap},
 };
 
 static bool chosen(const char *name, int argc, char **argv)

@@ -61,6 +61,8 @@ int commit_begin(struct commitment *commitment, pgoff_t pages)
 	if (mode == PROMISE_ANYTHING || pages == 0)
 		return 0;
 	if (mode == PROMISE_BY_GUESS) {
+		if (likely(pages <= page_ram_count()))
+			return 0;
 		swap_stats(&swap);
 		return pages > page_ram_count() + swap.pages ? -ENOMEM : 0;
 	}

@@ -80,6 +80,7 @@ static int clone_contents(struct cloning *cloning, const struct map_entry *origi
 		if (!entry->submap)
 			return -ENOMEM;
 		map_set_bounds(entry->submap, submap->start, submap->end);
+		entry->submap->permanent = submap->permanent;
 		if (submap->arena) {
 			entry->submap->arena = submap->arena;
 			arena_ref(submap->arena);

@@ -365,6 +365,20 @@ void entry_insert(struct map *map, struct map_entry *entry)
 }
 
 /*
+ * Removes an entry's translations of a range. Of a blob that has nothing there are none: each leads to a page of its tree, of the blob
+ * below it, to a frame of its own, or to the page of zeroes. So what was never touched goes without a look at page tables. Family locked.
+ */
+static void forget_entered(const struct map_entry *entry, vaddr_t start, vaddr_t end)
+{
+	const struct blob *blob = entry->blob;
+
+	FAMILY_ASSERT_LOCKED(blob->family);
+	DEBUG_ASSERT(entry->start <= start && end <= entry->end);
+	if (blob->tree.root != SLOT_EMPTY || blob->below || blob->fixed || blob->family->zeroes)
+		pmap_remove(entry->map->pmap, start, end);
+}
+
+/*
  * Translations go first, while the entry is still in the reverse map; then the pages that nobody else
  * shows; last the entry, with its reference to the blob.
  */
@@ -375,7 +389,7 @@ void entry_remove(struct map_entry *entry)
 		struct blob *blob = entry->blob;
 
 		spin_lock(&blob->family->lock);
-		pmap_remove(entry->map->pmap, entry->start, entry->end);
+		forget_entered(entry, entry->start, entry->end);
 		if (entry->wired)
 			entry_unwire(entry);
 		DEBUG_ASSERT(!entry->wired);
@@ -465,6 +479,23 @@ void entry_set_range(struct map_entry *entry, vaddr_t start, vaddr_t end)
 	unlock_family(entry);
 	update_gap(entry->map, entry);
 	update_gap(entry->map, entry->next);
+}
+
+void entry_cut(struct map_entry *entry, vaddr_t start, vaddr_t end)
+{
+	struct blob *blob = entry->blob;
+	pgoff_t first = entry_offset_at(entry, start), pages = (end - start) >> PAGE_SHIFT;
+	bool front = start == entry->start;
+
+	MAP_ASSERT_WRITING(entry->map);
+	ASSERT(!entry->wired && front == (end != entry->end));
+	spin_lock(&blob->family->lock);
+	forget_entered(entry, start, end);
+	move_bounds(entry, front ? end : entry->start, front ? entry->end : start);
+	/* As in entry_remove(); the entry has its reference as a mapping. */
+	(void)blob_trim(blob, first, first + pages, 0);
+	family_unlock(blob->family);
+	update_gap(entry->map, front ? entry : entry->next);
 }
 
 /*
@@ -611,6 +642,7 @@ static struct map *map_allocate(const char *name, vaddr_t start, vaddr_t end)
 	map->ceiling = VM_ALL;
 	map->lock = &map->own_lock;
 	map->top = map;
+	map->permanent = true;
 	vm_copy_name(map->name, name);
 	return map;
 }
@@ -628,6 +660,7 @@ struct map *map_allocate_submap(struct map *parent, const char *name, vm_prot_t 
 	map->user = parent->user;
 	map->ceiling = ceiling & parent->ceiling;
 	map->depth = parent->depth + 1;
+	map->permanent = false;
 	return map;
 }
 
@@ -783,6 +816,7 @@ static int insert_region(struct map *root, const struct region *region)
 		}
 		entry->submap->start = region->start;
 		entry->submap->end = region->end;
+		entry->submap->permanent = true;
 	}
 	entry->map = root;
 	link_entry(entry);

@@ -208,9 +208,48 @@ void range_unmap(struct map *map, vaddr_t start, vaddr_t end, struct split_reser
 	removal_finish(&removal);
 }
 
-int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes)
+/*
+ * Most ranges are one mapping, or an end of one: then that is all there is to be searched for, nothing is split, and it cannot fail. False: it is not
+ * such a range. Writing.
+ */
+static bool unmap_one(struct map *map, vaddr_t start, vaddr_t end)
+{
+	struct map_entry *entry = map_find(map, start);
+
+	MAP_ASSERT_WRITING(map);
+	/* What is around an entity's parts shrinks with them. */
+	if (!entry || entry->kind != ENTRY_BLOB || !entry->map->permanent || end > entry->end)
+		return false;
+	if (start == entry->start && end == entry->end)
+		entry_remove(entry);
+	else if (!entry->wired && (start == entry->start || end == entry->end))
+		entry_cut(entry, start, end);
+	else
+		return false;
+	return true;
+}
+
+/* Any range of the map. Writing. */
+static int unmap_locked(struct map *map, vaddr_t start, vaddr_t end)
 {
 	struct split_reserve reserve;
+	int error = range_check_unmap(map, start, end);
+
+	if (!error)
+		error = split_reserve_fill(&reserve, map, start, end);
+	if (error)
+		return error;
+	range_unmap(map, start, end, &reserve);
+	/*
+	 * What is unmapped is split at both ends, if at all: nothing is left over to be
+	 * freed.
+	 */
+	DEBUG_ASSERT(reserve.count == 0);
+	return 0;
+}
+
+int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes)
+{
 	int error = range_check(start, size_bytes);
 
 	if (error)
@@ -218,18 +257,8 @@ int map_unmap(struct map *map, vaddr_t start, uint64_t size_bytes)
 	map_write_lock(map);
 	if (start < map->start || start + size_bytes > map->end)
 		error = -ENOMEM;
-	if (!error)
-		error = range_check_unmap(map, start, start + size_bytes);
-	if (!error)
-		error = split_reserve_fill(&reserve, map, start, start + size_bytes);
-	if (!error) {
-		range_unmap(map, start, start + size_bytes, &reserve);
-		/*
-		 * What is unmapped is split at both ends, if at all: nothing is left over to be
-		 * freed.
-		 */
-		DEBUG_ASSERT(reserve.count == 0);
-	}
+	else if (!unmap_one(map, start, start + size_bytes))
+		error = unmap_locked(map, start, start + size_bytes);
 	map_write_unlock(map);
 	return error;
 }
@@ -340,6 +369,7 @@ int map_place_submap(struct map *parent, const struct placement *place, uint64_t
 	entry->permanent = arena != NULL;
 	if (submap && arena) {
 		submap->arena = arena;
+		submap->permanent = true;
 		arena_ref(arena);
 	}
 	if (submap)

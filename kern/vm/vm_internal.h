@@ -622,6 +622,7 @@ struct map {
 		*dropped;    /* (m) in a top: to be destroyed when it is unlocked, a list through `next` */
 	vm_prot_t ceiling;   /* (-) no entry's rights exceed it */
 	bool user;           /* (-) ring 3 may use what is mapped here */
+	bool permanent;      /* (-) keeps its range, whatever goes: a top, or a permanent entry's submap */
 	struct arena *arena; /* (-) whose addresses it has; NULL: it is no arena */
 	uint8_t depth;       /* (-) */
 	char name[VM_NAME_BYTES]; /* (-) */
@@ -689,6 +690,9 @@ void entry_insert(struct map *map, struct map_entry *entry);
 
 /* Takes an entry out of its map, its translations removed, its blob trimmed, and destroys it. Writing. */
 void entry_remove(struct map_entry *entry);
+
+/* Takes [start, end), one end of a blob's entry, from it in the same way. It is not wired. Nothing is allocated, and no entry made. Writing. */
+void entry_cut(struct map_entry *entry, vaddr_t start, vaddr_t end);
 
 /*
  * Several entries are removed, one after the other, whose translations are gone. `next_goes`: the next in the map is removed after

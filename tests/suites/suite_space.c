@@ -118,6 +118,71 @@ static void usage(void)
 	words_close();
 }
 
+static void promises(void)
+{
+	uint64_t before = vm_promised_pages();
+	struct map *child;
+
+	test_case("what may be written privately is promised, in all maps together, for as long as it is "
+		  "mapped");
+	root = space_open("space");
+	blob = make_blob(PAGES);
+	map_window(SPACE_BASE, blob, PAGES, RW, INHERIT_COPY, false);
+	map_window(OTHER, blob, 10, RW, INHERIT_SHARE, false);
+	map_window(THIRD, blob, 5, RX, INHERIT_COPY, false);
+	CHECK_EQ(vm_promised_pages() - before, 16);
+	CHECK_EQ(map_protect(root, page_at(4), 4 * PAGE_SIZE, RX), 0);
+	CHECK_EQ(vm_promised_pages() - before, 12);
+	CHECK_EQ(map_protect(root, page_at(4), 4 * PAGE_SIZE, RW), 0);
+	CHECK_EQ(map_clone(root, "child", &child), 0);
+	CHECK_EQ(vm_promised_pages() - before, 32);
+	map_unref(child);
+	CHECK_EQ(vm_promised_pages() - before, 16);
+	CHECK_EQ(map_unmap(root, page_at(10), 6 * PAGE_SIZE), 0);
+	CHECK_EQ(vm_promised_pages() - before, 10);
+	blob_unref(blob);
+	words_close();
+	CHECK_EQ(vm_promised_pages(), before);
+}
+
+/* The mapping has the only reference to its blob, so that what it does not show any more is gone. */
+static void cut_ends(void)
+{
+	struct lookup found;
+	uint64_t word;
+
+	test_case("a mapping loses its ends, with their pages, and stays one");
+	root = space_open("space");
+	blob = make_blob(PAGES);
+	map_window(SPACE_BASE, blob, PAGES, RW, INHERIT_COPY, false);
+	blob_unref(blob);
+	for (pgoff_t i = 0; i < PAGES; i++)
+		CHECK_EQ(user_store(root, page_at(i), 1 + i), 0);
+	CHECK_EQ(map_unmap(root, page_at(0), 4 * PAGE_SIZE), 0);
+	CHECK_EQ(map_unmap(root, page_at(13), 3 * PAGE_SIZE), 0);
+	CHECK_MAPPED(.pages = 9, .data = 9, .entries = 1);
+	CHECK_EQ(map_lookup(root, page_at(8), &found), 0);
+	CHECK_EQ(blob_resident(found.blob, 0, PAGES), 9);
+	lookup_release(&found);
+	for (pgoff_t i = 0; i < PAGES; i++) {
+		bool there = i >= 4 && i < 13;
+
+		CHECK_EQ(try_load(root, page_at(i), &word), there);
+		CHECK(!there || word == 1 + i);
+	}
+
+	test_case("what was only read, and what was never touched, goes in the same way");
+	blob = make_blob(PAGES);
+	map_window(OTHER, blob, PAGES, RW, INHERIT_COPY, false);
+	CHECK_EQ(word_at(root, OTHER), 0);
+	CHECK_EQ(map_unmap(root, OTHER, PAGE_SIZE), 0);
+	CHECK(!try_load(root, OTHER, &word));
+	CHECK_EQ(map_unmap(root, OTHER + PAGE_SIZE, (PAGES - 1) * PAGE_SIZE), 0);
+	CHECK_MAPPED(.pages = 9, .data = 9, .entries = 1);
+	blob_unref(blob);
+	words_close();
+}
+
 /* ---- What a fork does -------------------------------------------------------------------------------------- */
 
 static void forks(void)
@@ -570,6 +635,8 @@ static void listing(void)
 void suite_space(void)
 {
 	usage();
+	promises();
+	cut_ends();
 	forks();
 	wired_on_fault();
 	wired_many();

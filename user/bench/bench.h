@@ -34,6 +34,9 @@ void stop(struct measure *measure);
 void report(const char *name, const char *unit, const struct measure *measure, uint64_t count);
 void report_missing(const char *name, const char *unit);
 
+/* A line for what was counted, and not measured. */
+void report_number(const char *name, const char *unit, uint64_t number);
+
 /* Ends the program unless it holds. */
 void check(bool holds, const char *what);
 
@@ -57,5 +60,8 @@ void bench_exec(void);
 void bench_pipe(void);
 void bench_file(void);
 void bench_segv(void);
+
+/* Of swap.c. */
+void bench_swap(void);
 
 #endif

@@ -68,6 +68,12 @@ void report_missing(const char *name, const char *unit)
 	fflush(stdout);
 }
 
+void report_number(const char *name, const char *unit, uint64_t number)
+{
+	printf("%s\t%s\t%llu\n", name, unit, (unsigned long long)number);
+	fflush(stdout);
+}
+
 void check(bool holds, const char *what)
 {
 	if (holds)

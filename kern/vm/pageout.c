@@ -238,6 +238,14 @@ static void written(struct writing *writing, const struct page_put *put)
 	page_release(family, page);
 }
 
+/* A device may have the page from now on. Another writer, who could not know that, may have given it a location meanwhile. Family locked. */
+static void hold(struct family *family, struct page *page)
+{
+	FAMILY_ASSERT_LOCKED(family);
+	page_forget_location(family, page);
+	page->age |= PAGE_HELD;
+}
+
 /*
  * Is the pager the family's store, now that it has written pages? Only what is at the store can be
  * found again. Family locked.
@@ -271,7 +279,7 @@ int writing_carry_out(struct writing *writing, struct pager *pager)
 		struct page_put *put = &writing->puts[i];
 
 		if (put->held)
-			put->page->age |= PAGE_HELD;
+			hold(family, put->page);
 		if (i < kept) {
 			written(writing, put);
 			continue;

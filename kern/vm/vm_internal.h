@@ -474,7 +474,7 @@ void page_returned_remove(struct page *page);
 /* The page, which was dirty, has a location from now on, whose reference becomes its own; or, with 0, has none any more. Family locked. */
 void page_set_location(struct page *page, uint32_t location);
 
-/* Gives up the reference to the location where a page's contents are, as they are about to change or go. Family locked. */
+/* Gives up the reference to the location where a page's contents are, if it has one, as they are about to change or go. Family locked. */
 void page_forget_location(struct family *family, struct page *page);
 
 /* Sets a page's count of wirings, after it was stored in a tree of a family that has any. Family locked. */

@@ -50,6 +50,7 @@ static int disk_transfer(struct swap_device *device, bool write, uint64_t first,
 			 unsigned count)
 {
 	struct disk *disk = (struct disk *)device;
+	void (*meanwhile)(void) = NULL;
 	enum disk_fault fault;
 	unsigned moved = count;
 
@@ -61,7 +62,13 @@ static int disk_transfer(struct swap_device *device, bool write, uint64_t first,
 	fault = next_fault(disk, write);
 	*(write ? &disk->writes : &disk->reads) += 1;
 	*(write ? &disk->pages_written : &disk->pages_read) += count;
+	if (fault == DISK_GOOD) {
+		meanwhile = disk->meanwhile;
+		disk->meanwhile = NULL;
+	}
 	spin_unlock(&disk->lock);
+	if (meanwhile)
+		meanwhile();
 	if (fault == DISK_KEEPS)
 		keep(disk, pages, count);
 	if (fault == DISK_FAILS || fault == DISK_KEEPS || (fault == DISK_LOSES && write))

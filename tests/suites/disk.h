@@ -36,6 +36,7 @@ struct disk {
 	uint64_t pages_read, pages_written; /* (d) */
 	struct page *kept[DISK_MAX_KEPT];   /* (d) */
 	unsigned kept_count;                /* (d) */
+	void (*meanwhile)(void);            /* (d) done while the next good request is under way; once */
 };
 
 /* A disk of so many pages, up to DISK_MAX_PAGES, whose memory is allocated here (PAGE_KERNEL). False: no memory. */

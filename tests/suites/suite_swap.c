@@ -542,6 +542,46 @@ static void kept_pages(void)
 	finish();
 }
 
+static struct blob *written_twice;
+
+static void write_again(void)
+{
+	CHECK_EQ(blob_sync(written_twice, 0, 1), 0);
+}
+
+static void write_again_and_copy(void)
+{
+	write_again();
+	put_word(written_twice, 0, 2);
+}
+
+/* Who writes the page first does not know that a device has it; who does comes second. */
+static void kept_while_written(void (*meanwhile)(void), uint64_t found)
+{
+	if (!begin_with(PLACES))
+		return;
+	written_twice = make_words(1, 1);
+	disk_fail(&disk, DISK_KEEPS, true, false, 0, 1);
+	disk.meanwhile = meanwhile;
+	CHECK_EQ(blob_sync(written_twice, 0, 1), 0);
+	CHECK_EQ(disk.kept_count, 1);
+	CHECK_EQ(get_word(written_twice, 0), found);
+	CHECK_EQ(page_out(written_twice), 0);
+	CHECK_EQ(get_word(written_twice, 0), found);
+	blob_unref(written_twice);
+	CHECK_EQ(stats().used, 0);
+	disk_let_go(&disk);
+	finish();
+}
+
+static void kept_and_written_twice(void)
+{
+	test_case("a page that one writes while a device keeps it from another loses no place");
+	kept_while_written(write_again, 1);
+	test_case("nor if it is copied meanwhile");
+	kept_while_written(write_again_and_copy, 2);
+}
+
 void suite_swap(void)
 {
 	struct footprint before = footprint_now();
@@ -562,6 +602,7 @@ void suite_swap(void)
 	damage_is_shared();
 	damage_at_a_fault();
 	kept_pages();
+	kept_and_written_twice();
 	test_case("nothing is lost or left");
 	check_footprint(&before);
 }

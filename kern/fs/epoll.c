@@ -528,6 +528,7 @@ struct file *epoll_create_file(void)
 {
 	struct epoll *epoll = slab_alloc(&epoll_cache);
 	struct inode *inode = epoll ? inode_create_unnamed(S_IRUSR | S_IWUSR) : NULL;
+	struct file *file;
 
 	if (!inode) {
 		if (epoll)
@@ -542,8 +543,8 @@ struct file *epoll_create_file(void)
 	spin_init(&epoll->waiting.lock, RANK_WAIT, "epoll queue (nested)");
 	RB_INIT(&epoll->items);
 	TAILQ_INIT(&epoll->ready);
-	epoll->file = file_create(&epoll_ops, inode, NULL, O_RDWR, epoll);
-	if (!epoll->file)
+	file = epoll->file = file_create(&epoll_ops, inode, NULL, O_RDWR, epoll);
+	if (!file)
 		slab_free(&epoll_cache, epoll);
-	return epoll->file;
+	return file;
 }

@@ -4,6 +4,7 @@
  */
 #include <asm/errno.h>
 #include <kern/inode.h>
+#include <kern/poll.h>
 #include <kern/test.h>
 #include <linux/fcntl.h>
 #include <linux/fs.h>
@@ -329,6 +330,31 @@ static void test_no_memory(void)
 	CHECK_EQ(fs_unlink(NULL, AT_FDCWD, "/t/short"), 0);
 }
 
+/* What is made together with its file says so when it is the file that there is no memory for. */
+static void test_no_file(void)
+{
+	struct file *event = eventfd_create(0, 0), *epoll = epoll_create_file(), *file;
+	static struct file *opened[MANY];
+	struct page *list;
+	unsigned count = 0;
+
+	test_case("without memory for a file there is no epoll instance and no eventfd");
+	CHECK(event && epoll);
+	list = hoard();
+	while (count < MANY && fs_open(NULL, AT_FDCWD, "/t", O_RDONLY, 0, &opened[count]) == 0)
+		count++;
+	CHECK(count > 0 && count < MANY);
+	file = epoll_create_file();
+	CHECK(!file);
+	file = eventfd_create(0, 0);
+	CHECK(!file);
+	release(list);
+	while (count > 0)
+		file_unref(opened[--count]);
+	file_unref(epoll);
+	file_unref(event);
+}
+
 /* ---- All of it -------------------------------------------------------------------------------------------------------- */
 
 static uint64_t objects(void)
@@ -354,6 +380,7 @@ void suite_files(void)
 	test_listings();
 	test_mounts();
 	test_no_memory();
+	test_no_file();
 	test_case("at the end nothing of it is left");
 	fs_end();
 	CHECK_EQ(objects(), before);

@@ -182,6 +182,9 @@ struct page_stats page_stats(void);
 uint64_t page_ram_count(void);
 uint64_t page_free_count(void);
 
+/* Those of the free pages that are there for anybody: what page_free_count() says, but for the kernel's reserve. */
+uint64_t page_spare_count(void);
+
 /* How often page_alloc() or page_alloc_run() had nothing, since boot. */
 uint64_t page_failures(void);
 

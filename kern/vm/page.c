@@ -259,7 +259,7 @@ static inline uint64_t kept_from(enum page_state state)
 /* Says that memory is short, if it is. Called after pages were taken from the buddy allocator, with no lock of the allocator's. */
 static inline void warn_if_low(void)
 {
-	if (unlikely(counter_get(&buddy.free_pages) < counter_get(&pages.low)))
+	if (unlikely(page_spare_count() < counter_get(&pages.low)))
 		env_memory_low();
 }
 
@@ -727,6 +727,13 @@ uint64_t page_ram_count(void)
 uint64_t page_free_count(void)
 {
 	return counter_get(&buddy.free_pages) + counter_get(&pages.pool_pages);
+}
+
+uint64_t page_spare_count(void)
+{
+	uint64_t free = page_free_count(), reserve = pages.reserve;
+
+	return free > reserve ? free - reserve : 0;
 }
 
 uint64_t page_failures(void)

@@ -49,7 +49,7 @@ static struct {
 	_Atomic uint64_t count;    /* (a) changed under the lock */
 	_Atomic bool on;           /* (a) there is somewhere to put pages */
 	_Atomic bool full;         /* (a) the last page that was to be written could not be */
-	_Atomic uint64_t enough;   /* (a) so many free pages are enough */
+	_Atomic uint64_t enough;   /* (a) so many free pages besides the reserve are enough */
 	_Atomic uint64_t scanned, given_up, promoted, returned; /* (a) figures */
 	_Atomic uint64_t direct, failed;                        /* (a) */
 	_Atomic uint64_t direct_scanned, direct_given_up;       /* (a) parts of the above */
@@ -645,7 +645,7 @@ bool vm_may_make_room(void)
 
 bool vm_memory_is_low(void)
 {
-	return reclaim.on && page_free_count() < reclaim.enough;
+	return reclaim.on && page_spare_count() < reclaim.enough;
 }
 
 void vm_reclaim_enable(bool on)

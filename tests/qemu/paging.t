@@ -44,7 +44,7 @@ SKIP: {
 	ok($average > 0 && $average <= 100, 'pressure: a part of the last 10 seconds');
 	my %stat = $ran->{out} =~ /^(\w+) (\d+)$/mg;
 	ok($stat{pgscan_kswapd} + $stat{pgscan_direct} >= $stat{pgsteal_kswapd} + $stat{pgsteal_direct}, 'vmstat of /proc: not more given up than looked at');
-	ok($stat{"pg$_"} > 0, "vmstat of /proc: pg$_") for qw(steal_direct scan_direct majfault);
+	ok($stat{"pg$_"} > 0, "vmstat of /proc: pg$_") for qw(steal_kswapd scan_kswapd steal_direct scan_direct majfault);
 	ok($stat{pswpin} * 4 >= $in && $stat{pswpout} * 4 >= $out && defined $stat{allocstall}, 'vmstat of /proc: pages moved, and waits');
 	like($ran->{out}, qr/^SwapCached: +\d+ kB$/m, 'meminfo has what can be given up without being written');
 }

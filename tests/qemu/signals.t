@@ -8,8 +8,11 @@ use lib $FindBin::Bin;
 use Phoenix;
 use Test::More;
 
+# Who checks how long things take does so on a clock that only the machine's own instructions move: the host may be busy.
+my %options = (timing => ['--icount']);
+
 for my $name (qw(signals faults registers timing storm descriptors)) {
-	my $ran = run([], program($name));
+	my $ran = run($options{$name} // [], program($name));
 	is($ran->{status}, 0, $name) or diag($ran->{out}, $ran->{err});
 	like($ran->{out}, qr/^$name: [1-9]\d* checks, 0 failed$/m, "$name: all checks pass");
 	unlike($ran->{console}, qr/leaked|panic/, "$name: nothing leaked");

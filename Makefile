@@ -58,6 +58,9 @@ KERNEL_NASMFLAGS := -f elf64 -g -F dwarf -Werror -I./ -I$(GEN)/
 USER_CFLAGS := -std=gnu11 -O2 -g -static $(WARNINGS) -Iinclude
 ifeq ($(DEBUG),1)
 KERNEL_CFLAGS += -DDEBUG
+# Calls of these from other files go through kern/proc/fail_nth.c.
+FAIL_WATCHED := syscall_handle slab_alloc page_alloc page_alloc_many page_alloc_run vm_make_room task_made_room task_end_for_room
+KERNEL_LDFLAGS += $(FAIL_WATCHED:%=--wrap=%)
 endif
 
 # Only gcc makes a memset of a loop in memset itself, and only gcc knows the option.

@@ -254,6 +254,13 @@ struct process_group {
 	LIST_ENTRY(process_group) chain; /* (p) the table's */
 };
 
+/* An allocation that is to fail (kern/proc/fail_nth.c). Locks: (t) only the task itself; (a) atomic. */
+struct fail_nth {
+	_Atomic uint32_t left; /* (a) it is the one so many from now; 0: none is to fail */
+	bool counts;           /* (t) the task is in a call that began when there was one to fail, ... */
+	bool failed;           /* (t) ... and in which it has failed */
+};
+
 /*
  * A thread of a program: "task", to tell it from the scheduler's thread that it begins with.
  * Locks: (p) process_lock; (t) only the task itself; (a) atomic; (f) the lock of futex_pi.c; (-) set before it runs first.
@@ -280,6 +287,9 @@ struct task {
 	struct pi_lock *waits_for;        /* (f) the one of that kind that it waits for; NULL: none */
 	bool owns_no_more;                /* (f) it has given them away, and ends */
 	uint64_t failures_seen;           /* (t) page_failures() when a call of it last found no memory */
+#ifdef DEBUG
+	struct fail_nth fail; /* (-) marked above */
+#endif
 };
 
 enum process_state {

@@ -99,6 +99,22 @@ struct proc_entry {
 	const struct proc_numbers *numbers; /* (-) and the numbers that are in it, or NULL */
 };
 
+/* The last entry of a task's table: in debug builds, which allocation is to fail (kern/proc/fail_nth.c); else the table's end. */
+#ifdef DEBUG
+int64_t proc_read_fail_nth(const struct proc_subject *subject, struct io *io, uint64_t position);
+int proc_store_fail_nth(const struct proc_subject *subject, char *text, size_t bytes);
+#define FAIL_NTH_ENTRY                                                                  \
+	{                                                                               \
+		.name = "fail-nth", .mode = S_IFREG | 0644, .read = proc_read_fail_nth, \
+		.store = proc_store_fail_nth, .guarded = true                           \
+	}
+#else
+#define FAIL_NTH_ENTRY       \
+	{                    \
+		.name = NULL \
+	}
+#endif
+
 /* The process whose directory /proc/PID a file is, with a reference; NULL: it is another file. */
 struct process *proc_directory_process(const struct file *file);
 

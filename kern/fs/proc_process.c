@@ -594,7 +594,7 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 		.name = "status", .mode = S_IFREG | 0444, .show = show_status                            \
 	}
 
-static const struct proc_entry task_entries[] = {COMMON_ENTRIES, {.name = NULL}};
+static const struct proc_entry task_entries[] = {COMMON_ENTRIES, FAIL_NTH_ENTRY, {.name = NULL}};
 static const struct proc_entry task_entry = {.mode = S_IFDIR | 0555, .children = task_entries};
 static const struct proc_numbers task_numbers = {
 	.next = task_next, .find = task_find_in, .entry = &task_entry};
@@ -604,6 +604,7 @@ static const struct proc_numbers task_numbers = {
 static const struct proc_entry process_entries[] = {
 	COMMON_ENTRIES,
 	{.name = "task", .mode = S_IFDIR | 0555, .numbers = &task_numbers},
+	FAIL_NTH_ENTRY,
 	{.name = NULL},
 };
 

@@ -9,6 +9,7 @@
 #include <kern/sched.h>
 #include <linux/utsname.h>
 #include <vm/page.h>
+#include <vm/slab.h>
 #include <vm/swap.h>
 
 #include "proc_internal.h"
@@ -18,6 +19,7 @@
 #define NS_PER_TICK      10000000ull /* a hundredth of a second: times(2)'s unit */
 #define TICKS_PER_SECOND 100
 #define PER_CENT         100
+#define SLAB_NAME_WIDTH  22
 #define BRAND_LEAF       0x80000002u /* the first of three with the CPU's name (SDM vol 2, CPUID) */
 #define BRAND_BYTES      48
 
@@ -62,6 +64,40 @@ static int show_meminfo(struct seq *seq, const struct proc_subject *subject)
 	seq_print(seq, "HugePages_Total:       0\nHugePages_Free:        0\n");
 	seq_print(seq, "HugePages_Rsvd:        0\nHugePages_Surp:        0\n");
 	show_kib(seq, "Hugepagesize", 512);
+	return 0;
+}
+
+/* Their words are joined, as who reads it expects one. */
+static void show_cache_name(struct seq *seq, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < length; i++)
+		seq_put(seq, name[i] == ' ' ? "_" : &name[i], 1);
+	seq_print(seq, "%*s", length < SLAB_NAME_WIDTH ? (int)(SLAB_NAME_WIDTH - length) : 0, "");
+}
+
+/* Linux's format; a small object's slab is one page (slabinfo(5)). */
+static int show_slabinfo(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "slabinfo - version: 2.1\n"
+		       "# name            <active_objs> <num_objs> <objsize> <objperslab> <pagesperslab>"
+		       " : tunables <limit> <batchcount> <sharedfactor>"
+		       " : slabdata <active_slabs> <num_slabs> <sharedavail>\n");
+	for (struct slab_cache *cache = slab_caches(); cache; cache = cache->next) {
+		uint64_t objects, pages;
+
+		spin_lock(&cache->lock);
+		objects = cache->objects;
+		pages = cache->pages;
+		spin_unlock(&cache->lock);
+		show_cache_name(seq, cache->name);
+		seq_print(seq, " %6llu %6llu %6u %4u    1", NUMBER(objects), NUMBER(pages * cache->per_page),
+			  cache->object_bytes, cache->per_page);
+		seq_print(seq, " : tunables    0    0    0 : slabdata %6llu %6llu      0\n", NUMBER(pages),
+			  NUMBER(pages));
+	}
 	return 0;
 }
 
@@ -411,6 +447,7 @@ const struct proc_entry proc_root[] = {
 	{.name = "mounts", .mode = S_IFLNK | 0777, .target = mounts_target},
 	{.name = "pressure", .mode = S_IFDIR | 0555, .children = proc_pressure},
 	{.name = "self", .mode = S_IFLNK | 0777, .target = self_target},
+	{.name = "slabinfo", .mode = S_IFREG | 0400, .show = show_slabinfo},
 	FILE_OF("stat", show_stat),
 	{.name = "sys", .mode = S_IFDIR | 0555, .children = sys},
 	{.name = "sysvipc", .mode = S_IFDIR | 0555, .children = proc_sysvipc},

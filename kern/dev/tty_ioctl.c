@@ -3,6 +3,7 @@
  */
 #include <asm/ioctls.h>
 #include <asm/signal.h>
+#include <linux/capability.h>
 #include <linux/tty.h>
 
 #include "tty.h"
@@ -184,18 +185,21 @@ static int64_t put_count(struct tty *tty, bool input, uint64_t to)
 	return copy_to_user(to, &count, sizeof(count));
 }
 
-/* TIOCSTI: as if it had been typed. */
-static int64_t type_byte(struct tty *tty, uint64_t from)
+/* TIOCSTI: as if it had been typed, so into one's own terminal only (ioctl_tty(2)). */
+static int64_t type_byte(struct tty *tty, struct task *task, uint64_t from)
 {
+	int pseudo;
 	char byte;
 
+	if (tty_of_task(task, &pseudo) != tty && !task_capable(task, CAP_SYS_ADMIN))
+		return -EPERM;
 	if (copy_from_user(&byte, from, 1) != 0)
 		return -EFAULT;
 	tty_receive(tty, &byte, 1);
 	return 0;
 }
 
-static int64_t ring_ioctl(struct file *file, unsigned request, uint64_t argument)
+static int64_t ring_ioctl(struct file *file, struct task *task, unsigned request, uint64_t argument)
 {
 	struct tty *tty = file->private;
 
@@ -208,7 +212,7 @@ static int64_t ring_ioctl(struct file *file, unsigned request, uint64_t argument
 	case TCSBRKP:
 		return tty_drain(file);
 	case TIOCSTI:
-		return type_byte(tty, argument);
+		return type_byte(tty, task, argument);
 	default:
 		return -ENOTTY;
 	}
@@ -265,7 +269,7 @@ static int64_t job_ioctl(struct tty *tty, struct task *task, unsigned request, u
 		error = tty_get_session(tty, task, true, &number);
 		return error ? error : copy_to_user(argument, &number, sizeof(number));
 	case TIOCSCTTY:
-		return tty_acquire(tty, task, argument == 1);
+		return tty_acquire(tty, task, argument == 1 && task_capable(task, CAP_SYS_ADMIN));
 	case TIOCNOTTY:
 		return tty_give_up(tty, task);
 	default:
@@ -340,7 +344,7 @@ int64_t tty_ioctl(struct file *file, struct task *task, unsigned request, uint64
 	}
 	result = mode_ioctl(file, request, argument);
 	if (result == -ENOTTY)
-		result = ring_ioctl(file, request, argument);
+		result = ring_ioctl(file, task, request, argument);
 	if (result == -ENOTTY)
 		result = small_ioctl(tty, request, argument);
 	return result == -ENOTTY ? job_ioctl(tty, task, request, argument) : result;

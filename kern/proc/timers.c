@@ -242,12 +242,13 @@ static int get_event(const struct task *task, vaddr_t from, struct posix_timer *
 	timer->value = event.sigev_value;
 	if (event.sigev_notify == SIGEV_NONE)
 		return 0;
-	if (event.sigev_notify == (SIGEV_SIGNAL | SIGEV_THREAD_ID))
+	if (event.sigev_notify == (SIGEV_SIGNAL | SIGEV_THREAD_ID)) {
 		timer->tid = event.sigev_notify_thread_id;
-	else if (event.sigev_notify != SIGEV_SIGNAL && event.sigev_notify != SIGEV_THREAD)
+		if (!is_ours(task, timer->tid))
+			return -EINVAL;
+	} else if (event.sigev_notify != SIGEV_SIGNAL && event.sigev_notify != SIGEV_THREAD) {
 		return -EINVAL;
-	if (timer->tid && !is_ours(task, timer->tid))
-		return -EINVAL;
+	}
 	return timer->signo >= 1 && timer->signo <= SIGNAL_MAX ? 0 : -EINVAL;
 }
 

@@ -11,7 +11,8 @@
 #include <termios.h>
 #include <time.h>
 
-#define MS 1000000ll
+#define MS     1000000ll
+#define NOBODY 65534
 
 static int master, terminal;
 static char buffer[10000];
@@ -503,6 +504,49 @@ static void sessions(void)
 	close(terminal);
 }
 
+/* A terminal that another session has is only for who may administer the system: to take, and to type into. */
+static void others(void)
+{
+	int told[2], status;
+	pid_t owner, thief;
+
+	open_terminal();
+	CHECK(pipe(told) == 0);
+	owner = fork();
+	if (owner == 0) {
+		if (setsid() < 0 || ioctl(terminal, TIOCSCTTY, 0) != 0)
+			_exit(1);
+		signal(SIGHUP, SIG_IGN);
+		write(told[1], "x", 1);
+		pause();
+	}
+	CHECK(read(told[0], buffer, 1) == 1);
+	thief = fork();
+	if (thief == 0) {
+		if (setsid() < 0 || ioctl(terminal, TIOCSCTTY, 0) != -1 || errno != EPERM)
+			_exit(1);
+		if (ioctl(terminal, TIOCSTI, "a") != 0)
+			_exit(2);
+		if (fork() == 0) {
+			if (setuid(NOBODY) != 0 || ioctl(terminal, TIOCSTI, "b") != -1 || errno != EPERM)
+				_exit(3);
+			if (setsid() < 0 || ioctl(terminal, TIOCSCTTY, 1) != -1 || errno != EPERM)
+				_exit(4);
+			_exit(0);
+		}
+		if (wait(&status) < 0 || status != 0)
+			_exit(5);
+		_exit(ioctl(terminal, TIOCSCTTY, 1) != 0);
+	}
+	CHECK(waitpid(thief, &status, 0) == thief && status == 0);
+	kill(owner, SIGKILL);
+	CHECK(waitpid(owner, &status, 0) == owner);
+	close(told[0]);
+	close(told[1]);
+	close(terminal);
+	close(master);
+}
+
 static void closed_sides(void)
 {
 	open_terminal();
@@ -559,6 +603,7 @@ int main(void)
 	raw();
 	flow();
 	sessions();
+	others();
 	closed_sides();
 	last_by_name();
 	return checks_end("terminals");

@@ -224,6 +224,11 @@ TEST(posix_timer_bad, "timer_create: unknown clocks, signals and notifications a
 	FAILS(CALL(timer_create, CLOCK_MONOTONIC, &event, &timer), EINVAL);
 	event = (struct sigevent){.sigev_notify = 99, .sigev_signo = SIGUSR1};
 	FAILS(CALL(timer_create, CLOCK_MONOTONIC, &event, &timer), EINVAL);
+	/* A thread of the process, named by its number: neither none nor another's. */
+	event = (struct sigevent){.sigev_notify = SIGEV_THREAD_ID, .sigev_signo = SIGUSR1};
+	FAILS(CALL(timer_create, CLOCK_MONOTONIC, &event, &timer), EINVAL);
+	event.sigev_notify_thread_id = getppid();
+	FAILS(CALL(timer_create, CLOCK_MONOTONIC, &event, &timer), EINVAL);
 	FAILS(CALL(timer_create, CLOCK_MONOTONIC, NULL, 8), EFAULT);
 	NEED(CALL(timer_create, CLOCK_MONOTONIC, NULL, &timer) == 0);
 	FAILS(CALL(timer_settime, timer, 0, &bad, NULL), EINVAL);

@@ -328,15 +328,47 @@ int64_t sys_nanosleep(struct task *task, struct trapframe *frame)
 	return error ? error : sleep_for(task, wait, frame->rsi);
 }
 
-/* By CPU time; who is interrupted has to ask again. */
-static int64_t sleep_by_cpu_time(const struct clock *clock, int64_t time, bool absolute)
+static int64_t sleep_on_used(struct task *task, struct restart_block *block);
+
+/* Until the clock of CPU time with this number shows so much; as sleep_for(), it says how much was left. */
+static int64_t sleep_for_used(struct task *task, int number, int64_t target, vaddr_t remaining)
 {
+	struct clock clock;
 	int64_t now;
-	int error = clock_read(clock, &now);
+	int error = clock_find(task, number, &clock);
 
 	if (!error)
-		error = sleep_until_used(clock, absolute ? time : now + time);
-	return error == -EINTR && absolute ? -ERESTARTNOHAND : error;
+		error = sleep_until_used(&clock, target);
+	if (error != -EINTR || clock_read(&clock, &now) != 0 || now >= target)
+		return error == -EINTR ? 0 : error;
+	if (remaining && time_to_user(remaining, target - now) != 0)
+		return -EFAULT;
+	task->signals.restart = (struct restart_block){.call = sleep_on_used,
+						       .deadline = (uint64_t)target,
+						       .argument = {remaining, (uint64_t)number}};
+	return -ERESTART_RESTARTBLOCK;
+}
+
+static int64_t sleep_on_used(struct task *task, struct restart_block *block)
+{
+	return sleep_for_used(task, (int)block->argument[1], (int64_t)block->deadline, block->argument[0]);
+}
+
+static int64_t sleep_by_cpu_time(struct task *task, const struct clock *clock, int64_t time,
+				 const struct trapframe *frame)
+{
+	int64_t now;
+	int error;
+
+	if (frame->rsi & TIMER_ABSTIME) {
+		error = sleep_until_used(clock, time);
+		return error == -EINTR ? -ERESTARTNOHAND : error;
+	}
+	error = clock_read(clock, &now);
+	if (error)
+		return error;
+	return sleep_for_used(task, (int)frame->rdi, time > INT64_MAX - now ? INT64_MAX : now + time,
+			      frame->r10);
 }
 
 int64_t sys_clock_nanosleep(struct task *task, struct trapframe *frame)
@@ -355,7 +387,7 @@ int64_t sys_clock_nanosleep(struct task *task, struct trapframe *frame)
 		return error;
 	if (clock.kind == CLOCK_KIND_CPU)
 		return clock.of_task && clock.id == task->tid ? -EINVAL
-							      : sleep_by_cpu_time(&clock, time, absolute);
+							      : sleep_by_cpu_time(task, &clock, time, frame);
 	if (!absolute)
 		return sleep_for(task, time, frame->r10);
 	return sleep_until(clock_to_boot(&clock, time)) == 0 ? 0 : -ERESTARTNOHAND;

@@ -135,6 +135,19 @@ TEST(sleep_bad, "times that are none are EINVAL")
 	FAILS(CALL(clock_nanosleep, 99, 0, &good, NULL), EINVAL);
 }
 
+TEST(sleep_used, "sleeping by a process's CPU time: as long as there is, and interrupted, with what is left")
+{
+	struct timespec forever = {INT64_MAX, 0}, left = {0, 0};
+	struct itimerval soon = {{0, 0}, {0, 20000}};
+	int before;
+
+	handle(SIGALRM);
+	before = count;
+	NEED(setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	FAILS(CALL(clock_nanosleep, CLOCK_PROCESS_CPUTIME_ID, 0, &forever, &left), EINTR);
+	CHECK(count == before + 1 && left.tv_sec > BILLION);
+}
+
 TEST(alarm_clock, "alarm: once, tells what was left, is not inherited, can be taken back")
 {
 	handle(SIGALRM);

@@ -88,8 +88,8 @@ struct thread {
 	void (*entry)(void *); /* (-) */
 	void *argument;        /* (-) */
 	void (*release)(
-		struct thread
-			*); /* (-) called when it is dead and its stack is gone: frees it. May not sleep */
+		struct
+		thread *); /* (-) called when it is dead and its stack is given back: frees it. May not sleep */
 	TAILQ_ENTRY(thread) link;    /* (q) in the run queue */
 	enum thread_state state;     /* (q) */
 	enum sleep_mode mode;        /* (q) while it sleeps */
@@ -340,6 +340,7 @@ bool mutex_held(const struct mutex *mutex); /* by the current thread */
 #define CPU_WORK_USER     4u  /* the thread has INTERRUPT_ bits */
 #define CPU_WORK_SERIAL   8u  /* a serial port has something */
 #define CPU_WORK_BLOCK    16u /* a block device has answered */
+#define CPU_WORK_STACKS   32u /* there are more spare stacks than are kept */
 
 void cpu_note_work(uint32_t bits);
 

@@ -119,6 +119,8 @@ void sched_finish_switch(void)
 		timer_armed_before(current->slice_end);
 	if (dead)
 		thread_bury(previous);
+	if (unlikely(threads_excessive()) && current != queue->idle)
+		cpu_note_work(CPU_WORK_STACKS);
 }
 
 /* What of a thread is in the CPU, out and in. */
@@ -416,7 +418,7 @@ void thread_do_work(void)
 	lock_debug_may_sleep(thread_current()->name);
 #endif
 	ASSERT(thread_current()->state == THREAD_RUNNABLE);
-	cpu_note_work(work & CPU_WORK_USER);
+	cpu_note_work(work & (CPU_WORK_USER | CPU_WORK_STACKS));
 	do_common_work(work);
 	if (work & CPU_WORK_SCHEDULE)
 		reschedule();
@@ -431,6 +433,8 @@ void return_work(struct trapframe *frame)
 		do_common_work(work);
 		if (work & CPU_WORK_SCHEDULE)
 			reschedule();
+		if (work & CPU_WORK_STACKS)
+			threads_trim_excess();
 		if (thread_current()->interrupts)
 			user_return(frame);
 		interrupts_disable();

@@ -12,8 +12,12 @@ extern struct thread boot_thread;
 /* Completes a switch: the first thing a new thread does. The run queue is locked before, and not after. */
 void sched_finish_switch(void);
 
-/* Frees a dead thread's stack and calls its release. */
+/* Makes a dead thread's stack a spare one and calls its release. Any locks may be held that may be while one sleeps. */
 void thread_bury(struct thread *thread);
+
+/* Are there more spare stacks than are kept? A glance without the lock. Frees those; no locks held. */
+bool threads_excessive(void);
+void threads_trim_excess(void);
 
 void threads_init(void);
 void timers_init(void);

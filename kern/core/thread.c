@@ -1,7 +1,9 @@
 /*
  * Threads: their making and their end. When they run is sched.c's business.
  *
- * A stack has an unmapped page at both ends; stacks that were given back are kept for the next threads, a few of them.
+ * A stack has an unmapped page at both ends; stacks that were given back are kept for the next threads. Whoever runs next
+ * buries a dead thread, and may have any lock, even that of the memory where stacks are: so those that are too many
+ * are freed only by a thread on its way to ring 3.
  */
 #include <asm/errno.h>
 #include <hw.h>
@@ -13,11 +15,16 @@
 
 #define SPARE_STACKS 16
 
+/* The beginning of a stack that nobody has. Locks: (l) the list's. */
+struct spare_stack {
+	struct spare_stack *next; /* (l) */
+};
+
 /* Locks: (l) its own lock. */
 static struct {
 	struct spinlock lock;
-	void *stacks[SPARE_STACKS]; /* (l) */
-	unsigned count;             /* (l) */
+	struct spare_stack *first; /* (l) */
+	_Atomic unsigned count;    /* (l) to change it */
 } spare;
 
 void threads_init(void)
@@ -25,42 +32,60 @@ void threads_init(void)
 	spin_init(&spare.lock, RANK_TIMER, "spare stacks");
 }
 
-static void *stack_alloc(void)
+/* One of the stacks that are spare, as long as there are more than `kept`; NULL: there are not. */
+static void *spare_take(unsigned kept)
 {
-	void *stack = NULL;
+	struct spare_stack *stack = NULL;
 
 	spin_lock(&spare.lock);
-	if (spare.count > 0)
-		stack = spare.stacks[--spare.count];
+	if (spare.count > kept) {
+		stack = spare.first;
+		spare.first = stack->next;
+		spare.count--;
+	}
 	spin_unlock(&spare.lock);
+	return stack;
+}
+
+static void *stack_alloc(void)
+{
+	void *stack = spare_take(0);
+
 	return stack ? stack : kernel_alloc(THREAD_STACK_BYTES, "kernel stack");
 }
 
-static void stack_free(void *stack)
+static void stack_free(void *memory)
 {
+	struct spare_stack *stack = memory;
+
 	spin_lock(&spare.lock);
-	if (spare.count < SPARE_STACKS) {
-		spare.stacks[spare.count++] = stack;
-		stack = NULL;
-	}
+	stack->next = spare.first;
+	spare.first = stack;
+	spare.count++;
 	spin_unlock(&spare.lock);
-	if (stack)
+}
+
+static void trim_to(unsigned kept)
+{
+	void *stack;
+
+	while ((stack = spare_take(kept)) != NULL)
 		kernel_free(stack);
+}
+
+bool threads_excessive(void)
+{
+	return spare.count > SPARE_STACKS;
+}
+
+void threads_trim_excess(void)
+{
+	trim_to(SPARE_STACKS);
 }
 
 void threads_trim(void)
 {
-	for (;;) {
-		void *stack = NULL;
-
-		spin_lock(&spare.lock);
-		if (spare.count > 0)
-			stack = spare.stacks[--spare.count];
-		spin_unlock(&spare.lock);
-		if (!stack)
-			return;
-		kernel_free(stack);
-	}
+	trim_to(0);
 }
 
 /* Where switch_context "returns" to in a new thread, by way of thread_begin in switch.asm. */

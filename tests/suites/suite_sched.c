@@ -7,10 +7,12 @@
 #include <kern/kern.h>
 #include <kern/sched.h>
 #include <kern/test.h>
+#include <vm/vm.h>
 
 #define MILLISECOND 1000000ull
 #define THREADS     6
 #define ROUNDS      50
+#define MANY        40 /* threads: more than there are spare stacks */
 
 #define READERS_STAY_NS (2000 * MILLISECOND)
 
@@ -501,8 +503,66 @@ static void writer_among_readers(void)
 	team_join();
 }
 
+/* ---- The end of threads -------------------------------------------------------------------------------------- */
+
+static struct thread many[MANY];
+
+static void end_at_go(void *argument)
+{
+	(void)argument;
+	WAIT_EVENT(&team.queue, team.go, SLEEP_FIRM, TIME_NEVER);
+	team.ended++;
+}
+
+/* Called by map_wire, which has the lock of the kernel's memory: all threads end meanwhile. */
+static int end_all(struct pager *pager, const struct page_wanted *wanted, unsigned count, struct page **out)
+{
+	(void)pager, (void)wanted, (void)count, (void)out;
+	team.go = true;
+	wait_wake_all(&team.queue);
+	team_join();
+	return -EIO;
+}
+
+static void let_go(struct pager *pager)
+{
+	(void)pager;
+}
+
+/* Whoever runs next buries a dead thread: he may have any lock, that of the memory where its stack is, too. */
+static void burials(void)
+{
+	static const struct pager_ops ops = {.name = "end", .get_pages = end_all, .destroy = let_go};
+	static const struct placement anywhere;
+	static const struct mapping how = {
+		.prot = VM_READ | VM_WRITE, .inherit = INHERIT_SHARE, .name = "end"};
+	struct pager pager = {.ops = &ops, .refs = 1};
+	struct blob *blob;
+	vaddr_t place;
+
+	test_case("dead threads are buried by who has the lock of the kernel's memory");
+	team_begin();
+	for (; team.started < MANY; team.started++) {
+		struct thread *thread = &many[team.started];
+
+		if (!CHECK_EQ(thread_create(thread, "test", end_at_go, NULL, false, count_burial), 0))
+			return;
+		thread_run(thread);
+	}
+	let_others_run();
+	if (!CHECK_EQ(blob_create_paged(PAGE_SIZE, &pager, &blob), 0))
+		return;
+	CHECK_EQ(map_blob(dynamic_map, &anywhere, blob, 0, 1, &how, &place), 0);
+	CHECK_EQ(map_wire(dynamic_map, place, PAGE_SIZE), -EIO);
+	CHECK_EQ(team.buried, MANY);
+	CHECK_EQ(map_unmap(dynamic_map, place, PAGE_SIZE), 0);
+	blob_unref(blob);
+	threads_trim();
+}
+
 void suite_sched(void)
 {
+	burials();
 	wake_all();
 	wake_some();
 	ping_pong();

@@ -278,9 +278,11 @@ static int find_removed(struct walk *walk, struct name **out)
 	if (error)
 		return error;
 	*out = name_child(walk->at, walk->last, walk->length);
-	if (!*out)
-		return walk->at->inode->fs->type->fixed ? -EPERM : -ENOENT;
-	return 0;
+	if (*out)
+		return 0;
+	if (walk->at->inode->fs->type->fixed)
+		return -EPERM;
+	return walk->length > NAME_MAX ? -ENAMETOOLONG : -ENOENT;
 }
 
 static int unlink_here(struct walk *walk)

@@ -353,6 +353,23 @@ TEST(file_systems, "statfs and fstatfs")
 	FAILS(CALL(statfs, ".", 8), EFAULT);
 }
 
+TEST(long_names, "a name of more than 255 bytes is ENAMETOOLONG, also for who removes it")
+{
+	char name[300] = "";
+
+	memset(name, 'a', 255);
+	FAILS(unlink(name), ENOENT);
+	FAILS(rmdir(name), ENOENT);
+	name[255] = 'a';
+	FAILS(unlink(name), ENAMETOOLONG);
+	FAILS(rmdir(name), ENAMETOOLONG);
+	FAILS(open(name, O_RDONLY), ENAMETOOLONG);
+	FAILS(open(name, O_RDWR | O_CREAT, 0644), ENAMETOOLONG);
+	FAILS(mkdir(name, 0755), ENAMETOOLONG);
+	FAILS(symlink("x", name), ENAMETOOLONG);
+	FAILS(rename(name, "b"), ENAMETOOLONG);
+}
+
 TEST(paths, "odd paths: many slashes, dots, trailing slashes, up from the root")
 {
 	NEED(mkdir("d", 0755) == 0);

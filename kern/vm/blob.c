@@ -576,6 +576,20 @@ pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages)
 	return count;
 }
 
+/* Marks the pages of a window that the overlays of `below` have of their own. The family is locked. */
+static void mark_overlays(const struct blob *below, pgoff_t first, pgoff_t pages, unsigned char *vector)
+{
+	bool shared;
+
+	FAMILY_ASSERT_LOCKED(below->family);
+	for (struct blob *overlay = below->overlays; overlay; overlay = overlay->next_overlay)
+		for (pgoff_t i = 0; i < pages; i++) {
+			const slot_t *place = tree_find(&overlay->tree, first + i, &shared);
+
+			vector[i] |= place && slot_is_page(*place);
+		}
+}
+
 bool blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector)
 {
 	bool zeroes;
@@ -589,6 +603,7 @@ bool blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned c
 	tree_residency(&blob->tree, blob->base + offset, blob->base + offset + pages, vector);
 	for (pgoff_t i = 0; blob->below && i < pages; i++)
 		vector[i] = slot_is_page(blob_shown(blob, blob->base + offset + i));
+	mark_overlays(blob->below ? blob->below : blob, blob->base + offset, pages, vector);
 	zeroes = blob->family->zeroes;
 	family_unlock(blob->family);
 	return zeroes;

@@ -350,6 +350,29 @@ TEST(mincore_file, "mincore: a file's pages that are in memory, mapped or not")
 		EQUAL(resident[i] & 1, 1); /* written a moment ago */
 }
 
+TEST(mincore_locked, "mincore: a file's pages that another process has locked are in memory")
+{
+	int file = make_file("file", 0), turn[2];
+	unsigned char resident[PAGES];
+	char *memory;
+
+	NEED(ftruncate(file, PAGES * PAGE) == 0 && pipe(turn) == 0);
+	memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+	NEED(memory != MAP_FAILED);
+	pid_t child = fork_counted();
+	if (child == 0) {
+		CHECK(mlock(memory, PAGES * PAGE) == 0 && write(turn[1], "", 1) == 1);
+		pause();
+	}
+	NEED(read(turn[0], resident, 1) == 1);
+	CHECK(mincore(memory, PAGES * PAGE, resident) == 0);
+	for (unsigned i = 0; i < PAGES; i++)
+		EQUAL(resident[i] & 1, 1);
+	kill(child, SIGKILL);
+	wait_status(child);
+	EQUAL(memory[0], 0);
+}
+
 TEST(mincore_bad, "mincore: an odd address is EINVAL, a hole ENOMEM, a bad vector EFAULT")
 {
 	char *memory = anonymous(PAGES * PAGE);

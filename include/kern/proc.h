@@ -132,8 +132,10 @@ struct user_space {
 	vaddr_t arguments, environment,
 		strings_end;         /* (-) where argv's strings begin, envp's, and where those end */
 	_Atomic uint64_t most_pages; /* (a) the most that were seen resident */
-	unsigned spared;             /* (p) marked by no_memory.c: not given up for others */
-	struct later ending;         /* (-) for user_space_unref_later */
+	_Atomic uint64_t
+		joined; /* (a) entries that are no mapping of their own for who lists them, when last counted */
+	unsigned spared;     /* (p) marked by no_memory.c: not given up for others */
+	struct later ending; /* (-) for user_space_unref_later */
 };
 
 /* User or group: real, effective, saved, and the file system's (credentials(7)). */

@@ -132,6 +132,9 @@ extern const struct proc_setting mqueue_settings[];
 /* /proc/sys/fs/pipe-max-size (kern/fs/pipe.c). */
 extern const struct proc_setting pipe_setting;
 
+/* How many mappings /proc/PID/maps lists of a space; may sleep. */
+uint64_t proc_count_mappings(struct user_space *space);
+
 /* The most mappings that a process may have (kern/proc/memory.c). */
 extern const struct proc_setting max_map_count_setting;
 

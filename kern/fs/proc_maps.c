@@ -76,6 +76,18 @@ static int lookup_joined(struct user_space *space, vaddr_t at, struct lookup *ou
 	return error;
 }
 
+uint64_t proc_count_mappings(struct user_space *space)
+{
+	struct lookup found;
+	uint64_t count = 0;
+
+	for (vaddr_t at = map_start(space->root); lookup_joined(space, at, &found) == 0; at = found.end) {
+		lookup_release(&found);
+		count++;
+	}
+	return count;
+}
+
 /* A mapping's line. `path`: PATH_MAX bytes for its name. */
 static void show_mapping(struct seq *seq, const struct lookup *found, char *path)
 {

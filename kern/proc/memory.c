@@ -122,6 +122,21 @@ static _Atomic int mappings_most = USUAL_MAPPINGS;
 
 const struct proc_setting max_map_count_setting = {&mappings_most, 0, INT32_MAX};
 
+/*
+ * Has the space more mappings than `most`? What a program lists as one counts as one, though it may be several entries: as many entries more are allowed as were found to be such
+ * when it was last looked, but never more than as many again.
+ */
+static bool has_more(struct user_space *space, uint64_t entries, uint64_t most)
+{
+	if (likely(entries <= most)) {
+		space->joined = 0;
+		return false;
+	}
+	if (entries > most + space->joined && entries <= 2 * most)
+		space->joined = entries - proc_count_mappings(space);
+	return entries > 2 * most || entries > most + space->joined;
+}
+
 /* Does a mapping go over an address? *end: where it ends. */
 static bool lies_within(struct user_space *space, vaddr_t address, vaddr_t *end)
 {
@@ -142,7 +157,7 @@ int check_cuts(struct process *process, vaddr_t start, vaddr_t end, bool removed
 	bool cut;
 
 	map_usage(space->root, &usage);
-	if (usage.entries < (uint64_t)mappings_most)
+	if (!has_more(space, usage.entries + 1, (uint64_t)mappings_most))
 		return 0;
 	cut = lies_within(space, start, &upto);
 	if (removed)
@@ -155,7 +170,8 @@ int check_space(struct process *process, pgoff_t pages, pgoff_t data)
 	struct map_usage usage;
 
 	map_usage(process->space->root, &usage);
-	if (usage.entries > (uint64_t)mappings_most || exceeds(process, RLIMIT_AS, usage.pages, pages))
+	if (has_more(process->space, usage.entries, (uint64_t)mappings_most) ||
+	    exceeds(process, RLIMIT_AS, usage.pages, pages))
 		return -ENOMEM;
 	return data > 0 && exceeds(process, RLIMIT_DATA, usage.data, data) ? -ENOMEM : 0;
 }

@@ -444,6 +444,39 @@ TEST(null_device, "/dev/null is ENODEV")
 	FAILS(map(NULL, PAGE, PROT_READ, MAP_PRIVATE, null, 0), ENODEV);
 }
 
+/* How many mappings the process has, but for the page of calls, which Linux does not count. */
+static long mappings(void)
+{
+	int maps = open("/proc/self/maps", O_RDONLY);
+	static char text[PAGE];
+	long lines = 0;
+	ssize_t count;
+
+	NEED(maps >= 0);
+	while ((count = read(maps, text, sizeof(text))) > 0)
+		for (ssize_t i = 0; i < count; i++)
+			lines += text[i] == '\n';
+	close(maps);
+	return lines - (strstr(contents("/proc/self/maps"), "[vsyscall]") != NULL);
+}
+
+TEST(exactly_so_many, "vm.max_map_count: there is one mapping more when there can be no more")
+{
+	int file = open("/proc/sys/vm/max_map_count", O_RDWR);
+	char before[16];
+	ssize_t length;
+
+	if (file < 0)
+		skip("the limit cannot be set");
+	length = read(file, before, sizeof(before));
+	NEED(length > 0 && pwrite(file, "200", 3, 0) == 3);
+	while ((long)map(NULL, PAGE, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0) != -1)
+		continue;
+	EQUAL(errno, ENOMEM);
+	CHECK(pwrite(file, before, (size_t)length, 0) == length);
+	EQUAL(mappings(), 201);
+}
+
 TEST(too_many, "mappings end in ENOMEM, and none is lost")
 {
 	char *memory = (char *)map(NULL, 200000 * PAGE, PROT_READ, private_memory | MAP_NORESERVE, -1, 0);

@@ -220,6 +220,7 @@ bench: $(KERNEL) $(ARCHIVE) $(BENCH_FILES)
 	@bench/run
 
 ## bench-programs  counted instructions of whole programs, the kernel's and their own, against Linux in the same QEMU
+## bench-swap  seconds that a program takes which needs more memory than there is, against Linux on the same disk
 # Its rules are in bench/rules.mk.
 
 ## compdb      build/compile_commands.json, for editors

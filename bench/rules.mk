@@ -26,6 +26,15 @@ bench-programs:
 bench-programs-built: $(KERNEL) $(BENCH_PROGRAM_FILES)
 	@bench/programs
 
+# The clock of this machine, not counted instructions: alone it means something.
+.PHONY: bench-swap bench-swap-built
+bench-swap:
+	@tools/deps test
+	@$(MAKE) --no-print-directory bench-swap-built
+
+bench-swap-built: $(KERNEL) $(BUILD)/user/bench
+	@bench/swap-clock
+
 $(BUILD)/bench/count.so: bench/count_plugin.c
 	$(say) HOSTCC $<
 	@mkdir -p $(@D)

@@ -118,6 +118,9 @@ void env_memory_low(void);
 void env_stall_begin(void);
 void env_stall_end(void);
 
+/* Long work comes by here between two parts: what has come up is done, and others may have the CPU. Called without spinlocks; may sleep. */
+void env_breathe(void);
+
 /* As snprintf, without floating point. */
 int env_format(char *buffer, size_t bytes, const char *format, ...) __attribute__((format(printf, 3, 4)));
 

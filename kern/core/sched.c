@@ -424,6 +424,11 @@ void thread_do_work(void)
 		reschedule();
 }
 
+void env_breathe(void)
+{
+	thread_breathe();
+}
+
 void return_work(struct trapframe *frame)
 {
 	uint32_t work;

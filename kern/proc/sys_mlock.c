@@ -93,15 +93,21 @@ int64_t sys_munlock(struct task *task, struct trapframe *frame)
 
 /* ---- All of the memory --------------------------------------------------------------------------------- */
 
-/* What cannot be made resident, as what allows no access or is beyond a file's end, is locked from the moment on that it can: as Linux, that is no error. */
+/*
+ * What cannot be made resident, as what allows no access or is beyond a file's end, is locked from the moment on that it can: as Linux, that is no error.
+ * Where there is no memory for one part, all that follow are locked so: looking for some takes long when there is none.
+ */
 static int wire_one(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
 		    void *context)
 {
-	bool on_fault = *(const bool *)context;
+	bool *on_fault = context;
+	int error = *on_fault ? 0 : map_wire(space->root, start, bytes);
 
 	(void)found;
-	if (on_fault || map_wire(space->root, start, bytes) != 0)
+	*on_fault |= error == -ENOMEM;
+	if (*on_fault || error)
 		map_wire_on_fault(space->root, start, bytes);
+	thread_breathe();
 	return 0;
 }
 

@@ -596,6 +596,7 @@ static void search_run(struct search *search)
 	while (search->found < search->wanted && search->rounds <= ROUNDS_MAX) {
 		unsigned found = search->found;
 
+		env_breathe();
 		if (!returned_is_long(search) || !take_returned(search)) {
 			hand_move(search, IDLE_AGE);
 			/* It has been everywhere and found nothing: then the list's share, too. */

@@ -80,6 +80,9 @@ void env_stall_end(void) {}
 /* Nobody waits for it here: tests call vm_reclaim() themselves. */
 void env_memory_low(void) {}
 
+/* Others have CPUs of their own. */
+void env_breathe(void) {}
+
 /* ---- Output ----------------------------------------------------------------------------------- */
 
 _Noreturn void panic(const char *format, ...)

@@ -48,6 +48,8 @@ passes('ends without memory', ['--mem', 40], 'exit');
 passes('ends without memory, debug build', ['--mem', 40, '--kernel', $debug], 'exit');
 passes('calls push out what programs have', ['--mem', 40, disk(128 << 10)], 'calls');
 passes('advice', ['--mem', 64, disk(128 << 10)], 'advice');
+passes('all is locked without memory', ['--mem', 40, disk(8192)], 'lock');
+passes('all is locked without memory, debug build', ['--mem', 40, '--kernel', $debug, disk(8192)], 'lock');
 
 for my $options (['no swap'], ['swap', disk(16 << 10)]) {
 	my ($name, @more) = @$options;

@@ -7,6 +7,7 @@
 #include <kern/kern.h>
 #include <kern/sched.h>
 #include <kern/test.h>
+#include <vm/swap.h>
 #include <vm/vm.h>
 
 #define MILLISECOND 1000000ull
@@ -309,6 +310,17 @@ static void timer_that_is_due(void)
 	CHECK_EQ(fired_count, 1);
 }
 
+static void timer_during_search(void)
+{
+	test_case("a timer fires while pages are looked for that can be given up");
+	fired_count = 0;
+	timer_init(&timers[0], fire);
+	timer_start(&timers[0], time_nanoseconds());
+	vm_reclaim(1);
+	CHECK_EQ(fired_count, 1);
+	timer_cancel_wait(&timers[0]);
+}
+
 /* ---- Locks ------------------------------------------------------------------------------------------------------ */
 
 static void step_inside(void)
@@ -570,6 +582,7 @@ void suite_sched(void)
 	interrupts();
 	timers_fire();
 	timer_that_is_due();
+	timer_during_search();
 	mutexes();
 	rwlocks();
 	rwlocks_in_order();

@@ -7,6 +7,7 @@
  *   bomb       processes that fork and take memory for ever: the others go on
  *   processes  1,000 processes, each with memory of its own
  *   advice     MADV_PAGEOUT, WILLNEED, COLD, FREE and mlock (with swap)
+ *   lock       mlockall of thousands of mappings when there is not one page left does not look for one thousands of times (with swap)
  *   strict     what is promised can be had, whatever others do (with vm.overcommit=2)
  *   hold       a child takes all there is, and is ended: as often as it likes
  */
@@ -29,6 +30,7 @@
 #define PIPES            400
 #define PIPE_BYTES       65536
 #define HOLD_TIMES       5
+#define MAPPINGS         10000
 #define TEXT_BYTES       64
 #define LEAST_FORWARD_NS 20000000000ll /* a small child has to get through within this time */
 
@@ -375,6 +377,32 @@ static void advice(void)
 	munmap(cold, bytes);
 }
 
+/* Pages that nobody has touched are locked when they are, if there is none for them now. */
+static void lock(void)
+{
+	size_t total = 2 * total_bytes(); /* more than there is, swap included */
+	char *pages, *at;
+	long long before;
+
+	/* The program itself stays. */
+	CHECK(mlockall(MCL_CURRENT) == 0);
+	pages = fresh(MAPPINGS * PAGE);
+	at = fresh(total);
+	/* Neighbours with other rights are other mappings. */
+	for (size_t i = 0; i < MAPPINGS; i += 2)
+		CHECK(mprotect(pages + i * PAGE, PAGE, PROT_READ) == 0);
+	for (size_t done = 0; done < total && madvise(at + done, PAGE, MADV_POPULATE_WRITE) == 0;
+	     done += PAGE)
+		touch(at + done, PAGE);
+	before = now_ns();
+	CHECK(mlockall(MCL_CURRENT) == 0);
+	CHECK(now_ns() - before < LEAST_FORWARD_NS);
+	CHECK(munlockall() == 0);
+	CHECK(munmap(at, total) == 0);
+	CHECK(munmap(pages, MAPPINGS * PAGE) == 0);
+	goes_on();
+}
+
 /* ---- Promises ------------------------------------------------------------------------------------------------ */
 
 /* Of a file of /proc with a line "name: number kB". */
@@ -502,8 +530,9 @@ int main(int count, char **words)
 	static const struct {
 		const char *name;
 		void (*test)(void);
-	} tests[] = {{"rule", rule}, {"exit", no_page_left},   {"calls", calls},   {"bomb", bomb},
-		     {"hold", hold}, {"processes", processes}, {"advice", advice}, {"strict", strict}};
+	} tests[] = {{"rule", rule},     {"exit", no_page_left}, {"calls", calls},
+		     {"bomb", bomb},     {"hold", hold},         {"processes", processes},
+		     {"advice", advice}, {"lock", lock},         {"strict", strict}};
 
 	for (size_t i = 0; count == 2 && i < sizeof(tests) / sizeof(tests[0]); i++) {
 		if (strcmp(words[1], tests[i].name) == 0) {
@@ -511,6 +540,6 @@ int main(int count, char **words)
 			return checks_end("shortage");
 		}
 	}
-	fputs("usage: shortage rule|exit|calls|bomb|hold|processes|advice|strict\n", stderr);
+	fputs("usage: shortage rule|exit|calls|bomb|hold|processes|advice|lock|strict\n", stderr);
 	return 2;
 }

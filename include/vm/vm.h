@@ -271,6 +271,12 @@ struct map_label_ops {
 	 * anyone has who accesses user memory. NULL: the label has no name.
 	 */
 	size_t (*name)(struct map_label *label, char *to, size_t bytes);
+
+	/*
+	 * A mapping that had the label has gone, for whatever reason, or a piece of one; its reference is still there. Called with maps locked: may not sleep. NULL: nothing is to be
+	 * done.
+	 */
+	void (*unmapped)(struct map_label *label);
 };
 
 /*

@@ -20,15 +20,17 @@
 #define SHM_DEST     01000u /* in a mode that programs see (shmctl(2)) */
 #define SHM_LOCKED   02000u
 
-/* Locks: (m) the table's mutex; (-) set when it is made. */
+/* Locks: (m) the table's mutex; (a) atomic; (-) set when it is made. */
 struct shm_segment {
-	struct sysv_object object;  /* (m) first */
-	struct map_label label;     /* (-) one reference is the table's until it is removed */
-	struct blob *blob;          /* (-) */
-	uint64_t bytes;             /* (-) as asked for */
-	int64_t attached, detached; /* (m) times since 1970, in seconds */
-	int creator, last;          /* (m) pids */
-	bool removed;               /* (m) only its mappings are left */
+	struct sysv_object object; /* (m) first */
+	struct map_label label;    /* (-) one reference is the table's until it is removed */
+	struct blob *blob;         /* (-) */
+	uint64_t bytes;            /* (-) as asked for */
+	int64_t attached;          /* (m) time since 1970, in seconds */
+	_Atomic int64_t detached;  /* (a) the same, of the last mapping that went */
+	int creator;               /* (-) pid */
+	_Atomic int last;          /* (a) the pid of who attached or detached it last */
+	bool removed;              /* (m) only its mappings are left */
 };
 
 struct sysv_table shm_table;
@@ -60,6 +62,16 @@ static void destroy(struct map_label *label)
 	slab_free(&cache, segment);
 }
 
+/* By shmdt, munmap, exec, or the end of its process. Others who had looked at a process's memory, and are the last to have it, are no process. */
+static void note_unmapped(struct map_label *label)
+{
+	struct shm_segment *segment = of_label(label);
+
+	segment->detached = sysv_now();
+	if (thread_current()->fpu)
+		segment->last = sysv_pid(task_current());
+}
+
 static size_t put_name(struct map_label *label, char *to, size_t bytes)
 {
 	const struct shm_segment *segment = of_label(label);
@@ -68,7 +80,8 @@ static size_t put_name(struct map_label *label, char *to, size_t bytes)
 				  segment->removed ? " (deleted)" : "");
 }
 
-static const struct map_label_ops segment_label = {.destroy = destroy, .name = put_name};
+static const struct map_label_ops segment_label = {
+	.destroy = destroy, .name = put_name, .unmapped = note_unmapped};
 
 void shm_init(void)
 {
@@ -279,10 +292,6 @@ int64_t sys_shmdt(struct task *task, struct trapframe *frame)
 	mutex_unlock(&space->lock);
 	if (!detaching.segment)
 		return -EINVAL;
-	mutex_lock(&shm_table.lock);
-	detaching.segment->detached = sysv_now();
-	detaching.segment->last = sysv_pid(task);
-	mutex_unlock(&shm_table.lock);
 	map_label_unref(&detaching.segment->label);
 	return 0;
 }

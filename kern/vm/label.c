@@ -22,6 +22,13 @@ void map_label_drop(struct map_label *label, struct map_label **dropped)
 	*dropped = label;
 }
 
+void map_label_leave(struct map_label *label, struct map_label **dropped)
+{
+	if (label && label->ops->unmapped)
+		label->ops->unmapped(label);
+	map_label_drop(label, dropped);
+}
+
 void map_label_unref(struct map_label *label)
 {
 	struct map_label *dropped = NULL;

@@ -290,7 +290,7 @@ static void entry_release(struct map_entry *entry, struct map_label **dropped)
 		map_unref(entry->submap);
 	if (entry->entity)
 		entity_release(entry->entity, dropped);
-	map_label_drop(entry->label, dropped);
+	map_label_leave(entry->label, dropped);
 	slab_free(&entry_cache, entry);
 }
 

@@ -553,8 +553,9 @@ void entity_release(struct entity *entity, struct map_label **dropped);
 
 /* ---- Labels (map.c) ------------------------------------------------------------------------------------ */
 
-void map_label_drop(struct map_label *label, struct map_label **dropped); /* NULL: nothing */
-void map_labels_destroy(struct map_label *list);                          /* no locks held */
+void map_label_drop(struct map_label *label, struct map_label **dropped);  /* NULL: nothing */
+void map_label_leave(struct map_label *label, struct map_label **dropped); /* a mapping's that has gone */
+void map_labels_destroy(struct map_label *list);                           /* no locks held */
 
 /* ---- Maps (map.c) and ranges of them (range.c) -------------------------------------------- */
 

@@ -307,6 +307,36 @@ TEST(exec_and_exit, "the end of a process detaches")
 	CHECK(memory != (void *)-1 && memory[0] == 'c');
 }
 
+TEST(who_was_last, "shm_lpid and shm_dtime tell of a process that ended, and of munmap, without shmdt")
+{
+	int id = make_segment(2 * PAGE);
+	pid_t child = fork_counted();
+	char *memory;
+
+	if (child == 0) {
+		CHECK(shmat(id, NULL, 0) != (void *)-1 && status_of(id).shm_dtime == 0);
+		child_end();
+	}
+	child_passed(child);
+	EQUAL(status_of(id).shm_lpid, child);
+	EQUAL(status_of(id).shm_nattch, 0);
+	CHECK(labs(status_of(id).shm_dtime - time(NULL)) <= 2);
+	memory = shmat(id, NULL, 0);
+	NEED(memory != (void *)-1);
+	child = fork_counted();
+	if (child == 0) {
+		EQUAL(status_of(id).shm_nattch, 2);
+		execl("/proc/self/exe", "again", "no such test", NULL);
+		_exit(1);
+	}
+	child_passed(child);
+	EQUAL(status_of(id).shm_lpid, child);
+	EQUAL(status_of(id).shm_nattch, 1);
+	CHECK(munmap(memory, 2 * PAGE) == 0);
+	EQUAL(status_of(id).shm_lpid, getpid());
+	EQUAL(status_of(id).shm_nattch, 0);
+}
+
 TEST(huge, "SHM_HUGETLB: who is not privileged may not")
 {
 	if (geteuid() != 0)

@@ -111,21 +111,7 @@ int commit_begin_copy(struct commitment *commitment, struct map *root)
 				  : commit_begin(commitment, 0);
 }
 
-/* Adds what of the range is private and becomes writable. */
-static int add_unwritable(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
-			  void *context)
-{
-	(void)space, (void)start;
-	if (found->how.inherit != INHERIT_SHARE && !(found->how.prot & VM_WRITE))
-		*(pgoff_t *)context += bytes_to_pages(bytes);
-	return 0;
-}
-
 int commit_begin_write(struct commitment *commitment, struct user_space *space, vaddr_t start, vaddr_t end)
 {
-	pgoff_t pages = 0;
-
-	if (commit_is_strict())
-		(void)range_visit(space, start, end, add_unwritable, &pages);
-	return commit_begin(commitment, pages);
+	return commit_begin(commitment, commit_is_strict() ? range_unwritable(space, start, end, true) : 0);
 }

@@ -176,6 +176,18 @@ int check_space(struct process *process, pgoff_t pages, pgoff_t data)
 	return data > 0 && exceeds(process, RLIMIT_DATA, usage.data, data) ? -ENOMEM : 0;
 }
 
+int check_write(struct process *process, vaddr_t start, vaddr_t end)
+{
+	struct map_usage usage;
+	pgoff_t pages;
+
+	if (process->limits[RLIMIT_DATA].rlim_cur == RLIM64_INFINITY)
+		return 0;
+	pages = range_unwritable(process->space, start, end, false);
+	map_usage(process->space->root, &usage);
+	return pages > 0 && exceeds(process, RLIMIT_DATA, usage.data, pages) ? -ENOMEM : 0;
+}
+
 int check_may_lock(struct task *task)
 {
 	return task->process->limits[RLIMIT_MEMLOCK].rlim_cur == 0 && !task_capable(task, CAP_IPC_LOCK)
@@ -255,4 +267,30 @@ pgoff_t range_wired(struct user_space *space, vaddr_t start, vaddr_t end)
 
 	range_visit(space, start, end, count_wired, &pages);
 	return pages;
+}
+
+/* A count on its way through a range. */
+struct unwritable {
+	bool stacks;
+	pgoff_t pages;
+};
+
+static int count_unwritable(struct user_space *space, vaddr_t start, uint64_t bytes,
+			    const struct lookup *found, void *context)
+{
+	struct unwritable *count = context;
+
+	(void)space, (void)start;
+	if (found->how.inherit != INHERIT_SHARE && !(found->how.prot & VM_WRITE) &&
+	    (count->stacks || !found->how.grows_down))
+		count->pages += bytes_to_pages(bytes);
+	return 0;
+}
+
+pgoff_t range_unwritable(struct user_space *space, vaddr_t start, vaddr_t end, bool stacks)
+{
+	struct unwritable count = {.stacks = stacks};
+
+	range_visit(space, start, end, count_unwritable, &count);
+	return count.pages;
 }

@@ -65,6 +65,9 @@ int check_cuts(struct process *process, vaddr_t start, vaddr_t end, bool removed
 /* May the process have `pages` more of address space, `data` of which are private and writable? 0, or -ENOMEM. */
 int check_space(struct process *process, pgoff_t pages, pgoff_t data);
 
+/* May what of the range is private become writable? 0, or -ENOMEM. */
+int check_write(struct process *process, vaddr_t start, vaddr_t end);
+
 /* May a stack grow, as far as promises go (<kern/commit.h>)? */
 bool commit_allows_stack(void);
 
@@ -90,7 +93,14 @@ typedef int range_visitor(struct user_space *space, vaddr_t start, uint64_t byte
 			  void *context);
 int range_visit(struct user_space *space, vaddr_t start, vaddr_t end, range_visitor *visit, void *context);
 
+/* What `found`, a private mapping of a file, has at [start, start + bytes) is replaced by what the file shows there: a new overlay. An error, and nothing was changed (sys_madvise.c). */
+int show_file_again(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		    struct file *file);
+
 /* The pages of [start, end) that are in wired mappings. */
 pgoff_t range_wired(struct user_space *space, vaddr_t start, vaddr_t end);
+
+/* Those that are private and may not be written; `stacks`: what grows down, too. */
+pgoff_t range_unwritable(struct user_space *space, vaddr_t start, vaddr_t end, bool stacks);
 
 #endif

@@ -17,9 +17,8 @@ static bool is_private_anonymous(const struct lookup *found)
 	return found->how.inherit == INHERIT_COPY && !found->how.label;
 }
 
-/* A part of a program that was made when it was loaded, of the file and zeroes, shows the file: it gets a new overlay. */
-static int show_file_again(struct user_space *space, vaddr_t start, uint64_t bytes,
-			   const struct lookup *found, struct file *file)
+int show_file_again(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
+		    struct file *file)
 {
 	struct mmap_request ask = {
 		.offset = pages_to_bytes(found->origin),
@@ -54,9 +53,32 @@ static int dont_need(struct user_space *space, vaddr_t start, uint64_t bytes, co
 		return -EINVAL;
 	if (found->how.inherit == INHERIT_SHARE)
 		return 0;
-	/* What an overlay forgets it shows as the file has it. */
+	/* What an overlay forgets it shows as the file has it; a part of a program that was made when it was loaded, of the file and zeroes, is none. */
 	return file && !blob_is_overlay(found->blob) ? show_file_again(space, start, bytes, found, file)
 						     : map_decommit(space->root, start, bytes);
+}
+
+/*
+ * As MADV_DONTNEED; what is locked stays locked, and is made resident when it is accessed again. Should memory be too short even for that, it is not locked any more: -ENOMEM.
+ */
+static int dont_need_locked(struct user_space *space, vaddr_t start, uint64_t bytes,
+			    const struct lookup *found, void *context)
+{
+	struct lookup unlocked = *found;
+	int error, again;
+
+	if (!found->wired || found->how.inherit == INHERIT_SHARE)
+		return found->wired ? 0 : dont_need(space, start, bytes, found, context);
+	unlocked.wired = false;
+	mutex_lock(&space->lock);
+	error = map_unwire(space->root, start, bytes);
+	if (!error) {
+		error = dont_need(space, start, bytes, &unlocked, context);
+		again = map_wire_on_fault(space->root, start, bytes);
+		error = error ? error : again;
+	}
+	mutex_unlock(&space->lock);
+	return error;
 }
 
 /* "May be forgotten from now on": it is, at once. */
@@ -135,7 +157,7 @@ struct advice {
 	enum map_advice advice;
 };
 
-#define HIGHEST_ADVICE MADV_POPULATE_WRITE
+#define HIGHEST_ADVICE MADV_DONTNEED_LOCKED
 
 static const struct advice advices[HIGHEST_ADVICE + 1] = {
 	[MADV_NORMAL] = {.visit = advise, .advice = ADVISE_NORMAL},
@@ -143,6 +165,7 @@ static const struct advice advices[HIGHEST_ADVICE + 1] = {
 	[MADV_SEQUENTIAL] = {.visit = advise, .advice = ADVISE_SEQUENTIAL},
 	[MADV_WILLNEED] = {.visit = advise, .advice = ADVISE_WILLNEED},
 	[MADV_DONTNEED] = {.visit = dont_need},
+	[MADV_DONTNEED_LOCKED] = {.visit = dont_need_locked},
 	[MADV_FREE] = {.visit = may_free},
 	[MADV_REMOVE] = {.visit = remove_pages},
 	[MADV_DONTFORK] = {.visit = change_fork, .fork = {.set = FORK_OMIT}},

@@ -308,6 +308,8 @@ int64_t sys_mprotect(struct task *task, struct trapframe *frame)
 	if (check_cuts(task->process, start, start + bytes, false) != 0)
 		return -ENOMEM;
 	if (prot & PROT_WRITE)
+		error = check_write(task->process, start, start + bytes);
+	if (!error && (prot & PROT_WRITE))
 		error = commit_begin_write(&commitment, task->process->space, start, start + bytes);
 	if (!error && grows)
 		error = map_protect_down(root, start, bytes, protection_of(prot));

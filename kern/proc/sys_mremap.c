@@ -3,6 +3,7 @@
  * sys_mmap.c.
  */
 #include <asm/errno.h>
+#include <kern/fs.h>
 #include <linux/mman.h>
 #include <vm/layout.h>
 
@@ -119,15 +120,20 @@ static int remap_in_arena(struct map *arena, const struct placement *place, void
 	return error;
 }
 
-/* MREMAP_FIXED: what is at the new place is replaced. */
+/* MREMAP_FIXED: may the mapping go there? */
+static int check_target(const struct resize_request *want, vaddr_t address)
+{
+	if (!page_aligned(address) || !user_range(address, want->new_bytes))
+		return -EINVAL;
+	return address < want->start + want->old_bytes && want->start < address + want->new_bytes ? -EINVAL
+												  : 0;
+}
+
+/* What is at the new place is replaced. */
 static int remap_fixed(struct remap *remap, vaddr_t address)
 {
 	const struct resize_request *want = &remap->want;
 
-	if (!page_aligned(address) || !user_range(address, want->new_bytes))
-		return -EINVAL;
-	if (address < want->start + want->old_bytes && want->start < address + want->new_bytes)
-		return -EINVAL;
 	remap->want.place = (struct placement){.address = address, .flags = PLACE_FIXED | PLACE_REPLACE};
 	return map_resize(remap->root, remap->root, want, &remap->at);
 }
@@ -151,7 +157,7 @@ static int map_again(struct map *arena, const struct placement *place, void *con
 	if (error)
 		return error;
 	error = -EINVAL;
-	if (old.how.inherit == INHERIT_SHARE)
+	if (old.how.inherit == INHERIT_SHARE || remap->want.leave_zeroes)
 		error = map_blob(arena, place, old.blob, old.offset, bytes_to_pages(remap->want.new_bytes),
 				 &old.how, &remap->at);
 	lookup_release(&old);
@@ -178,7 +184,8 @@ static int check_growth(struct task *task, const struct remap *remap, struct com
 {
 	const struct resize_request *want = &remap->want;
 	uint64_t grown = want->new_bytes > want->old_bytes ? want->new_bytes - want->old_bytes : 0;
-	pgoff_t more = bytes_to_pages(grown);
+	pgoff_t more = bytes_to_pages(grown),
+		added = want->leave_zeroes ? bytes_to_pages(want->new_bytes) : more;
 	struct lookup old;
 	bool data;
 	int error = map_lookup(remap->root, want->start, &old);
@@ -190,8 +197,8 @@ static int check_growth(struct task *task, const struct remap *remap, struct com
 		error = -EFAULT;
 	if (!error && more > 0 && old.wired)
 		error = check_locked(task, more, -EAGAIN);
-	if (!error && more > 0)
-		error = check_space(task->process, more, data ? more : 0);
+	if (!error && added > 0)
+		error = check_space(task->process, added, data ? added : 0);
 	if (!error && data)
 		error = commit_begin(commitment, more);
 	lookup_release(&old);
@@ -215,20 +222,39 @@ static int shrink(struct remap *remap)
 	return error;
 }
 
+/* MREMAP_DONTUNMAP of a private mapping of a file, which is mapped at the new place, too: what is left at the old one shows the file. */
+static int leave_file(struct user_space *space, struct remap *remap, const struct lookup *old,
+		      struct file *file)
+{
+	uint64_t bytes = remap->want.new_bytes;
+	int error = show_file_again(space, remap->want.start, bytes, old, file);
+
+	if (!error && old->fork)
+		error = map_set_fork(space->root, remap->at, bytes, old->fork, 0);
+	if (error) {
+		map_unmap(space->root, remap->at, bytes);
+	} else if (old->wired) {
+		map_wire(space->root, remap->at, bytes);
+	}
+	return error;
+}
+
 /*
- * MREMAP_DONTUNMAP of a shared mapping: what is left at the old place shows the same. Nothing is moved, then: there is another
- * mapping. 0; -EAGAIN: it is a private one.
+ * MREMAP_DONTUNMAP of what is not private and anonymous: there is another mapping of the same, and what is left at the old place shows the same if it is shared, and
+ * the file if it is a private mapping of one. 0; -EAGAIN: it is private and anonymous.
  */
 static int show_twice(struct user_space *space, struct remap *remap, uint64_t flags, vaddr_t address)
 {
 	uint64_t bytes = remap->want.new_bytes;
 	struct request request = {.pages = bytes_to_pages(bytes)};
 	struct lookup old;
+	struct file *file;
 	int error = map_lookup(remap->root, remap->want.start, &old);
 
 	if (error)
 		return error;
-	if (old.how.inherit != INHERIT_SHARE) {
+	file = old.how.inherit == INHERIT_COPY ? label_file(old.how.label) : NULL;
+	if (old.how.inherit != INHERIT_SHARE && !file) {
 		error = -EAGAIN;
 	} else if (flags & MREMAP_FIXED) {
 		request.blob = old.blob;
@@ -239,6 +265,8 @@ static int show_twice(struct user_space *space, struct remap *remap, uint64_t fl
 	} else {
 		error = arenas_try(space, bytes, true, map_again, remap);
 	}
+	if (!error && file)
+		error = leave_file(space, remap, &old, file);
 	lookup_release(&old);
 	return error;
 }
@@ -253,7 +281,9 @@ static int do_remap(struct task *task, struct remap *remap, uint64_t flags, vadd
 
 	if (!moves && remap->want.old_bytes >= remap->want.new_bytes)
 		return shrink(remap);
-	error = check_growth(task, remap, commitment);
+	error = flags & MREMAP_FIXED ? check_target(&remap->want, address) : 0;
+	if (!error)
+		error = check_growth(task, remap, commitment);
 	if (!error && (flags & MREMAP_DONTUNMAP)) {
 		error = show_twice(space, remap, flags, address);
 		if (error != -EAGAIN)

@@ -11,6 +11,9 @@
 #define MADV_POPULATE_READ  22
 #define MADV_POPULATE_WRITE 23
 #endif
+#ifndef MADV_DONTNEED_LOCKED
+#define MADV_DONTNEED_LOCKED 24
+#endif
 #define UNKNOWN_ADVICE 9999
 #define PAGES          8
 
@@ -153,6 +156,29 @@ TEST(dont_need_locked, "MADV_DONTNEED of locked memory is EINVAL, as MADV_FREE, 
 	EQUAL(memory[0], 'x');
 	CHECK(munlock(memory, PAGE) == 0 && advise(memory, PAGE, MADV_DONTNEED) == 0);
 	EQUAL(memory[0], 0);
+}
+
+TEST(dont_need_even_locked,
+     "MADV_DONTNEED_LOCKED: as MADV_DONTNEED, and what is locked is forgotten but stays locked")
+{
+	int file = make_file("file", PAGE);
+	char *memory = filled(), *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, file, 0);
+	char *copied = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0);
+
+	NEED(shared != MAP_FAILED && copied != MAP_FAILED && mlock(memory + PAGE, PAGE) == 0);
+	NEED(mlock(shared, PAGE) == 0 && mlock(copied, PAGE) == 0);
+	copied[0] = 'x';
+	shared[1] = 'y';
+	CHECK(advise(memory, 3 * PAGE, MADV_DONTNEED_LOCKED) == 0);
+	CHECK(advise(shared, PAGE, MADV_DONTNEED_LOCKED) == 0);
+	CHECK(advise(copied, PAGE, MADV_DONTNEED_LOCKED) == 0);
+	CHECK(all_are(memory, 3 * PAGE, 0) && memory[3 * PAGE] == 'x');
+	CHECK(copied[0] == 1 && copied[1] == 'y' && shared[1] == 'y');
+	FAILS(advise(memory + PAGE, PAGE, MADV_DONTNEED), EINVAL);
+	FAILS(advise(copied, PAGE, MADV_DONTNEED), EINVAL);
+	memory[PAGE] = 'z';
+	CHECK(is_resident(memory + PAGE) && munlock(memory + PAGE, PAGE) == 0);
+	EQUAL(memory[PAGE], 'z');
 }
 
 TEST(dont_need_fork, "MADV_DONTNEED in a child leaves the parent's")

@@ -255,6 +255,40 @@ TEST(dont_unmap_shared, "MREMAP_DONTUNMAP of a shared mapping leaves both to sho
 	EQUAL(memory[1], 'y');
 }
 
+TEST(dont_unmap_file, "MREMAP_DONTUNMAP of a private mapping of a file leaves one that shows the file")
+{
+	const int flags = MREMAP_MAYMOVE | MREMAP_DONTUNMAP;
+	int file = make_file("file", PAGES * PAGE);
+	char *memory = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, 0), *moved, *again;
+
+	NEED(memory != MAP_FAILED);
+	memory[PAGE] = 'x';
+	moved = (char *)remap(memory + PAGE, 2 * PAGE, 2 * PAGE, flags, NULL);
+	NEED((long)moved != -1);
+	CHECK(moved[0] == 'x' && moved[PAGE] == 3 && is_filled(memory, PAGES));
+	memory[PAGE] = 'y';
+	EQUAL(moved[0], 'x');
+	EQUAL(pwrite(file, "z", 1, 2 * PAGE), 1);
+	CHECK(memory[2 * PAGE] == 'z' && moved[PAGE] == 'z');
+	again = filled(PAGES);
+	EQUAL(remap(memory, PAGE, PAGE, flags | MREMAP_FIXED, again), again);
+	CHECK(again[0] == 1 && memory[0] == 1 && again[PAGE] == 2);
+	FAILS(remap(memory, 2 * PAGE, 2 * PAGE, flags | MREMAP_FIXED, memory + PAGE), EINVAL);
+	IN_CHILD
+	{
+		CHECK(moved[0] == 'x' && memory[PAGE] == 'y' && memory[PAGES * PAGE - 1] == PAGES);
+	}
+}
+
+TEST(dont_unmap_limit, "MREMAP_DONTUNMAP beyond RLIMIT_AS is ENOMEM: there are two mappings afterwards")
+{
+	struct rlimit limit = {32ul << 20, RLIM_INFINITY};
+	char *memory = anonymous(20ul << 20);
+
+	NEED(setrlimit(RLIMIT_AS, &limit) == 0);
+	FAILS(remap(memory, 20ul << 20, 20ul << 20, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL), ENOMEM);
+}
+
 TEST(zero_length, "an old length of 0: a second view of a shared mapping; of a private one EINVAL")
 {
 	char *memory = anonymous_shared(PAGES * PAGE), *private_memory = filled(1), *second;

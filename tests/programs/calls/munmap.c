@@ -77,6 +77,22 @@ TEST(protect_bad, "mprotect: an odd address and unknown or contradictory bits ar
 	CHECK(all_are(memory, PAGES * PAGE, 'x') && writable(memory));
 }
 
+TEST(protect_limit, "mprotect: private memory that becomes writable counts against RLIMIT_DATA")
+{
+	char *memory = mmap(NULL, 8ul << 20, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	char *shared = mmap(NULL, 8ul << 20, PROT_READ, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct rlimit limit = {6ul << 20, RLIM_INFINITY};
+
+	NEED(memory != MAP_FAILED && shared != MAP_FAILED && setrlimit(RLIMIT_DATA, &limit) == 0);
+	FAILS(mprotect(memory, 8ul << 20, PROT_READ | PROT_WRITE), ENOMEM);
+	CHECK(!writable(memory));
+	CHECK(mprotect(memory, 4ul << 20, PROT_READ | PROT_WRITE) == 0 && writable(memory));
+	CHECK(mprotect(memory, 4ul << 20, PROT_READ | PROT_WRITE) == 0);
+	FAILS(mprotect(memory + (4ul << 20), 4ul << 20, PROT_READ | PROT_WRITE), ENOMEM);
+	CHECK(mprotect(memory, 8ul << 20, PROT_READ) == 0);
+	CHECK(mprotect(shared, 8ul << 20, PROT_READ | PROT_WRITE) == 0);
+}
+
 TEST(protect_unmapped, "mprotect: a range that wraps, or with any hole, is ENOMEM")
 {
 	char *memory = filled(PAGES);

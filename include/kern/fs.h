@@ -127,6 +127,11 @@ struct file {
 /* Makes an open file, with one reference; takes over the references to inode and name. NULL: no memory, and then they are dropped. */
 struct file *file_create(const struct file_ops *ops, struct inode *inode, struct name *name, uint32_t flags,
 			 void *private);
+/* The same in two steps, for who is not to fail once he has done something: memory for it, or NULL; file_begin() or file_cancel(). */
+struct file *file_reserve(void);
+void file_begin(struct file *file, const struct file_ops *ops, struct inode *inode, struct name *name,
+		uint32_t flags, void *private);
+void file_cancel(struct file *file);
 static inline struct file *file_ref(struct file *file)
 {
 	file->refs++;

@@ -23,19 +23,35 @@ void files_init(void)
 	slab_cache_init(&label_cache, "file label", sizeof(struct file_label));
 }
 
+struct file *file_reserve(void)
+{
+	return slab_alloc(&file_cache);
+}
+
+void file_cancel(struct file *file)
+{
+	slab_free(&file_cache, file);
+}
+
+void file_begin(struct file *file, const struct file_ops *ops, struct inode *inode, struct name *name,
+		uint32_t flags, void *private)
+{
+	*file = (struct file){
+		.refs = 1, .ops = ops, .inode = inode, .name = name, .flags = flags, .private = private};
+	mutex_init(&file->lock, RANK_FILE, "file");
+}
+
 struct file *file_create(const struct file_ops *ops, struct inode *inode, struct name *name, uint32_t flags,
 			 void *private)
 {
-	struct file *file = slab_alloc(&file_cache);
+	struct file *file = file_reserve();
 
 	if (!file) {
 		inode_unref(inode);
 		name_unref(name);
 		return NULL;
 	}
-	*file = (struct file){
-		.refs = 1, .ops = ops, .inode = inode, .name = name, .flags = flags, .private = private};
-	mutex_init(&file->lock, RANK_FILE, "file");
+	file_begin(file, ops, inode, name, flags, private);
 	return file;
 }
 

@@ -88,9 +88,6 @@ int directory_emit_dots(struct file *file, uint64_t *position, directory_emit *e
 /* DT_... of a mode. */
 unsigned mode_to_type(uint32_t mode);
 
-/* Opens what was found; takes over the references. `created`: just now, so that no rights are needed. */
-int fs_open_found(struct task *task, struct path *found, unsigned flags, bool created, struct file **out);
-
 /* The driver of a device's file has it: sets its operations. -ENXIO. */
 int device_open(struct file *file, struct task *task);
 

@@ -537,20 +537,27 @@ int mqueue_open(struct task *task, const char *text, unsigned flags, unsigned mo
 		const struct mq_attr *attributes, struct file **out)
 {
 	struct name *name = NULL;
+	struct file *file;
 	int error = check_name(text);
 
 	if (error)
 		return error;
+	/* First, as a queue that was made would stay. */
+	file = file_reserve();
+	if (!file)
+		return -ENOMEM;
 	rw_write_lock(&names_lock);
 	error = find_or_create(task, text, flags, mode, attributes, &name);
 	rw_write_unlock(&names_lock);
-	if (!error) {
-		*out = file_create(&queue_file_ops, inode_ref(name->inode), name_ref(name),
-				   (flags & (O_ACCMODE | O_NONBLOCK)) | O_LARGEFILE, NULL);
-		error = *out ? 0 : -ENOMEM;
+	if (error) {
+		file_cancel(file);
+		name_unref(name);
+		return error;
 	}
-	name_unref(name);
-	return error;
+	file_begin(file, &queue_file_ops, inode_ref(name->inode), name,
+		   (flags & (O_ACCMODE | O_NONBLOCK)) | O_LARGEFILE, NULL);
+	*out = file;
+	return 0;
 }
 
 int mqueue_unlink(struct task *task, const char *text)

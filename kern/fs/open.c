@@ -162,37 +162,35 @@ static int begin_use(struct file *file, unsigned flags)
 	return error;
 }
 
-/* Takes over the references of `found`. */
-int fs_open_found(struct task *task, struct path *found, unsigned flags, bool created, struct file **out)
+/* May it be opened? What was just made may always. */
+static int check_rights(struct task *task, struct inode *inode, const struct opening *how)
 {
-	struct inode *inode = found->inode;
 	struct rights rights = rights_of(task);
-	struct file *file;
 	int error = 0;
 
-	if (!created && !(flags & O_PATH))
-		error = rights_check(&rights, inode, access_of(flags));
-	if (!error && flags & O_NOATIME && !rights_own(&rights, inode))
+	if (!how->created && !(how->flags & O_PATH))
+		error = rights_check(&rights, inode, access_of(how->flags));
+	if (!error && how->flags & O_NOATIME && !rights_own(&rights, inode))
 		error = -EPERM;
-	if (error) {
-		path_release(found);
-		return error;
-	}
-	file = file_create(ops_for(inode, flags), inode, found->name, flags & (FILE_FLAGS | O_NOCTTY), NULL);
-	if (!file)
-		return -ENOMEM;
+	return error;
+}
+
+/* Opens what was found as the file, which begins then; the references of `found` become its. */
+static int open_found(struct task *task, struct path *found, const struct opening *how, struct file *file)
+{
+	struct inode *inode = found->inode;
+	unsigned flags = how->flags;
+	int error;
+
+	file_begin(file, ops_for(inode, flags), inode, found->name, flags & (FILE_FLAGS | O_NOCTTY), NULL);
 	error = begin_use(file, flags);
 	if (!error && !(flags & O_PATH))
 		error = open_kind(file, task);
 	file->flags &= ~(uint32_t)O_NOCTTY; /* for who opens terminals only */
 	if (error)
 		file->ops = &no_ops; /* what failed to open is not released */
-	if (!error && flags & O_TRUNC && S_ISREG(inode->mode) && inode->blob && !created)
+	if (!error && flags & O_TRUNC && S_ISREG(inode->mode) && inode->blob && !how->created)
 		error = ramfs_truncate(inode, 0);
-	if (error)
-		file_unref(file);
-	else
-		*out = file;
 	return error;
 }
 
@@ -206,35 +204,56 @@ static int check_flags(unsigned *flags)
 	return 0;
 }
 
-int fs_open(struct task *task, int directory, const char *path, unsigned flags, unsigned mode,
-	    struct file **out)
+/* Finds it, or makes it, with names_lock held as that needs it. */
+static int find(struct task *task, int directory, const char *path, struct opening *how, struct path *found)
 {
-	struct opening how = {.flags = flags, .mode = mode};
-	struct path found;
+	bool makes = how->flags & (O_CREAT | O_TMPFILE_BIT);
 	struct walk walk;
-	bool makes;
-	int error = check_flags(&how.flags);
+	int error;
 
-	if (error)
-		return error;
-	makes = how.flags & (O_CREAT | O_TMPFILE_BIT);
 	if (makes)
 		rw_write_lock(&names_lock);
 	else
 		rw_read_lock(&names_lock);
-	error = find_or_make(&walk, task, directory, path, &how);
-	found = walk.found;
+	error = find_or_make(&walk, task, directory, path, how);
+	*found = walk.found;
 	walk.found = (struct path){NULL, NULL};
 	walk_end(&walk);
 	if (makes)
 		rw_write_unlock(&names_lock);
 	else
 		rw_read_unlock(&names_lock);
+	return error;
+}
+
+/* There is memory for the open file before a name is made, which would stay. */
+int fs_open(struct task *task, int directory, const char *path, unsigned flags, unsigned mode,
+	    struct file **out)
+{
+	struct opening how = {.flags = flags, .mode = mode};
+	struct path found;
+	struct file *file;
+	int error = check_flags(&how.flags);
+
+	if (error)
+		return error;
+	file = file_reserve();
+	if (!file)
+		return -ENOMEM;
+	error = find(task, directory, path, &how, &found);
+	if (!error)
+		error = check_rights(task, found.inode, &how);
 	if (error) {
 		path_release(&found);
+		file_cancel(file);
 		return error;
 	}
-	return fs_open_found(task, &found, how.flags, how.created, out);
+	error = open_found(task, &found, &how, file);
+	if (error)
+		file_unref(file);
+	else
+		*out = file;
+	return error;
 }
 
 int fs_open_exec(struct task *task, int directory, const char *path, unsigned flags, struct file **out)

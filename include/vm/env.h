@@ -118,7 +118,7 @@ void env_memory_low(void);
 void env_stall_begin(void);
 void env_stall_end(void);
 
-/* Long work comes by here between two parts: what has come up is done, and others may have the CPU. Called without spinlocks; may sleep. */
+/* Long work comes by here between two parts: what has come up is done, timers above all, and others may have the CPU. Called without spinlocks; may sleep. */
 void env_breathe(void);
 
 /* As snprintf, without floating point. */

@@ -424,9 +424,14 @@ void thread_do_work(void)
 		reschedule();
 }
 
+/* The caller may have locks that do not go with those of timers. So he sleeps for no time: who runs meanwhile, or the idle thread, does what has come up. */
 void env_breathe(void)
 {
-	thread_breathe();
+	if (likely((this_cpu()->work & ~(CPU_WORK_USER | CPU_WORK_STACKS)) == 0))
+		return;
+	thread_sleep_begin(SLEEP_FIRM);
+	thread_sleep(time_nanoseconds());
+	thread_sleep_end();
 }
 
 void return_work(struct trapframe *frame)

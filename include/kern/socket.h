@@ -46,7 +46,7 @@ struct socket_credentials {
 
 /* Files on their way from one process to another: references. */
 struct file_parcel {
-	struct file_parcel *next; /* socket_data.c's */
+	struct file_parcel *next; /* socket_files.c's */
 	unsigned count;
 	struct file *files[SCM_MAX_FILES];
 };
@@ -64,6 +64,9 @@ struct socket_message {
 
 /* Makes slab caches; once. */
 void sockets_init(void);
+
+/* Frees all sockets that only each other's queues refer to. With no lock held. */
+void socket_files_collect(void);
 
 /* New sockets as files. `type`: SOCK_...; `flags`: O_NONBLOCK. -ENOMEM. A pair is connected. */
 int socket_create(int type, unsigned flags, struct file **out);

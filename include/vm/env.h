@@ -46,6 +46,7 @@ enum lock_rank {
 	RANK_FILE,      /* an open file's position */
 	RANK_NAMESPACE, /* the tree of file names */
 	RANK_INODE,     /* a file's contents and attributes; pipes, sockets, serial streams */
+	RANK_PASSING,   /* files on their way through sockets */
 	RANK_TTY,       /* a terminal */
 	RANK_FILES,     /* a table of descriptors */
 	RANK_SHORTAGE,  /* who is to end for want of memory */

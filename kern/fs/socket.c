@@ -32,6 +32,7 @@ void sockets_init(void)
 {
 	slab_cache_init(&socket_cache, "socket", sizeof(struct socket));
 	socket_data_init();
+	socket_files_init();
 }
 
 /* ---- Making and freeing ------------------------------------------------------------------------------------ */
@@ -57,6 +58,7 @@ static struct socket *allocate(int type)
 	mutex_init(&socket->lock, RANK_INODE, "socket");
 	TAILQ_INIT(&socket->waiting);
 	TAILQ_INIT(&socket->queue);
+	LIST_INIT(&socket->parcels);
 	socket->receive_buffer = socket->send_buffer = BUFFER_BYTES;
 	wait_queue_init(&socket->readable);
 	wait_queue_init(&socket->writable);
@@ -84,9 +86,12 @@ static int make_file(struct socket *socket, unsigned flags, struct file **out)
 		return -ENOMEM;
 	}
 	*out = file_create(&socket_ops, inode, NULL, O_RDWR | (flags & O_NONBLOCK), socket);
-	if (!*out)
+	if (!*out) {
 		socket_unref(socket);
-	return *out ? 0 : -ENOMEM;
+		return -ENOMEM;
+	}
+	socket->file = *out;
+	return 0;
 }
 
 int socket_create(int type, unsigned flags, struct file **out)
@@ -519,6 +524,7 @@ static void socket_release(struct file *file)
 {
 	close_socket(socket_of(file), false);
 	socket_unref(socket_of(file));
+	socket_files_closed();
 }
 
 int socket_shutdown(struct file *file, int how)

@@ -18,83 +18,17 @@ struct message {
 	uint64_t bytes, taken;            /* (l) of a stream's, some may have been taken */
 	struct page *pages;               /* (l) linked by `next`; NULL: the bytes are in `few` */
 	struct page *page;                /* (l) the one that `taken` is in */
-	struct file_parcel *parcel;       /* (l) NULL: none */
+	struct held_parcel held;          /* its files */
 	struct socket_credentials sender; /* (l) */
 	struct socket_name name;          /* (l) the sender's */
 	char few[FEW_BYTES];              /* (l) */
 };
 
-static struct slab_cache message_cache, parcel_cache;
-
-/* Parcels that are to be freed. Locks: (c) socket_links. */
-static struct {
-	struct file_parcel *first; /* (c) */
-	bool busy;                 /* (c) somebody frees them */
-} dying;
+static struct slab_cache message_cache;
 
 void socket_data_init(void)
 {
 	slab_cache_init(&message_cache, "socket message", sizeof(struct message));
-	slab_cache_init(&parcel_cache, "files in messages", sizeof(struct file_parcel));
-}
-
-/* ---- Files on their way ------------------------------------------------------------------------------------ */
-
-struct file_parcel *file_parcel_create(void)
-{
-	struct file_parcel *parcel = slab_alloc(&parcel_cache);
-
-	if (parcel)
-		parcel->count = 0;
-	return parcel;
-}
-
-static void parcel_end(struct file_parcel *parcel)
-{
-	for (unsigned i = 0; i < parcel->count; i++)
-		file_unref(parcel->files[i]);
-	slab_free(&parcel_cache, parcel);
-}
-
-static struct file_parcel *next_dying(void)
-{
-	struct file_parcel *parcel;
-
-	spin_lock(&socket_links);
-	parcel = dying.first;
-	if (parcel)
-		dying.first = parcel->next;
-	else
-		dying.busy = false;
-	spin_unlock(&socket_links);
-	return parcel;
-}
-
-/* A file may be a socket with files in its queue, and so on: each is freed by the first call, and not inside of the one before. */
-void file_parcel_free(struct file_parcel *parcel)
-{
-	bool busy;
-
-	if (!parcel)
-		return;
-	spin_lock(&socket_links);
-	parcel->next = dying.first;
-	dying.first = parcel;
-	busy = dying.busy;
-	dying.busy = true;
-	spin_unlock(&socket_links);
-	while (!busy && (parcel = next_dying()) != NULL)
-		parcel_end(parcel);
-}
-
-/* A copy, for who only looks. NULL: no memory. */
-static struct file_parcel *copy_parcel(const struct file_parcel *parcel)
-{
-	struct file_parcel *copy = file_parcel_create();
-
-	for (unsigned i = 0; copy && i < parcel->count; i++)
-		copy->files[copy->count++] = file_ref(parcel->files[i]);
-	return copy;
 }
 
 /* ---- Messages -------------------------------------------------------------------------------------------------- */
@@ -107,7 +41,7 @@ static void message_free(struct message *message)
 		message->pages = page->next;
 		page_free(page);
 	}
-	file_parcel_free(message->parcel);
+	file_parcel_free(message->held.parcel);
 	slab_free(&message_cache, message);
 }
 
@@ -219,6 +153,8 @@ bool socket_drop_queue(struct socket *socket)
 	any = !TAILQ_EMPTY(&dropped);
 	while ((message = TAILQ_FIRST(&dropped)) != NULL) {
 		TAILQ_REMOVE(&dropped, message, link);
+		if (message->held.parcel)
+			message->held.parcel = socket_parcel_take(&message->held);
 		message_free(message);
 	}
 	return any;
@@ -262,6 +198,8 @@ static int deliver(struct socket *from, struct socket *to, struct message *messa
 		status = shut_error(from);
 	} else if (status == 0) {
 		TAILQ_INSERT_TAIL(&to->queue, message, link);
+		if (message->held.parcel)
+			socket_parcel_hold(to, &message->held);
 		to->charged += cost(message);
 		to->bytes += message->bytes;
 	}
@@ -282,10 +220,10 @@ static int64_t send_one(struct socket *from, struct socket *to, struct io *io, u
 
 	if (error)
 		return error;
-	message->parcel = how->parcel;
+	message->held.parcel = how->parcel;
 	error = deliver(from, to, message, nonblock);
 	if (error) {
-		message->parcel = NULL;
+		message->held.parcel = NULL;
 		message_free(message);
 		return error;
 	}
@@ -347,6 +285,7 @@ int64_t socket_send(struct file *file, struct io *io, struct socket_message *how
 	if (!result)
 		result = send_to(file, to, io, how);
 	socket_unref(to);
+	socket_files_sent();
 	if (result == -EPIPE && from->type != SOCK_DGRAM && !(how->flags & MSG_NOSIGNAL))
 		signal_send_task_kernel(task_current(), SIGPIPE);
 	return result;
@@ -381,11 +320,9 @@ static void give_rest(struct socket *socket, struct message *message, struct soc
 	how->name = message->name;
 	how->sender = message->sender;
 	how->has_sender = socket->passes_credentials;
-	if (!message->parcel)
+	if (!message->held.parcel)
 		return;
-	how->parcel = peek ? copy_parcel(message->parcel) : message->parcel;
-	if (!peek)
-		message->parcel = NULL;
+	how->parcel = peek ? file_parcel_copy(message->held.parcel) : socket_parcel_take(&message->held);
 }
 
 static void remove_first(struct socket *socket, struct message *message)
@@ -425,7 +362,7 @@ static bool is_boundary(const struct socket *socket, const struct message *messa
 {
 	if (first)
 		return false;
-	if (how->parcel || message->parcel)
+	if (how->parcel || message->held.parcel)
 		return true;
 	return socket->passes_credentials && memcmp(&message->sender, &how->sender, sizeof(how->sender)) != 0;
 }
@@ -443,7 +380,7 @@ static int64_t receive_there(struct socket *socket, struct io *io, struct socket
 		status = message_give(message, io, io->left, peek);
 		if (status < 0)
 			break;
-		if ((first && done == 0) || message->parcel)
+		if ((first && done == 0) || message->held.parcel)
 			give_rest(socket, message, how, peek);
 		done += status;
 		if (!peek) {

@@ -257,6 +257,7 @@ void fs_init(void)
 
 void fs_end(void)
 {
+	socket_files_collect();
 	rw_write_lock(&names_lock);
 	while (!TAILQ_EMPTY(&filesystems))
 		filesystem_unmount(TAILQ_LAST(&filesystems, filesystem_list));

@@ -1,5 +1,5 @@
 /*
- * What socket.c (sockets and who is connected to whom) and socket_data.c (what they send each other) share.
+ * What socket.c (sockets and who is connected to whom), socket_data.c (what they send each other) and socket_files.c (files that come along) share.
  *
  * A socket's queue is of what has been sent to it. Who is connected to whom, and by which name a socket is found, is under one
  * spinlock, `socket_links`, held for a few pointers; who follows such a pointer takes a reference.
@@ -18,9 +18,16 @@ enum socket_state { SOCKET_FREE, SOCKET_LISTENING, SOCKET_CONNECTED };
 
 struct message;
 
-/* Locks: (c) socket_links; (l) its own lock; (a) atomic; (-) set when it is made. */
+/* A message's files. Locks: (p) socket_files.c's, while it is in a queue. */
+struct held_parcel {
+	struct file_parcel *parcel;   /* (p) NULL: none */
+	LIST_ENTRY(held_parcel) link; /* (p) among those of the queue */
+};
+
+/* Locks: (c) socket_links; (l) its own lock; (p) socket_files.c's; (a) atomic; (-) set when it is made. */
 struct socket {
 	_Atomic uint32_t refs;            /* (a) its file; its peer; who looks at it */
+	struct file *file;                /* (-) no reference; NULL: it is not accepted yet */
 	int type;                         /* (-) SOCK_... */
 	_Atomic enum socket_state state;  /* (a) changed with (c) */
 	struct socket *peer;              /* (c) whom it sends to, a reference; NULL: nobody */
@@ -33,17 +40,23 @@ struct socket {
 	struct socket_credentials owner;  /* (c) who made, or connected, or lets it listen */
 	struct socket_credentials others; /* (c) its peer's */
 
-	struct mutex lock;               /* (-) RANK_INODE */
-	TAILQ_HEAD(, message) queue;     /* (l) */
-	uint64_t charged;                /* (l) what the queue costs */
-	uint64_t bytes;                  /* (l) in the queue */
-	_Atomic bool no_more_input;      /* (a) shut down for reading, or the peer for writing */
-	_Atomic bool no_more_output;     /* (a) shut down for writing */
-	_Atomic bool closed;             /* (a) its file is gone */
-	_Atomic int error;               /* (a) to be told once: a negative errno */
-	_Atomic int receive_buffer;      /* (a) how much the queue may cost */
-	_Atomic int send_buffer;         /* (a) how long a message may be */
-	_Atomic bool passes_credentials; /* (a) SO_PASSCRED */
+	struct mutex lock;                /* (-) RANK_INODE */
+	TAILQ_HEAD(, message) queue;      /* (l) */
+	uint64_t charged;                 /* (l) what the queue costs */
+	uint64_t bytes;                   /* (l) in the queue */
+	LIST_HEAD(, held_parcel) parcels; /* (p) in the queue */
+	unsigned flies;                   /* (p) how often it is in a parcel in a queue */
+	TAILQ_ENTRY(socket) flying;       /* (p) among those that are */
+	bool suspect;                     /* (p) during a look: nothing else may refer to it ... */
+	unsigned outside;                 /* (p) ... but so many parcels, of other sockets than suspects */
+	TAILQ_ENTRY(socket) reached;      /* (p) */
+	_Atomic bool no_more_input;       /* (a) shut down for reading, or the peer for writing */
+	_Atomic bool no_more_output;      /* (a) shut down for writing */
+	_Atomic bool closed;              /* (a) its file is gone */
+	_Atomic int error;                /* (a) to be told once: a negative errno */
+	_Atomic int receive_buffer;       /* (a) how much the queue may cost */
+	_Atomic int send_buffer;          /* (a) how long a message may be */
+	_Atomic bool passes_credentials;  /* (a) SO_PASSCRED */
 	_Atomic uint64_t receive_timeout, send_timeout; /* (a) nanoseconds; 0: none */
 	struct wait_queue readable;                     /* (-) */
 	struct wait_queue writable; /* (-) where it sends to there is room, or nobody any more */
@@ -78,6 +91,16 @@ int socket_take_error(struct socket *socket);
 /* Frees what is in a socket's queue. Was there anything? Takes the lock. */
 bool socket_drop_queue(struct socket *socket);
 void socket_data_init(void);
+
+/* A message's parcel goes into a queue with it, or is taken out (NULL: there is none). They take RANK_PASSING. */
+void socket_parcel_hold(struct socket *holder, struct held_parcel *held);
+struct file_parcel *socket_parcel_take(struct held_parcel *held);
+struct file_parcel *file_parcel_copy(const struct file_parcel *parcel); /* NULL: no memory */
+void socket_files_init(void);
+
+/* Frees sockets that only each other's queues refer to: whenever it may be worth while, after a message was sent, or a socket closed. With no lock held. */
+void socket_files_sent(void);
+void socket_files_closed(void);
 
 /* Wakes everybody who waits for anything of it. */
 void socket_wake(struct socket *socket);

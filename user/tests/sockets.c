@@ -13,7 +13,8 @@
 #include <sys/un.h>
 #include <sys/wait.h>
 
-#define PATH "/tmp/socket-test"
+#define PATH    "/tmp/socket-test"
+#define CIRCLES 4000 /* in 48 MiB there is no room for so many */
 
 static int pair[2];
 static char buffer[300000];
@@ -226,6 +227,66 @@ static void long_chain(void)
 	close(before[1]);
 }
 
+/* Two pairs, each in the queue of the other, and of nobody else. */
+static void one_circle(void)
+{
+	int first[2], second[2];
+
+	CHECK(socketpair(AF_UNIX, SOCK_STREAM, 0, first) == 0);
+	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, second) == 0);
+	CHECK(send_files(first[0], second, 2) == 1 && send_files(second[0], first, 2) == 1);
+	for (int i = 0; i < 2; i++) {
+		close(first[i]);
+		close(second[i]);
+	}
+}
+
+/* A listener in a message to a connection that it has not accepted. */
+static void listening_circle(void)
+{
+	struct sockaddr_un nowhere = {.sun_family = AF_UNIX};
+	socklen_t length = sizeof(nowhere);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	CHECK(bind(listener, (struct sockaddr *)&nowhere, sizeof(sa_family_t)) == 0 &&
+	      listen(listener, 1) == 0);
+	CHECK(getsockname(listener, (struct sockaddr *)&nowhere, &length) == 0);
+	CHECK(connect(client, (struct sockaddr *)&nowhere, length) == 0);
+	CHECK(send_files(client, &listener, 1) == 1);
+	close(listener);
+	close(client);
+}
+
+/* What only a circle refers to goes, or memory would be out soon; what somebody can still receive stays. */
+static void circles(void)
+{
+	int outer[2], inner[2], came[2], flags;
+
+	CHECK(socketpair(AF_UNIX, SOCK_DGRAM, 0, outer) == 0 &&
+	      socketpair(AF_UNIX, SOCK_STREAM, 0, inner) == 0);
+	make_pair(SOCK_STREAM);
+	CHECK(send_files(outer[0], inner, 2) == 1 && send_files(inner[0], outer, 1) == 1);
+	CHECK(send_files(pair[0], outer, 2) == 1);
+	for (int i = 0; i < 2; i++) {
+		close(outer[i]);
+		close(inner[i]);
+	}
+	for (int i = 0; i < CIRCLES; i++) {
+		one_circle();
+		listening_circle();
+	}
+	CHECK(receive_files(pair[1], outer, &flags) == 2 && receive_files(outer[1], inner, &flags) == 2);
+	CHECK(receive_files(inner[1], came, &flags) == 1);
+	CHECK(send(came[0], "there", 5, 0) == 5 && recv(outer[1], buffer, 9, 0) == 5);
+	close(came[0]);
+	for (int i = 0; i < 2; i++) {
+		close(outer[i]);
+		close(inner[i]);
+	}
+	close_pair();
+	one_circle();
+}
+
 /* ---- Names ---------------------------------------------------------------------------------------------------------- */
 
 static struct sockaddr_un address;
@@ -320,6 +381,7 @@ int main(void)
 	files_pass(SOCK_STREAM);
 	files_pass(SOCK_DGRAM);
 	long_chain();
+	circles();
 	unlink(PATH);
 	connections(PATH, sizeof(PATH), SOCK_STREAM);
 	unlink(PATH);

@@ -263,6 +263,12 @@ struct fail_nth {
 	bool failed;           /* (t) ... and in which it has failed */
 };
 
+/* Where a task's memory is to come from: MPOL_* with its flags, and whether node 0 is named, the only one. */
+struct memory_policy {
+	uint16_t mode;
+	bool node;
+};
+
 /*
  * A thread of a program: "task", to tell it from the scheduler's thread that it begins with.
  * Locks: (p) process_lock; (t) only the task itself; (a) atomic; (f) the lock of futex_pi.c; (-) set before it runs first.
@@ -281,7 +287,8 @@ struct task {
 	struct fs_context *context;    /* (p) to change; a reference. NULL: it has ended */
 	int nice;                      /* (p) getpriority's; kept and told, as are the next two */
 	int policy, priority;          /* (p) sched_setscheduler's */
-	bool resets;                   /* (p) SCHED_RESET_ON_FORK: its children begin as ordinary tasks */
+	struct memory_policy memory_policy; /* (t) set_mempolicy's; kept and told */
+	bool resets;     /* (p) SCHED_RESET_ON_FORK: its children begin as ordinary tasks */
 	vaddr_t set_tid; /* (-) where its tid is to be written when it begins (CLONE_CHILD_SETTID); 0: nowhere */
 	vaddr_t clear_tid;   /* (t) set_tid_address's: zeroed, and a futex there woken, when the task ends */
 	vaddr_t robust_list; /* (t) set_robust_list's */

@@ -62,8 +62,12 @@ struct proc_setting {
 	int least, most;    /* (-) */
 };
 
-/* vm.overcommit_memory and its ratio; the limit that they mean, in pages (kern/proc/commit.c). */
-extern const struct proc_setting overcommit_setting, overcommit_ratio_setting;
+/* vm.overcommit_memory, its ratio and kbytes; the limit that they mean, in pages (kern/proc/commit.c). */
+extern const struct proc_setting overcommit_setting;
+int commit_show_ratio(struct seq *seq, const struct proc_subject *subject);
+int commit_store_ratio(const struct proc_subject *subject, char *text, size_t bytes);
+int commit_show_kbytes(struct seq *seq, const struct proc_subject *subject);
+int commit_store_kbytes(const struct proc_subject *subject, char *text, size_t bytes);
 uint64_t commit_limit(void);
 
 /* What a `list` says. */

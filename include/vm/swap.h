@@ -85,6 +85,13 @@ bool vm_may_make_room(void);
 /* Is there so little free memory that vm_reclaim() should go on? For who waits for env_memory_low(). */
 bool vm_memory_is_low(void);
 
+/*
+ * So many pages stay free besides the reserve, for the kernel: blobs do not get them. vm_keep_free(): from now on; 0: as many as the VM finds right, which is none where nothing
+ * can be given up. -EINVAL: more than half of RAM.
+ */
+uint64_t vm_kept_free(void);
+int vm_keep_free(uint64_t pages);
+
 /* Pages may be given up from now on, or not any more: swap_on() and swap_off() say so. */
 void vm_reclaim_enable(bool on);
 

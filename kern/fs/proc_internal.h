@@ -21,6 +21,7 @@ int proc_store_oom_adj(const struct proc_subject *subject, char *text, size_t by
 int proc_show_oom_score(struct seq *seq, const struct proc_subject *subject);
 int proc_show_oom_score_adj(struct seq *seq, const struct proc_subject *subject);
 int proc_store_oom_score_adj(const struct proc_subject *subject, char *text, size_t bytes);
+int proc_store_clear_refs(const struct proc_subject *subject, char *text, size_t bytes);
 int64_t proc_read_pagemap(const struct proc_subject *subject, struct io *io, uint64_t position);
 
 int proc_show_mounts(struct seq *seq, const struct proc_subject *subject);

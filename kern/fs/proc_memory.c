@@ -1,5 +1,5 @@
 /*
- * /proc/PID/smaps and /proc/PID/pagemap (proc(5)): what of a process's memory is resident.
+ * /proc/PID/smaps, /proc/PID/pagemap and /proc/PID/clear_refs (proc(5)): what of a process's memory is resident.
  *
  * Resident is, as on Linux, what the process's page tables show, and what is locked. Where pages are in RAM is not told. The mappings' lines are proc_maps.c's.
  */
@@ -191,4 +191,48 @@ int64_t proc_read_pagemap(const struct proc_subject *subject, struct io *io, uin
 	done = read_words(space, io, position);
 	user_space_unref_later(space);
 	return done;
+}
+
+/* ---- clear_refs (proc(5)) ---------------------------------------------------------------------------------------- */
+
+/* What is written; 4, that pages look as if not written to, is not there: nothing tells of such pages. */
+enum clearing { CLEAR_ALL = 1, CLEAR_ANONYMOUS, CLEAR_FILES, CLEAR_PEAK = 5 };
+
+/* Pages look as if they had not been accessed, for paging out. That it cannot be said of what has just been unmapped is no error. */
+static void clear_accesses(struct user_space *space, uint64_t what)
+{
+	vaddr_t end = map_end(space->root);
+	struct lookup found;
+
+	for (vaddr_t at = map_start(space->root); map_lookup_from(space->root, at, end, &found) == 0;
+	     at = found.end) {
+		bool file = found.how.label != NULL;
+
+		lookup_release(&found);
+		if (what == CLEAR_ALL || file == (what == CLEAR_FILES))
+			(void)map_advise(space->root, found.start, found.end - found.start, ADVISE_COLD);
+		thread_breathe();
+	}
+}
+
+int proc_store_clear_refs(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	const char *rest = text;
+	struct user_space *space;
+	uint64_t what;
+
+	(void)bytes;
+	if (proc_parse_number(&rest, CLEAR_PEAK, &what) != 0 || *rest != '\0')
+		return -EINVAL;
+	if (what != CLEAR_PEAK && (what < CLEAR_ALL || what > CLEAR_FILES))
+		return -EINVAL;
+	space = process_space(subject->process);
+	if (!space)
+		return -ESRCH;
+	if (what == CLEAR_PEAK)
+		space->most_pages = 0;
+	else
+		clear_accesses(space, what);
+	user_space_unref_later(space);
+	return 0;
 }

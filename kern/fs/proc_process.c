@@ -268,6 +268,7 @@ static int show_status(struct seq *seq, const struct proc_subject *subject)
 	seq_print(seq, "SigBlk:\t%016llx\n", NUMBER(now.blocked));
 	show_rights(seq, subject->process);
 	seq_print(seq, "Seccomp:\t0\nCpus_allowed:\t1\nCpus_allowed_list:\t0\n");
+	seq_print(seq, "Mems_allowed:\t1\nMems_allowed_list:\t0\n");
 	seq_print(seq, "voluntary_ctxt_switches:\t%llu\nnonvoluntary_ctxt_switches:\t%llu\n",
 		  NUMBER(now.used.switches), NUMBER(now.used.preemptions));
 	return 0;
@@ -553,7 +554,8 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 
 /* What there is of a process and of each of its tasks. */
 #define COMMON_ENTRIES                                                                                   \
-	{.name = "cmdline", .mode = S_IFREG | 0444, .show = show_cmdline},                               \
+	{.name = "clear_refs", .mode = S_IFREG | 0200, .store = proc_store_clear_refs, .guarded = true}, \
+		{.name = "cmdline", .mode = S_IFREG | 0444, .show = show_cmdline},                       \
 		{.name = "comm", .mode = S_IFREG | 0644, .show = show_comm, .store = store_comm},        \
 		{.name = "cwd",                                                                          \
 		 .mode = S_IFLNK | 0777,                                                                 \

@@ -19,6 +19,7 @@
 #define NS_PER_TICK      10000000ull /* a hundredth of a second: times(2)'s unit */
 #define TICKS_PER_SECOND 100
 #define PER_CENT         100
+#define KIB_PER_PAGE     (PAGE_SIZE / 1024)
 #define SLAB_NAME_WIDTH  22
 #define BRAND_LEAF       0x80000002u /* the first of three with the CPU's name (SDM vol 2, CPUID) */
 #define BRAND_BYTES      48
@@ -382,6 +383,56 @@ static int show_mmap_min_addr(struct seq *seq, const struct proc_subject *subjec
 	return 0;
 }
 
+static int show_min_free(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "%llu\n", NUMBER(vm_kept_free() * KIB_PER_PAGE));
+	return 0;
+}
+
+/* A number and nothing else, up to `most`. */
+static int parse_only(const char *text, uint64_t most, uint64_t *out)
+{
+	return proc_parse_number(&text, most, out) != 0 || *text != '\0' ? -EINVAL : 0;
+}
+
+static int store_min_free(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	uint64_t kib;
+	int error = parse_only(text, INT32_MAX, &kib);
+
+	(void)subject, (void)bytes;
+	return error ? error : vm_keep_free(kib / KIB_PER_PAGE);
+}
+
+#define DROP_MOST 7 /* proc(5) has 1 to 3; with 4, no more is said of it */
+
+/* Files in RAM are no caches that could be dropped. */
+static int store_drop_caches(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	uint64_t what;
+
+	(void)subject, (void)bytes;
+	return parse_only(text, DROP_MOST, &what) != 0 || what == 0 ? -EINVAL : 0;
+}
+
+/* However many are asked for, no huge pages can be had. */
+static int store_huge_pages(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	uint64_t count;
+
+	(void)subject, (void)bytes;
+	return parse_only(text, INT64_MAX, &count);
+}
+
+/* Kept and told: what it weighs against each other is programs' memory and cached files, and there are none. */
+static _Atomic int swappiness = 60;
+static const struct proc_setting swappiness_setting = {&swappiness, 0, 200};
+
+/* A process is ended, and never the system. */
+static _Atomic int panic_on_oom;
+static const struct proc_setting panic_on_oom_setting = {&panic_on_oom, 0, 0};
+
 #define FILE_OF(text, function)                                            \
 	{                                                                  \
 		.name = (text), .mode = S_IFREG | 0444, .show = (function) \
@@ -407,11 +458,26 @@ static const struct proc_entry sys_kernel[] = {
 	{.name = NULL}};
 
 static const struct proc_entry sys_vm[] = {
+	{.name = "drop_caches", .mode = S_IFREG | 0200, .store = store_drop_caches},
 	{.name = "max_map_count", .mode = S_IFREG | 0644, .setting = &max_map_count_setting},
+	{.name = "min_free_kbytes", .mode = S_IFREG | 0644, .show = show_min_free, .store = store_min_free},
 	FILE_OF("mmap_min_addr", show_mmap_min_addr),
-	FILE_OF("nr_hugepages", show_zero),
+	{.name = "nr_hugepages", .mode = S_IFREG | 0644, .show = show_zero, .store = store_huge_pages},
+	{.name = "nr_overcommit_hugepages",
+	 .mode = S_IFREG | 0644,
+	 .show = show_zero,
+	 .store = store_huge_pages},
+	{.name = "overcommit_kbytes",
+	 .mode = S_IFREG | 0644,
+	 .show = commit_show_kbytes,
+	 .store = commit_store_kbytes},
 	{.name = "overcommit_memory", .mode = S_IFREG | 0644, .setting = &overcommit_setting},
-	{.name = "overcommit_ratio", .mode = S_IFREG | 0644, .setting = &overcommit_ratio_setting},
+	{.name = "overcommit_ratio",
+	 .mode = S_IFREG | 0644,
+	 .show = commit_show_ratio,
+	 .store = commit_store_ratio},
+	{.name = "panic_on_oom", .mode = S_IFREG | 0644, .setting = &panic_on_oom_setting},
+	{.name = "swappiness", .mode = S_IFREG | 0644, .setting = &swappiness_setting},
 	{.name = NULL}};
 
 #define MQUEUE_SETTING(text, number)                                                          \
@@ -460,7 +526,7 @@ const struct proc_entry proc_root[] = {
 };
 
 /* /sys: nothing but what programs ask for, as to learn how many CPUs there are. */
-static int show_cpus(struct seq *seq, const struct proc_subject *subject)
+static int show_first(struct seq *seq, const struct proc_subject *subject)
 {
 	(void)subject;
 	seq_print(seq, "0\n");
@@ -469,20 +535,77 @@ static int show_cpus(struct seq *seq, const struct proc_subject *subject)
 
 /* A CPU that cannot be taken out: nothing is said of it. */
 static const struct proc_entry sys_cpu0[] = {{.name = NULL}};
-static const struct proc_entry sys_cpu[] = {FILE_OF("online", show_cpus),
-					    FILE_OF("possible", show_cpus),
-					    FILE_OF("present", show_cpus),
+static const struct proc_entry sys_cpu[] = {FILE_OF("online", show_first),
+					    FILE_OF("possible", show_first),
+					    FILE_OF("present", show_first),
 					    {.name = "cpu0", .mode = S_IFDIR | 0555, .children = sys_cpu0},
 					    {.name = NULL}};
+
+/* All memory is one node's. */
+static int show_cpu_mask(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "1\n");
+	return 0;
+}
+
+static int show_distance(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "10\n"); /* that of a node to itself (ACPI, SLIT) */
+	return 0;
+}
+
+static const struct proc_entry sys_node0[] = {FILE_OF("cpulist", show_first),
+					      FILE_OF("cpumap", show_cpu_mask),
+					      FILE_OF("distance", show_distance),
+					      {.name = NULL}};
+static const struct proc_entry sys_node[] = {FILE_OF("has_cpu", show_first),
+					     FILE_OF("has_memory", show_first),
+					     FILE_OF("has_normal_memory", show_first),
+					     {.name = "node0", .mode = S_IFDIR | 0555, .children = sys_node0},
+					     FILE_OF("online", show_first),
+					     FILE_OF("possible", show_first),
+					     {.name = NULL}};
 static const struct proc_entry sys_system[] = {{.name = "cpu", .mode = S_IFDIR | 0555, .children = sys_cpu},
+					       {.name = "node", .mode = S_IFDIR | 0555, .children = sys_node},
 					       {.name = NULL}};
 static const struct proc_entry sys_devices[] = {
 	{.name = "system", .mode = S_IFDIR | 0555, .children = sys_system}, {.name = NULL}};
 
 /* Merging of equal pages, which never runs: MADV_MERGEABLE is taken note of, as where it is not turned on. */
 static const struct proc_entry sys_ksm[] = {FILE_OF("run", show_zero), {.name = NULL}};
-static const struct proc_entry sys_mm[] = {{.name = "ksm", .mode = S_IFDIR | 0555, .children = sys_ksm},
-					   {.name = NULL}};
+
+/* Pages are small; MADV_HUGEPAGE makes writes fill several at once, and nothing else does. */
+static int show_huge_enabled(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "always [madvise] never\n");
+	return 0;
+}
+
+static int show_huge_defrag(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "always defer defer+madvise [madvise] never\n");
+	return 0;
+}
+
+static int show_huge_shared(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "always within_size advise [never] deny force\n");
+	return 0;
+}
+
+static const struct proc_entry sys_huge[] = {FILE_OF("defrag", show_huge_defrag),
+					     FILE_OF("enabled", show_huge_enabled),
+					     FILE_OF("shmem_enabled", show_huge_shared),
+					     {.name = NULL}};
+static const struct proc_entry sys_mm[] = {
+	{.name = "ksm", .mode = S_IFDIR | 0555, .children = sys_ksm},
+	{.name = "transparent_hugepage", .mode = S_IFDIR | 0555, .children = sys_huge},
+	{.name = NULL}};
 static const struct proc_entry sys_kernel_dir[] = {{.name = "mm", .mode = S_IFDIR | 0555, .children = sys_mm},
 						   {.name = NULL}};
 

@@ -3,7 +3,7 @@
  *
  *   0  a promise is refused if it alone is more than there is, RAM and swap
  *   1  none is
- *   2  all promises together may not be more than the limit: all swap, and overcommit_ratio percent of RAM
+ *   2  all promises together may not be more than the limit: all swap, and overcommit_ratio percent of RAM, or overcommit_kbytes of it
  *
  * What is promised is what may be written privately, which the VM counts as mappings come and go, and all of shared memory and of files in RAM, as far as these
  * reach, whether anything is there yet or not (vm_promised_pages()). A call that is about to make more of it holds its pages here meanwhile, so that two calls
@@ -24,10 +24,10 @@ enum { PROMISE_BY_GUESS, PROMISE_ANYTHING, PROMISE_WHAT_THERE_IS };
 
 static _Atomic int mode = PROMISE_BY_GUESS;
 static _Atomic int ratio = USUAL_RATIO;
+static _Atomic int fixed_kib; /* not 0: what there is in RAM, instead of the ratio */
 static _Atomic uint64_t held; /* pages, by calls under way */
 
 const struct proc_setting overcommit_setting = {&mode, PROMISE_BY_GUESS, PROMISE_WHAT_THERE_IS};
-const struct proc_setting overcommit_ratio_setting = {&ratio, 0, INT32_MAX};
 
 void commit_init(void)
 {
@@ -45,8 +45,55 @@ uint64_t commit_limit(void)
 	struct swap_stats swap;
 
 	swap_stats(&swap);
+	if (fixed_kib)
+		return (uint64_t)fixed_kib * 1024 / PAGE_SIZE + swap.pages;
 	return page_ram_count() * (uint64_t)ratio / PERCENT + swap.pages;
 }
+
+/* ---- vm.overcommit_ratio and vm.overcommit_kbytes: setting one takes the other back ---------------------------- */
+
+static int show_number(struct seq *seq, int number)
+{
+	seq_print(seq, "%d\n", number);
+	return 0;
+}
+
+static int store_number(const char *text, _Atomic int *to, _Atomic int *other)
+{
+	uint64_t number;
+
+	if (proc_parse_number(&text, INT32_MAX, &number) != 0 || *text != '\0')
+		return -EINVAL;
+	*to = (int)number;
+	*other = 0;
+	return 0;
+}
+
+int commit_show_ratio(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	return show_number(seq, ratio);
+}
+
+int commit_store_ratio(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	(void)subject, (void)bytes;
+	return store_number(text, &ratio, &fixed_kib);
+}
+
+int commit_show_kbytes(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	return show_number(seq, fixed_kib);
+}
+
+int commit_store_kbytes(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	(void)subject, (void)bytes;
+	return store_number(text, &fixed_kib, &ratio);
+}
+
+/* ---- Promises ------------------------------------------------------------------------------------------------ */
 
 bool commit_is_strict(void)
 {

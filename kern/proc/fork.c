@@ -181,6 +181,7 @@ static void inherit_schedule(struct task *task, const struct task *parent)
 	task->nice = parent->resets && (realtime || parent->nice < 0) ? 0 : parent->nice;
 	task->policy = parent->resets && realtime ? SCHED_NORMAL : parent->policy;
 	task->priority = parent->resets ? 0 : parent->priority;
+	task->memory_policy = parent->memory_policy;
 }
 
 /* A task of a process with all that it needs to run, but in no table. */

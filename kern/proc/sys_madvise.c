@@ -1,12 +1,15 @@
 /*
- * System calls about the contents of mappings that exist: madvise, mincore, msync, membarrier.
+ * System calls about the contents of mappings that exist: madvise, process_madvise, mincore, msync, membarrier.
  */
 #include <asm/errno.h>
 #include <kern/fs.h>
+#include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/mman.h>
+#include <linux/uio.h>
 
 #include "memory.h"
+#include "process_internal.h"
 
 #define RESIDENT_CHUNK 1024 /* mincore's pages at a time */
 
@@ -211,12 +214,10 @@ static int populate_one(struct user_space *space, vaddr_t start, uint64_t bytes,
 	}
 }
 
-int64_t sys_madvise(struct task *task, struct trapframe *frame)
+/* madvise(2), of any space. */
+static int64_t advise_range(struct user_space *space, vaddr_t start, uint64_t length, int value)
 {
-	struct user_space *space = task->process->space;
-	vaddr_t start = frame->rdi;
-	uint64_t bytes = whole_pages(frame->rsi);
-	int value = (int)frame->rdx;
+	uint64_t bytes = whole_pages(length);
 	bool populates = value == MADV_POPULATE_READ || value == MADV_POPULATE_WRITE;
 	struct population population = {start, value == MADV_POPULATE_READ ? VM_READ : VM_WRITE};
 	struct advice advice;
@@ -224,7 +225,7 @@ int64_t sys_madvise(struct task *task, struct trapframe *frame)
 
 	if (value < 0 || value > HIGHEST_ADVICE || (!populates && !advices[value].visit))
 		return -EINVAL;
-	if (!page_aligned(start) || (frame->rsi != 0 && bytes == 0) || start + bytes < start)
+	if (!page_aligned(start) || (length != 0 && bytes == 0) || start + bytes < start)
 		return -EINVAL;
 	if (bytes == 0)
 		return 0;
@@ -235,6 +236,72 @@ int64_t sys_madvise(struct task *task, struct trapframe *frame)
 	advice = advices[value];
 	context = advice.visit == change_fork ? (void *)&advice.fork : (void *)&advice.advice;
 	return range_visit(space, start, start + bytes, advice.visit, context);
+}
+
+int64_t sys_madvise(struct task *task, struct trapframe *frame)
+{
+	return advise_range(task->process->space, frame->rdi, frame->rsi, (int)frame->rdx);
+}
+
+/* ---- process_madvise ----------------------------------------------------------------------------------- */
+
+/* The space of a pidfd's process, if the caller may advise it, with a reference. 0, -EBADF, -ESRCH, -EPERM. */
+static int space_of_pidfd(struct task *task, int descriptor, struct user_space **out)
+{
+	bool waits;
+	struct process *process = pidfd_process(task, descriptor, &waits);
+	int error = 0;
+
+	if (!process)
+		return -EBADF;
+	if (process != task->process && (!task_may_look(task, process) || !task_capable(task, CAP_SYS_NICE)))
+		error = -EPERM;
+	else if (!(*out = process_space(process)))
+		error = -ESRCH;
+	process_unref(process);
+	return error;
+}
+
+/* Only what changes no contents may be said of others' memory (process_madvise(2)). */
+static bool is_for_others(int value)
+{
+	return value == MADV_COLD || value == MADV_PAGEOUT || value == MADV_WILLNEED;
+}
+
+/* Ranges of the caller's list, each as madvise() would. How many bytes they have up to the first that fails; its error if it is the first of all. */
+static int64_t advise_list(struct user_space *space, vaddr_t list, uint64_t count, int value)
+{
+	struct iovec one;
+	int64_t done = 0, error = 0;
+
+	for (uint64_t i = 0; i < count && !error; i++) {
+		if (copy_from_user(&one, list + i * sizeof(one), sizeof(one)) != 0)
+			error = -EFAULT;
+		else if (one.iov_len > (uint64_t)(INT64_MAX - done))
+			error = -EINVAL;
+		else
+			error = advise_range(space, (vaddr_t)one.iov_base, one.iov_len, value);
+		if (!error)
+			done += (int64_t)one.iov_len;
+		thread_breathe();
+	}
+	return done > 0 ? done : error;
+}
+
+int64_t sys_process_madvise(struct task *task, struct trapframe *frame)
+{
+	int value = (int)frame->r10;
+	struct user_space *space;
+	int64_t result;
+
+	if (frame->r8 != 0 || frame->rdx > UIO_MAXIOV)
+		return -EINVAL;
+	result = space_of_pidfd(task, (int)frame->rdi, &space);
+	if (result)
+		return result;
+	result = is_for_others(value) ? advise_list(space, frame->rsi, frame->rdx, value) : -EINVAL;
+	user_space_unref(space);
+	return result;
 }
 
 /* ---- mincore -------------------------------------------------------------------------------------------- */

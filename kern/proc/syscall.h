@@ -16,7 +16,7 @@ typedef int64_t syscall_handler(struct task *task, struct trapframe *frame);
 syscall_handler sys_mmap, sys_munmap, sys_mprotect, sys_brk, sys_remap_file_pages;
 
 /* sys_madvise.c */
-syscall_handler sys_madvise, sys_mincore, sys_msync, sys_membarrier;
+syscall_handler sys_madvise, sys_process_madvise, sys_mincore, sys_msync, sys_membarrier;
 
 /* sys_mlock.c */
 syscall_handler sys_mlock, sys_mlock2, sys_munlock, sys_mlockall, sys_munlockall;
@@ -150,6 +150,9 @@ syscall_handler sys_timer_delete;
 
 /* timerfd.c, signalfd.c */
 syscall_handler sys_timerfd_create, sys_timerfd_settime, sys_timerfd_gettime, sys_signalfd, sys_signalfd4;
+
+/* sys_mempolicy.c */
+syscall_handler sys_set_mempolicy, sys_get_mempolicy, sys_mbind;
 
 /* sys_phoenix.c */
 syscall_handler sys_map_list, sys_vm_stats, sys_explain;

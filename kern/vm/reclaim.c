@@ -50,6 +50,7 @@ static struct {
 	_Atomic bool on;           /* (a) there is somewhere to put pages */
 	_Atomic bool full;         /* (a) the last page that was to be written could not be */
 	_Atomic uint64_t enough;   /* (a) so many free pages besides the reserve are enough */
+	_Atomic uint64_t wanted;   /* (a) what vm_keep_free() said; 0: nothing */
 	_Atomic uint64_t scanned, given_up, promoted, returned; /* (a) figures */
 	_Atomic uint64_t direct, failed;                        /* (a) */
 	_Atomic uint64_t direct_scanned, direct_given_up;       /* (a) parts of the above */
@@ -649,16 +650,40 @@ bool vm_memory_is_low(void)
 	return reclaim.on && page_spare_count() < reclaim.enough;
 }
 
+uint64_t vm_kept_free(void)
+{
+	uint64_t usual = page_ram_count() / KEPT_SHARE;
+
+	if (reclaim.wanted)
+		return reclaim.wanted;
+	if (!reclaim.on)
+		return 0;
+	return usual < KEPT_LEAST ? KEPT_LEAST : usual > KEPT_MAX ? KEPT_MAX : usual;
+}
+
+/* Paging out begins half as much above what is kept, and ends with twice as much. */
+static void set_watermarks(void)
+{
+	uint64_t kept = vm_kept_free();
+
+	reclaim.enough = 2 * kept;
+	page_set_watermarks(kept, reclaim.on ? kept + kept / 2 : 0);
+}
+
+int vm_keep_free(uint64_t pages)
+{
+	if (pages > page_ram_count() / 2)
+		return -EINVAL;
+	reclaim.wanted = pages;
+	set_watermarks();
+	return 0;
+}
+
 void vm_reclaim_enable(bool on)
 {
-	uint64_t kept = page_ram_count() / KEPT_SHARE;
-
-	kept = kept < KEPT_LEAST ? KEPT_LEAST : kept > KEPT_MAX ? KEPT_MAX : kept;
 	reclaim.on = on;
 	reclaim.full = false;
-	/* It begins half as much above what is kept, and ends with twice as much. */
-	reclaim.enough = 2 * kept;
-	page_set_watermarks(on ? kept : 0, on ? kept + kept / 2 : 0);
+	set_watermarks();
 }
 
 void vm_reclaim_stats(struct reclaim_stats *out)

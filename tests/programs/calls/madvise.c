@@ -2,6 +2,7 @@
  * madvise: every advice that programs are known to give, those that nobody gives, and mincore, which tells what came of it.
  */
 #include "tap.h"
+#include <sys/uio.h>
 
 #ifndef MADV_COLD
 #define MADV_COLD    20
@@ -340,6 +341,38 @@ TEST(populate_bad, "MADV_POPULATE: no right is EINVAL, a hole ENOMEM, behind the
 	FAILS(advise(memory + 3 * PAGE, PAGE, MADV_POPULATE_READ), ENOMEM);
 	FAILS(advise(mapped, 2 * PAGE, MADV_POPULATE_READ), EFAULT);
 	FAILS(advise(mapped, 2 * PAGE, MADV_POPULATE_WRITE), EFAULT);
+}
+
+TEST(others, "process_madvise: advice for another process's ranges, as many bytes as were advised")
+{
+	char *memory = filled();
+	struct iovec ranges[] = {
+		{memory, 2 * PAGE}, {memory + 4 * PAGE, PAGE}, {memory + PAGES * PAGE, PAGE}};
+	pid_t child = fork_counted();
+	int process;
+
+	if (child == 0) {
+		pause();
+		_exit(1);
+	}
+	process = (int)CALL(pidfd_open, child, 0);
+	NEED(process >= 0 && munmap(memory, PAGES * PAGE) == 0);
+	EQUAL(CALL(process_madvise, process, ranges, 2, MADV_COLD, 0), 3 * PAGE);
+	EQUAL(CALL(process_madvise, process, ranges, 2, MADV_PAGEOUT, 0), 3 * PAGE);
+	EQUAL(CALL(process_madvise, process, ranges, 2, MADV_WILLNEED, 0), 3 * PAGE);
+	EQUAL(CALL(process_madvise, process, ranges, 0, MADV_COLD, 0), 0);
+	FAILS(CALL(process_madvise, process, ranges, 2, MADV_DONTNEED, 0), EINVAL);
+	FAILS(CALL(process_madvise, process, ranges, 2, UNKNOWN_ADVICE, 0), EINVAL);
+	FAILS(CALL(process_madvise, process, ranges, 2, MADV_COLD, 1), EINVAL);
+	FAILS(CALL(process_madvise, process, ranges, 1025, MADV_COLD, 0), EINVAL);
+	FAILS(CALL(process_madvise, process, USER_END, 1, MADV_COLD, 0), EFAULT);
+	FAILS(CALL(process_madvise, -1, ranges, 2, MADV_COLD, 0), EBADF);
+	FAILS(CALL(process_madvise, 0, ranges, 2, MADV_COLD, 0), EBADF);
+	ranges[0].iov_base = memory + 1;
+	FAILS(CALL(process_madvise, process, ranges, 2, MADV_COLD, 0), EINVAL);
+	kill(child, SIGKILL);
+	wait_status(child);
+	FAILS(CALL(process_madvise, process, ranges, 2, MADV_COLD, 0), ESRCH);
 }
 
 TEST(will_need_anonymous, "MADV_WILLNEED is taken for anonymous memory and files")

@@ -61,8 +61,7 @@ TEST(memory_moves, "/proc/meminfo: free memory goes down by what is used, and is
 	long before = number_of("/proc/meminfo", "MemFree");
 	size_t bytes = 32ul << 20;
 
-	if (number_of("/proc/meminfo", "MemTotal") > 4l << 20)
-		skip("a machine that others use as well");
+	skip_if_shared();
 	for (int i = 0; i < 20; i++) {
 		char *memory = anonymous(bytes);
 
@@ -289,6 +288,91 @@ TEST(system, "/proc/vmstat, stat, filesystems, mounts, version, uptime, loadavg,
 	per_second = sysconf(_SC_CLK_TCK);
 	EQUAL(per_second, 100);
 	CHECK(strstr(contents("/proc/cpuinfo"), "processor") != NULL);
+}
+
+/* Writes the text; 0, or the error. */
+static int written(const char *path, const char *text)
+{
+	int file = open(path, O_WRONLY), error = 0;
+
+	NEED(file >= 0);
+	if (write(file, text, strlen(text)) != (ssize_t)strlen(text))
+		error = errno;
+	close(file);
+	return error;
+}
+
+TEST(settings, "/proc/sys/vm: settings are kept and put back; what cannot be is EINVAL")
+{
+	const char *kept[] = {"swappiness", "overcommit_ratio", "overcommit_memory", "min_free_kbytes"};
+	const char *value[] = {"1\n", "90\n", "1\n", "4096\n"};
+
+	skip_if_shared();
+	for (unsigned i = 0; i < sizeof(kept) / sizeof(*kept); i++) {
+		char path[64], before[32];
+
+		sprintf(path, "/proc/sys/vm/%s", kept[i]);
+		snprintf(before, sizeof(before), "%s", contents(path));
+		CHECK(written(path, value[i]) == 0 && strcmp(contents(path), value[i]) == 0);
+		CHECK(written(path, before) == 0 && strcmp(contents(path), before) == 0);
+		EQUAL(written(path, "x"), EINVAL);
+	}
+	EQUAL(written("/proc/sys/vm/swappiness", "201"), EINVAL);
+	EQUAL(written("/proc/sys/vm/overcommit_memory", "3"), EINVAL);
+	CHECK(written("/proc/sys/vm/drop_caches", "1") == 0 &&
+	      written("/proc/sys/vm/drop_caches", "3\n") == 0);
+	EQUAL(written("/proc/sys/vm/drop_caches", "0"), EINVAL);
+	EQUAL(written("/proc/sys/vm/drop_caches", "8"), EINVAL);
+	CHECK(written("/proc/sys/vm/panic_on_oom", "0") == 0);
+	CHECK(strtol(contents("/proc/sys/vm/nr_hugepages"), NULL, 10) >= 0);
+}
+
+TEST(promises,
+     "vm.overcommit_kbytes and overcommit_ratio: setting one takes the other back; CommitLimit follows")
+{
+	long ratio = strtol(contents("/proc/sys/vm/overcommit_ratio"), NULL, 10);
+	long usual = number_of("/proc/meminfo", "CommitLimit"),
+	     swap = number_of("/proc/meminfo", "SwapTotal");
+	char text[32];
+
+	skip_if_shared();
+	CHECK(written("/proc/sys/vm/overcommit_kbytes", "65536") == 0);
+	EQUAL(number_of("/proc/meminfo", "CommitLimit"), 65536 + swap);
+	EQUAL(strtol(contents("/proc/sys/vm/overcommit_ratio"), NULL, 10), 0);
+	snprintf(text, sizeof(text), "%ld", ratio);
+	CHECK(written("/proc/sys/vm/overcommit_ratio", text) == 0);
+	EQUAL(strtol(contents("/proc/sys/vm/overcommit_kbytes"), NULL, 10), 0);
+	EQUAL(number_of("/proc/meminfo", "CommitLimit"), usual);
+}
+
+TEST(clear_refs,
+     "/proc/self/clear_refs: 1 to 3 change no contents, 5 makes the peak what there is; else EINVAL")
+{
+	size_t bytes = 32ul << 20;
+	char *memory = anonymous(bytes);
+	long peak;
+
+	if (access("/proc/self/clear_refs", F_OK) != 0)
+		skip("it is not there");
+	memset(memory, 'x', bytes);
+	CHECK(written("/proc/self/clear_refs", "1\n") == 0 && written("/proc/self/clear_refs", "2") == 0 &&
+	      written("/proc/self/clear_refs", "3") == 0);
+	CHECK(all_are(memory, bytes, 'x'));
+	peak = number_of("/proc/self/status", "VmHWM");
+	NEED(munmap(memory, bytes) == 0);
+	CHECK(written("/proc/self/clear_refs", "5") == 0);
+	CHECK(number_of("/proc/self/status", "VmHWM") < peak - 16 * 1024);
+	EQUAL(written("/proc/self/clear_refs", "0"), EINVAL);
+	EQUAL(written("/proc/self/clear_refs", "6"), EINVAL);
+	EQUAL(written("/proc/self/clear_refs", "x"), EINVAL);
+}
+
+TEST(nodes, "one node has all memory: /sys/devices/system/node, and Mems_allowed")
+{
+	CHECK(strcmp(contents("/sys/devices/system/node/online"), "0\n") == 0);
+	CHECK(strcmp(contents("/sys/devices/system/node/node0/distance"), "10\n") == 0);
+	EQUAL(number_of("/proc/self/status", "Mems_allowed_list"), 0);
+	CHECK(strchr(contents("/sys/kernel/mm/transparent_hugepage/enabled"), '[') != NULL);
 }
 
 TEST(killers, "/proc/self/oom_score_adj can be read, and written within its bounds")

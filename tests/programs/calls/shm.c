@@ -326,6 +326,7 @@ TEST(who_was_last, "shm_lpid and shm_dtime tell of a process that ended, and of 
 	child = fork_counted();
 	if (child == 0) {
 		EQUAL(status_of(id).shm_nattch, 2);
+		close(1);
 		execl("/proc/self/exe", "again", "no such test", NULL);
 		_exit(1);
 	}

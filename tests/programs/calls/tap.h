@@ -105,6 +105,13 @@ static inline void skip(const char *why)
 	exit(SKIPPED);
 }
 
+/* Ends a test that changes what is the whole machine's, or that nobody else may disturb, where there are others: a machine of some size. */
+static inline void skip_if_shared(void)
+{
+	if (sysconf(_SC_PHYS_PAGES) > (4l << 30) / (long)PAGE)
+		skip("a machine that others use as well");
+}
+
 /* ---- Memory ------------------------------------------------------------------------------------- */
 
 /* Anonymous private memory that can be read and written. */

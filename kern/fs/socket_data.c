@@ -18,7 +18,7 @@ struct message {
 	uint64_t bytes, taken;            /* (l) of a stream's, some may have been taken */
 	struct page *pages;               /* (l) linked by `next`; NULL: the bytes are in `few` */
 	struct page *page;                /* (l) the one that `taken` is in */
-	struct held_parcel held;          /* its files */
+	struct held_parcel held;          /* (l) its files, as its own marks say */
 	struct socket_credentials sender; /* (l) */
 	struct socket_name name;          /* (l) the sender's */
 	char few[FEW_BYTES];              /* (l) */

@@ -517,6 +517,9 @@ struct lookup {
 	vaddr_t start, end; /* of the entry */
 	struct mapping how;
 	unsigned fork; /* FORK_* */
+	uint32_t
+		forks; /* how many map_clone() the blob has come through, itself or what it is a clone of ... */
+	bool copied;   /* ... and had something in it then */
 	bool wired;    /* by map_wire or map_wire_on_fault */
 	bool visits; /* the reference to the blob is one of who only looks, as map_lookup_from() gives it ... */
 	pgoff_t first; /* ... and this the entry's window in the blob */

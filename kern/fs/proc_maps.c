@@ -40,6 +40,17 @@ static void show_name(struct seq *seq, size_t line, const struct lookup *found, 
 }
 
 /*
+ * May two neighbours of private memory be told as one? What a fork copied for a child is not one with what that mapped later; but what was there before and what came then are each one
+ * among themselves, and so is all that had nothing in it yet: as on Linux.
+ */
+static bool same_age(const struct lookup *one, const struct lookup *other)
+{
+	const struct lookup *older = one->forks > other->forks ? one : other;
+
+	return one->forks == other->forks || !older->copied;
+}
+
+/*
  * Does a mapping go on where the other one ends, of the same with the same rights? Then they are one for who reads the list, as on Linux. That keeps private
  * mappings apart of which one was writable before, as a loader's are: so of files only those count that are writable, or shared.
  */
@@ -54,7 +65,8 @@ static bool continues(const struct lookup *found, const struct lookup *next)
 		return false;
 	if (one->label)
 		return next->origin == found->origin + bytes_to_pages(found->end - found->start);
-	return one->inherit == INHERIT_COPY && strcmp(anonymous_name(found), anonymous_name(next)) == 0;
+	return one->inherit == INHERIT_COPY && same_age(found, next) &&
+	       strcmp(anonymous_name(found), anonymous_name(next)) == 0;
 }
 
 /* The first mapping from `at` on, with what goes on behind it; map_lookup_from()'s errors. */

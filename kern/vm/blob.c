@@ -363,6 +363,8 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	clone->cache = source->cache;
 	clone->base = source->base + offset;
 	clone->pager = source->pager;
+	clone->copied = source->copied;
+	clone->forks = source->forks;
 
 	spin_lock(&family->lock);
 	/* Outside of the blob there is nothing: a clone of all of it need not cut anything off. */
@@ -384,8 +386,10 @@ int blob_clone(struct blob *source, pgoff_t offset, pgoff_t pages, struct blob *
 	if (source->below)
 		overlay_join(clone, source->below);
 	/* What the source has entered writable is shared now: its next write has to fault. */
-	if (clone->tree.root != SLOT_EMPTY)
+	if (clone->tree.root != SLOT_EMPTY) {
+		clone->copied = true;
 		blob_withdraw_write(source, offset, offset + pages);
+	}
 	family_unlock(family);
 	*out = clone;
 	return 0;

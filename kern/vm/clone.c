@@ -57,6 +57,8 @@ static int clone_blob(struct cloning *cloning, struct blob *source, bool wipe, s
 		error = blob_clone(source, 0, source->pages, made);
 	if (error)
 		return error;
+	/* Nobody else can ask for it yet. */
+	(*made)->forks = source->forks + 1;
 	*out = *made;
 	blob_ref(*out);
 	return 0;

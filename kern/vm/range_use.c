@@ -146,6 +146,8 @@ static void describe_entry(struct map_entry *entry, vaddr_t address, bool visits
 			.label = entry->label,
 			.grows_down = entry->grows_down},
 		.fork = entry->fork,
+		.forks = entry->blob->forks,
+		.copied = entry->blob->copied,
 		.wired = entry->wired || entry->on_fault,
 		.visits = visits,
 		.first = entry->offset,

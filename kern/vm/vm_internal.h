@@ -245,6 +245,8 @@ struct blob {
 	bool fixed;      /* (-) its pages are the frames from fixed_start on: a device's, or its own RAM */
 	bool contiguous; /* (-) fixed, and its own RAM */
 	paddr_t fixed_start;          /* (-) */
+	bool copied;                  /* (-) it is a clone, or one of a clone, of what had contents */
+	uint32_t forks;               /* (-) how many map_clone() it has come through */
 	pgoff_t base;                 /* (-) tree index of page 0 */
 	struct pager *pager;          /* (-) NULL: absent pages are zero */
 	struct family *family;        /* (-) */

@@ -89,6 +89,55 @@ TEST(maps, "/proc/self/maps: rights, sharing, offset and name of each mapping")
 	CHECK(strstr(map_line(sbrk(0) - 1), "rw-p") != NULL || sbrk(0) == NULL);
 }
 
+/* What is mapped there: how many of PAGES pages have a line of their own that begins with them, and the last goes no further. */
+static int lines_of(const char *memory, size_t pages)
+{
+	int lines = 0;
+
+	for (size_t i = 0; i < pages; i++)
+		lines += strtoul(map_line(memory + i * PAGE), NULL, 16) == (uintptr_t)memory + i * PAGE;
+	CHECK(strtoul(strchr(map_line(memory + (pages - 1) * PAGE), '-') + 1, NULL, 16) ==
+	      (uintptr_t)memory + pages * PAGE);
+	return lines;
+}
+
+static void map_fixed(char *memory)
+{
+	NEED(mmap(memory, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) ==
+	     memory);
+}
+
+TEST(maps_forked, "/proc/self/maps: neighbours are one line, also after fork; but for what a child got with "
+		  "contents and maps itself")
+{
+	char *memory = mmap(NULL, 7 * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	NEED(memory != MAP_FAILED);
+	map_fixed(memory + PAGE);
+	memory[PAGE] = 'x';
+	map_fixed(memory + 2 * PAGE);
+	EQUAL(lines_of(memory + PAGE, 2), 1);
+	map_fixed(memory + 4 * PAGE);
+	IN_CHILD
+	{
+		EQUAL(lines_of(memory + PAGE, 2), 1);
+		map_fixed(memory + 3 * PAGE);
+		CHECK(mprotect(memory + 4 * PAGE, PAGE, PROT_READ) == 0);
+		EQUAL(lines_of(memory + PAGE, 3), 2);
+		memory[3 * PAGE] = 'y';
+		EQUAL(lines_of(memory + PAGE, 3), 2);
+		map_fixed(memory + 5 * PAGE);
+		CHECK(mprotect(memory + 4 * PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
+		EQUAL(lines_of(memory + 3 * PAGE, 3), 1);
+		IN_CHILD
+		{
+			EQUAL(lines_of(memory + PAGE, 5), 2);
+		}
+	}
+	map_fixed(memory + 3 * PAGE);
+	EQUAL(lines_of(memory + PAGE, 4), 1);
+}
+
 TEST(maps_asked,
      "/proc/self/maps: the rights that were asked for, though what may be written or executed can be read")
 {

@@ -9,6 +9,7 @@
 #include <linux/magic.h>
 #include <linux/stat.h>
 #include <vm/page.h>
+#include <vm/swap.h>
 
 #include "ramfs.h"
 
@@ -220,22 +221,23 @@ static int take_options(struct filesystem *fs, const char *options, struct inode
 
 static uint64_t limit_of(const struct filesystem *fs)
 {
-	uint64_t ram = page_stats().ram_pages, most = ram - ram / RAMFS_RESERVE_SHARE;
+	uint64_t ram = page_ram_count(), most = ram - ram / RAMFS_RESERVE_SHARE;
+	struct swap_stats swap;
 
+	swap_stats(&swap);
+	most += swap.pages;
 	return fs->limit_pages && fs->limit_pages < most ? fs->limit_pages : most;
 }
 
 static void ramfs_statfs(struct filesystem *fs, struct statfs *out)
 {
-	struct page_stats stats = page_stats();
-	uint64_t limit = limit_of(fs), reserve = stats.ram_pages / RAMFS_RESERVE_SHARE;
-	uint64_t available = stats.free_pages > reserve ? stats.free_pages - reserve : 0;
+	uint64_t limit = limit_of(fs), available = ramfs_free_pages();
 
 	if (fs->limit_pages && available > limit - fs->used_pages)
 		available = limit - fs->used_pages;
 	out->f_blocks = limit;
 	out->f_bfree = out->f_bavail = available;
-	out->f_files = fs->limit_inodes ? fs->limit_inodes : stats.ram_pages;
+	out->f_files = fs->limit_inodes ? fs->limit_inodes : page_ram_count();
 	out->f_ffree = out->f_files - (long)(fs->inodes + fs->extra_names);
 }
 

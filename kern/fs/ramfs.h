@@ -6,7 +6,7 @@
 
 #include "fs_internal.h"
 
-#define RAMFS_RESERVE_SHARE 4 /* a quarter of RAM is never files' */
+#define RAMFS_RESERVE_SHARE 4 /* as much as a quarter of RAM is never files' */
 
 /* An inode of a RAM file system: mode with its type; `target` of a symbolic link. Regular files have no contents yet. -ENOMEM, -ENOSPC, -ENAMETOOLONG. */
 int ramfs_inode(struct filesystem *fs, uint32_t mode, uint32_t rdev, const char *target, struct inode **out);
@@ -14,7 +14,8 @@ int ramfs_inode(struct filesystem *fs, uint32_t mode, uint32_t rdev, const char 
 extern const struct file_ops ramfs_file_ops;
 extern const struct inode_ops ramfs_inode_ops;
 
-/* Is there room for so many pages more, of files and of what belongs to them? A part of RAM is never theirs. */
+/* What files, and what belongs to them, may still take of memory and of the devices that are paged to; and is there room for so many pages more? */
+uint64_t ramfs_free_pages(void);
 bool ramfs_has_room(const struct inode *inode, uint64_t pages);
 
 /* How many pages of the file are stored, in memory or elsewhere. May take the inode's lock. */

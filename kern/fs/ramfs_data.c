@@ -16,6 +16,7 @@
 #include <linux/fs.h>
 #include <linux/memfd.h>
 #include <vm/page.h>
+#include <vm/swap.h>
 
 #include "fs_internal.h"
 #include "ramfs.h"
@@ -24,14 +25,25 @@
 
 /* ---- Space -------------------------------------------------------------------------------------------------- */
 
+uint64_t ramfs_free_pages(void)
+{
+	uint64_t free = page_free_count(), reserve = page_ram_count() / RAMFS_RESERVE_SHARE;
+	struct swap_stats swap;
+
+	swap_stats(&swap);
+	free += swap.pages - swap.used - swap.bad;
+	return free > reserve ? free - reserve : 0;
+}
+
 bool ramfs_has_room(const struct inode *inode, uint64_t pages)
 {
-	uint64_t reserve = page_ram_count() / RAMFS_RESERVE_SHARE, free = page_free_count();
 	const struct filesystem *fs = inode->fs;
 
 	if (fs->limit_pages && fs->used_pages + pages > fs->limit_pages)
 		return false;
-	return free > reserve && free - reserve >= pages;
+	/* Where memory alone has enough, devices are not asked. */
+	return page_free_count() >= page_ram_count() / RAMFS_RESERVE_SHARE + pages ||
+	       ramfs_free_pages() >= pages;
 }
 
 /* Pages of [from, end) that are stored: in memory, at a pager, or lent. */

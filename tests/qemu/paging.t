@@ -48,4 +48,24 @@ SKIP: {
 	ok($stat{pswpin} * 4 >= $in && $stat{pswpout} * 4 >= $out && defined $stat{allocstall}, 'vmstat of /proc: pages moved, and waits');
 	like($ran->{out}, qr/^SwapCached: +\d+ kB$/m, 'meminfo has what can be given up without being written');
 }
+# Files in RAM may be more than there is RAM.
+SKIP: {
+	my $busybox = '/bin/busybox';
+	skip 'no busybox here', 1 unless -x $busybox;
+	my $script = write_file('files', <<'END');
+set -e
+df -m / | awk 'NR == 2 && $2 > 256 && $4 > 256 { print "there is room" }'
+head -c 52428800 /dev/urandom >one
+cp one two
+cp one three
+cmp one two
+cmp two three
+rm one two three
+df -m / | awk 'NR == 2 && $4 > 256 { print "again" }'
+END
+	my $ran = run(['--mem', 64, '--swap', 256, '--root', scratch() . '/root', '--file', "$script:/script"], $busybox, 'sh', '/script');
+	is($ran->{out}, "there is room\nagain\n", 'files: what df says') or diag($ran->{err}, $ran->{console});
+	is($ran->{status}, 0, 'files: more than there is RAM, and each as it was written');
+	unlike($ran->{console}, qr/leaked|panic|killed/, 'files: nothing is left');
+}
 done_testing();

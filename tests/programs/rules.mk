@@ -48,6 +48,7 @@ check-all:
 	@$(MAKE) --no-print-directory tsan coverage mutants fuzz
 	@STRESS_SECONDS=10 $(PROVE) -v tests/programs/stress.t
 	@tests/programs/storm 30
+	@tests/programs/storm 30 512
 	@$(MAKE) --no-print-directory soak soak-shell soak-swap
 
 CONFIG_programs := $(MUSLCC) $(PROGRAM_CFLAGS)

@@ -454,36 +454,52 @@ static struct socket *take_waiting(struct socket *listener)
 	return end;
 }
 
-static void close_socket(struct socket *socket, bool refused);
+/* As take_waiting, and waits for one. -EAGAIN, -ERESTARTSYS; -EINVAL: none will come. */
+static int64_t await_waiting(struct socket *listener, bool nonblock, struct socket **end)
+{
+	uint64_t deadline = TIME_NEVER;
+	int status;
 
+	if (listener->receive_timeout)
+		deadline = time_nanoseconds() + listener->receive_timeout;
+	*end = take_waiting(listener);
+	if (*end)
+		return 0;
+	if (nonblock)
+		return -EAGAIN;
+	status = WAIT_EVENT(&listener->readable, (*end = take_waiting(listener)) || listener->no_more_input,
+			    SLEEP_INTERRUPTIBLE, deadline);
+	if (*end)
+		return 0;
+	return status == -ETIMEDOUT ? -EAGAIN : status ? -ERESTARTSYS : -EINVAL;
+}
+
+/* There is memory for the file before a connection is taken, which would be lost. */
 int64_t socket_accept(struct file *file, unsigned flags, struct file **out)
 {
 	struct socket *listener = socket_of(file), *end;
-	uint64_t deadline = TIME_NEVER;
-	int status = 0;
+	struct inode *inode;
+	struct file *made;
+	int64_t status;
 
 	if (listener->type == SOCK_DGRAM)
 		return -EOPNOTSUPP;
 	if (listener->state != SOCKET_LISTENING)
 		return -EINVAL;
-	if (listener->receive_timeout)
-		deadline = time_nanoseconds() + listener->receive_timeout;
-	end = take_waiting(listener);
-	if (!end && (file->flags & O_NONBLOCK))
-		return -EAGAIN;
-	if (!end)
-		status = WAIT_EVENT(&listener->readable,
-				    (end = take_waiting(listener)) || listener->no_more_input,
-				    SLEEP_INTERRUPTIBLE, deadline);
-	if (!end)
-		return status == -ETIMEDOUT ? -EAGAIN : status ? -ERESTARTSYS : -EINVAL;
+	made = file_reserve();
+	if (!made)
+		return -ENOMEM;
+	inode = inode_create_unnamed(S_IFSOCK | S_IRWXUGO);
+	status = inode ? await_waiting(listener, file->flags & O_NONBLOCK, &end) : -ENOMEM;
+	if (status) {
+		inode_unref(inode);
+		file_cancel(made);
+		return status;
+	}
+	file_begin(made, &socket_ops, inode, NULL, O_RDWR | (flags & O_NONBLOCK), end);
+	*out = made;
 	wait_wake_all(&listener->room);
-	socket_ref(end);
-	status = make_file(end, flags, out);
-	if (status)
-		close_socket(end, true);
-	socket_unref(end);
-	return status;
+	return 0;
 }
 
 /* ---- Closing ----------------------------------------------------------------------------------------------------------------- */

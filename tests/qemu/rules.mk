@@ -17,7 +17,7 @@ STATIC_PIE = -fPIE -nostartfiles -Wl,-pie -Wl,--no-dynamic-linker -Wl,-z,text \
 
 $(BUILD)/user/tests/float: USER_CFLAGS += -lm
 # The kernel's headers after musl's own.
-$(addprefix $(BUILD)/user/tests/,pointer_table threads groups identity shortage): USER_CFLAGS += -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu
+$(addprefix $(BUILD)/user/tests/,pointer_table threads groups identity shortage fail_nth): USER_CFLAGS += -idirafter /usr/include -idirafter /usr/include/x86_64-linux-gnu
 $(BUILD)/user/tests/first: USER_CFLAGS += -nostartfiles
 $(BUILD)/user/tests/fail_nth: $(wildcard user/tests/fail_nth/*)
 

@@ -1,7 +1,7 @@
 /*
  * Calls that find no memory: fail_nth [-v] [CASE...]. Each is made again and again, with its first allocation failing, its second, ... until it has no more of them
- * (/proc/PID/fail-nth, docs/debugging.md). It has to fail as its manual page says, and then all is to be as it was: descriptors, mappings and names,
- * and when the process has ended, the kernel's small objects and pages.
+ * (/proc/PID/fail-nth, docs/debugging.md). It has to fail as its manual page says, and then all is to be as it was: descriptors, mappings and names; the call
+ * succeeds when it is made again; and when the process has ended, the kernel has its small objects and pages back.
  *
  * For debug builds of the kernel. The cases are in fail_nth/.
  */
@@ -28,10 +28,12 @@
 #define EXEC_DONE    100 /* the status of a program that was executed; one more: nothing had failed */
 
 char buffer[BUFFER_PAGES * PAGE];
-int fd, fds[2];
+int fd, fds[2], control = -1;
 char *area;
 
+/* The linker's. */
 extern const struct call __start_calls[], __stop_calls[];
+extern char __executable_start[], __bss_start[], end[];
 
 /* What an attempt tells; and all else that is written to, so that no page of the first process is copied when it writes to it after a fork. Shared memory. */
 static struct report {
@@ -40,6 +42,7 @@ static struct report {
 	int error;
 	unsigned left;
 	bool changed; /* it failed, and something is not as it was */
+	long again;   /* then it was made once more, with nothing failing */
 	char before[STATE_BYTES], after[STATE_BYTES];
 	char entries[STATE_BYTES], names[STATE_BYTES];
 	char objects[STATE_BYTES], objects_now[STATE_BYTES], text[STATE_BYTES];
@@ -47,7 +50,6 @@ static struct report {
 
 static const struct call *current;
 static unsigned attempt, checks, failed;
-static int control = -1; /* fail-nth of the attempt */
 
 static void complain(const char *what)
 {
@@ -161,8 +163,8 @@ static void take_state(char *to)
 /* So that what the call copies takes no page faults. */
 static void touch_memory(void)
 {
-	for (size_t i = 0; i < sizeof(buffer); i += PAGE)
-		((volatile char *)buffer)[i] = 1;
+	for (volatile char *at = __bss_start; at < end; at += PAGE)
+		*at = *at;
 	fds[0] = fds[1] = fd = -1;
 }
 
@@ -183,6 +185,9 @@ static _Noreturn void child(void)
 	report->made = true;
 	take_state(report->after);
 	report->changed = strcmp(report->before, report->after) != 0;
+	report->again = 0;
+	if (report->result == -1)
+		report->again = current->make();
 	_exit(0);
 }
 
@@ -294,8 +299,6 @@ static void fill_spare_stacks(void)
 /* The program's own pages, its data included, are brought in, which else would count when they are. */
 static void bring_in_program(void)
 {
-	extern const char __executable_start[], end[];
-
 	for (const volatile char *at = __executable_start; at < end; at += PAGE)
 		(void)*at;
 }
@@ -352,6 +355,7 @@ static bool judge(int status)
 		return false;
 	}
 	check(may_fail_with(report->error), "it fails with another error");
+	check(report->again != -1, "it fails and does not succeed after that");
 	check(!report->changed || current->changes, "it fails and changes something");
 	if (report->changed && !current->changes)
 		show_difference(report->before, report->after);

@@ -55,6 +55,7 @@ long must(long result, const char *what, int line);
 /* For cases' use. The buffer is in memory. */
 extern char buffer[BUFFER_PAGES * PAGE];
 extern int fd, fds[2];
+extern int control; /* the file fail-nth, open */
 extern char *area;
 
 /* So many pages, each in memory. */

@@ -76,27 +76,51 @@ void socket_unref(struct socket *socket)
 	slab_free(&socket_cache, socket);
 }
 
-/* Makes a file of it, which takes the reference over also when it fails. */
-static int make_file(struct socket *socket, unsigned flags, struct file **out)
-{
-	struct inode *inode = socket ? inode_create_unnamed(S_IFSOCK | S_IRWXUGO) : NULL;
+/* What is needed of memory to make a file of a socket; begin_file() cannot fail then. */
+struct file_room {
+	struct file *file;
+	struct inode *inode;
+};
 
-	if (!inode) {
-		socket_unref(socket);
+static int reserve_file(struct file_room *room)
+{
+	room->file = file_reserve();
+	if (!room->file)
 		return -ENOMEM;
-	}
-	*out = file_create(&socket_ops, inode, NULL, O_RDWR | (flags & O_NONBLOCK), socket);
-	if (!*out) {
-		socket_unref(socket);
-		return -ENOMEM;
-	}
-	socket->file = *out;
-	return 0;
+	room->inode = inode_create_unnamed(S_IFSOCK | S_IRWXUGO);
+	if (room->inode)
+		return 0;
+	file_cancel(room->file);
+	return -ENOMEM;
+}
+
+static void cancel_file(const struct file_room *room)
+{
+	inode_unref(room->inode);
+	file_cancel(room->file);
+}
+
+/* Makes a file of the socket, which takes the reference over. */
+static struct file *begin_file(const struct file_room *room, struct socket *socket, unsigned flags)
+{
+	file_begin(room->file, &socket_ops, room->inode, NULL, O_RDWR | (flags & O_NONBLOCK), socket);
+	socket->file = room->file;
+	return room->file;
 }
 
 int socket_create(int type, unsigned flags, struct file **out)
 {
-	return make_file(allocate(type), flags, out);
+	struct socket *socket = allocate(type);
+	struct file_room room;
+
+	if (!socket)
+		return -ENOMEM;
+	if (reserve_file(&room) != 0) {
+		socket_unref(socket);
+		return -ENOMEM;
+	}
+	*out = begin_file(&room, socket, flags);
+	return 0;
 }
 
 /* socket_links is locked. */
@@ -478,26 +502,22 @@ static int64_t await_waiting(struct socket *listener, bool nonblock, struct sock
 int64_t socket_accept(struct file *file, unsigned flags, struct file **out)
 {
 	struct socket *listener = socket_of(file), *end;
-	struct inode *inode;
-	struct file *made;
+	struct file_room room;
 	int64_t status;
 
 	if (listener->type == SOCK_DGRAM)
 		return -EOPNOTSUPP;
 	if (listener->state != SOCKET_LISTENING)
 		return -EINVAL;
-	made = file_reserve();
-	if (!made)
-		return -ENOMEM;
-	inode = inode_create_unnamed(S_IFSOCK | S_IRWXUGO);
-	status = inode ? await_waiting(listener, file->flags & O_NONBLOCK, &end) : -ENOMEM;
+	status = reserve_file(&room);
+	if (status)
+		return status;
+	status = await_waiting(listener, file->flags & O_NONBLOCK, &end);
 	if (status) {
-		inode_unref(inode);
-		file_cancel(made);
+		cancel_file(&room);
 		return status;
 	}
-	file_begin(made, &socket_ops, inode, NULL, O_RDWR | (flags & O_NONBLOCK), end);
-	*out = made;
+	*out = begin_file(&room, end, flags);
 	wait_wake_all(&listener->room);
 	return 0;
 }

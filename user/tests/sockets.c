@@ -241,18 +241,22 @@ static void one_circle(void)
 	}
 }
 
-/* A listener in a message to a connection that it has not accepted. */
-static void listening_circle(void)
+/* A listener, and the connection if it accepts it, in a message to that connection. */
+static void listening_circle(bool accepts)
 {
 	struct sockaddr_un nowhere = {.sun_family = AF_UNIX};
 	socklen_t length = sizeof(nowhere);
-	int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0);
+	int listener = socket(AF_UNIX, SOCK_STREAM, 0), client = socket(AF_UNIX, SOCK_STREAM, 0), server;
 
 	CHECK(bind(listener, (struct sockaddr *)&nowhere, sizeof(sa_family_t)) == 0 &&
 	      listen(listener, 1) == 0);
 	CHECK(getsockname(listener, (struct sockaddr *)&nowhere, &length) == 0);
 	CHECK(connect(client, (struct sockaddr *)&nowhere, length) == 0);
 	CHECK(send_files(client, &listener, 1) == 1);
+	if (accepts) {
+		CHECK((server = accept(listener, NULL, NULL)) >= 0 && send_files(client, &server, 1) == 1);
+		close(server);
+	}
 	close(listener);
 	close(client);
 }
@@ -273,7 +277,8 @@ static void circles(void)
 	}
 	for (int i = 0; i < CIRCLES; i++) {
 		one_circle();
-		listening_circle();
+		listening_circle(false);
+		listening_circle(true);
 	}
 	CHECK(receive_files(pair[1], outer, &flags) == 2 && receive_files(outer[1], inner, &flags) == 2);
 	CHECK(receive_files(inner[1], came, &flags) == 1);

@@ -98,7 +98,7 @@ struct list {
 
 static bool run_list(const struct list *list, struct report *report)
 {
-	bool good = stream_begin();
+	bool good = stream_begin(stream_swaps(list->seed));
 
 	for (size_t i = 0; good && i < list->count; i++) {
 		struct stream_op op;

@@ -70,6 +70,8 @@ void model_call(void)
 {
 	unsigned fail = m.op->fail;
 
+	if (m.lost > 0)
+		model_note_slots();
 	if (fail == 0 || !stream_fail_allocation)
 		return;
 	model_note_slots();
@@ -79,23 +81,42 @@ void model_call(void)
 	} else {
 		store_fail_io(fail - IO_FROM, false);
 		pagers_fail_io(fail - IO_FROM);
+		disks_fail_io(fail - IO_FROM);
 	}
 }
 
 void model_end_call(void)
 {
-	bool pager_failed, store_failed;
+	bool pager_failed, store_failed, disk_failed, excused;
 
 	if (!m.armed)
 		return;
 	m.armed = false;
 	if (m.op->fail < IO_FROM) {
 		m.fired = stream_fail_stop();
+		m.excuse = -ENOMEM;
 		return;
 	}
 	pager_failed = pagers_fail_stop();
 	store_failed = store_fail_stop();
-	m.fired = pager_failed || store_failed;
+	disk_failed = disks_fail_stop(&excused);
+	m.fired = pager_failed || store_failed || disk_failed;
+	m.excuse = pager_failed || store_failed || excused ? -EIO : 0;
+}
+
+bool model_is_lost(int error)
+{
+	bool lost = false;
+
+	for (unsigned b = 0; b < MODEL_BLOBS && error == -EIO && m.lost; b++) {
+		bool chosen = m.chosen_blobs >> b & 1;
+
+		for (unsigned r = 0; r < MODEL_ROOTS; r++)
+			chosen |= (m.chosen_roots >> r & 1) && root_shows(&m.root[r], b);
+		lost |= m.blob[b].blob && chosen && blob_has_lost(&m.blob[b], 0, m.blob[b].pages);
+	}
+	m.fired |= lost;
+	return lost;
 }
 
 bool model_result_or(int error, int predicted, int other)
@@ -103,7 +124,9 @@ bool model_result_or(int error, int predicted, int other)
 	int excuse;
 
 	model_end_call();
-	excuse = m.fired ? (m.op->fail < IO_FROM ? -ENOMEM : -EIO) : predicted;
+	excuse = m.fired && m.excuse ? m.excuse : predicted;
+	if (error != predicted && model_is_lost(error))
+		excuse = error;
 	SAY("#   = %d%s", error, m.fired ? ", with a failure on the way" : "");
 	model_digest((uint64_t)error);
 	if (error != other && error != excuse)
@@ -188,7 +211,7 @@ static bool prepare(void)
 	return true;
 }
 
-bool stream_begin(void)
+bool stream_begin(bool swaps)
 {
 	static const struct stream_op none;
 	unsigned cpus = stream_cpus ? stream_cpus() : 1;
@@ -205,21 +228,27 @@ bool stream_begin(void)
 	m.blob_pages = blob_pages_now();
 	pagers_open();
 	m.store_set = true;
-	return AGREE(store_open(STORE_LOCATIONS));
+	m.swaps = swaps;
+	return AGREE(store_open(STORE_LOCATIONS)) && (!swaps || AGREE(disks_open()));
 }
 
 bool stream_step(const struct stream_op *op)
 {
 	m.op = op;
 	m.armed = m.fired = false;
+	m.excuse = 0;
+	m.chosen_blobs = m.chosen_roots = 0;
 	m.touched_root = MODEL_ROOTS;
 	become(op->cpu % (stream_cpus ? stream_cpus() : 1));
+	disks_begin_step();
 	operations[op->kind % stream_kind_count]();
 	/* An operation that found nothing to do has made no call. */
 	model_end_call();
 	model_collect();
 	if (m.fired)
 		model_adopt_all();
+	if (m.fired && m.swaps)
+		model_find_lost();
 	if (m.fired || m.steps % compare_every == compare_every - 1)
 		model_check_all();
 	else
@@ -261,6 +290,9 @@ bool stream_end(void)
 	if (m.wrong)
 		return false;
 	drop_everything();
+	disks_let_go();
+	if (m.swaps)
+		disks_close();
 	AGREE_EQ(store_used(), 0);
 	AGREE_EQ(blob_pages_now(), m.blob_pages);
 	store_close();
@@ -276,7 +308,7 @@ bool stream_end(void)
 
 ptrdiff_t stream_run(const struct stream_op *ops, size_t count)
 {
-	if (!stream_begin())
+	if (!stream_begin(false))
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		if (!stream_step(&ops[i]))

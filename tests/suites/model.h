@@ -33,9 +33,12 @@ extern const unsigned stream_kind_count;
 
 /*
  * Operations `first` to `first` + `count` - 1 of the stream that a seed stands for, which has no end: the same in every
- * run, on the host and in the kernel. Streams differ in what they are mostly made of; with seeds that are 3 modulo 4, operations fail.
+ * run, on the host and in the kernel. Streams differ in what they are mostly made of; with seeds that are 3 modulo 4, operations fail;
+ * with those that are 6 and 7 modulo 8, stream_swaps().
  */
 void stream_generate(uint64_t seed, uint64_t first, struct stream_op *ops, size_t count);
+
+bool stream_swaps(uint64_t seed);
 
 /*
  * Runs a stream from a fresh state, in which the model and the VM agree, to its end, where everything is given up again and memory is
@@ -45,12 +48,16 @@ void stream_generate(uint64_t seed, uint64_t first, struct stream_op *ops, size_
  */
 ptrdiff_t stream_run(const struct stream_op *ops, size_t count);
 
-/* The same without all operations at hand at once: begin, any number of steps while they return true, end. */
-bool stream_begin(void);
+/*
+ * The same without all operations at hand at once: begin, any number of steps while they return true, end. `swaps`: pages go to swap, on disks that come
+ * and go, and err; else to a store of the tests'.
+ */
+bool stream_begin(bool swaps);
 bool stream_step(const struct stream_op *op);
 bool stream_end(void);
 
-/* A digest of all results since stream_begin(): the same on the host and in the kernel where nothing was made to fail. */
+/* A digest of all results since stream_begin(): the same on the host and in the kernel where nothing was made to fail, or went to
+ * swap. */
 uint64_t stream_digest(void);
 
 /* From now on, prints a line for each operation: its arguments as they turned out, and the result. */

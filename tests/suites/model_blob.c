@@ -27,15 +27,21 @@ static struct model_blob *pick(unsigned choice, bool held)
 	for (unsigned i = 0; i < MODEL_BLOBS; i++) {
 		struct model_blob *blob = &m.blob[(choice + i) % MODEL_BLOBS];
 
-		if (blob->blob && (blob->held || !held))
+		if (blob->blob && (blob->held || !held)) {
+			m.chosen_blobs |= 1u << blob_number(blob);
 			return blob;
+		}
 	}
 	return NULL;
 }
 
+/*
+ * What of a blob is only in reach through a call like these, as nobody has a reference and nothing shows it, goes when somebody who makes room
+ * comes by: where pages go to swap, that is in the middle of any call.
+ */
 struct model_blob *pick_blob(unsigned choice)
 {
-	return pick(choice, false);
+	return pick(choice, m.swaps);
 }
 
 struct model_blob *pick_held(unsigned choice)
@@ -455,17 +461,16 @@ void do_blob_read(void)
 	}
 }
 
-/* Is the blob's page in memory, and are these its bytes? Then the piece was written before an error. */
+/* Has the blob a page, and are these its bytes? Then the piece was written before an error, and perhaps paged out after it. */
 static bool was_written(const struct model_blob *blob, uint64_t at, const uint8_t *bytes, size_t count)
 {
 	slot_t slot = blob_slot(blob, at >> PAGE_SHIFT);
-	const uint8_t *data;
+	static uint8_t contents[PAGE_SIZE];
+	const uint8_t *data = contents;
 
 	if (kind_is_fixed(blob->kind))
 		data = env_phys_to_virt(blob->blob->fixed_start + page_round_down(at));
-	else if (slot_is_page(slot))
-		data = page_data(slot_page(slot));
-	else
+	else if (slot == SLOT_EMPTY || !copy_contents(blob, at >> PAGE_SHIFT, slot, contents))
 		return false;
 	return memcmp(data + (at & PAGE_MASK), bytes, count) == 0;
 }

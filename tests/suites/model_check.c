@@ -66,13 +66,13 @@ static bool check_page(const struct model_blob *blob, unsigned i)
 	if (!AGREE_EQ(slot, page->slot))
 		return false;
 	if (page->state == MPAGE_OUT)
-		return AGREE(slot_is_paged_out(slot));
+		return AGREE(slot_is_paged_out(slot)) && check_swapped(blob, i);
 	if (!AGREE(slot_is_page(slot)))
 		return false;
 	frame = slot_page(slot);
 	return AGREE_EQ(frame->state == PAGE_BLOB, page->state == MPAGE_MEMORY) &&
 	       AGREE(page->state != MPAGE_MEMORY || (page_location(frame) != 0) == page->located) &&
-	       check_contents(blob, i, page_data(frame));
+	       check_contents(blob, i, page_data(frame)) && check_swapped(blob, i);
 }
 
 static void check_blob(const struct model_blob *blob, unsigned first, unsigned end)
@@ -101,18 +101,35 @@ static void check_wirings(void)
 	}
 }
 
-/* How many pages there are in memory, and locations at the store. */
+static bool is_located(const struct model_page *page)
+{
+	return page->state == MPAGE_OUT || (page->state == MPAGE_MEMORY && page->located);
+}
+
+/* How many pages there are in memory, and locations at the store, and in swap. */
 static void check_counts(void)
 {
-	unsigned memory = 0, located = 0;
+	unsigned memory = 0, stored = 0, swapped = 0;
+	bool seen[MODEL_PAGES] = {true};
 
-	for (unsigned page = 1; page < m.pages_end; page++) {
+	for (unsigned page = 1; page < m.pages_end; page++)
 		memory += m.page[page].state == MPAGE_MEMORY;
-		located += m.page[page].state == MPAGE_OUT ||
-			   (m.page[page].state == MPAGE_MEMORY && m.page[page].located);
+	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
+		const struct model_blob *blob = &m.blob[b];
+
+		for (unsigned i = 0; blob->blob && i < blob->pages; i++) {
+			unsigned page = blob->page[i];
+
+			if (!seen[page] && is_located(&m.page[page])) {
+				stored += !is_in_swap(blob);
+				swapped += is_in_swap(blob) && !page_is_zeroes(page);
+			}
+			seen[page] = true;
+		}
 	}
-	AGREE_EQ(blob_pages_now() - m.blob_pages, memory);
-	AGREE_EQ(store_used(), located);
+	AGREE_EQ(blob_pages_now() - m.blob_pages, memory + disks_keep_alone());
+	AGREE_EQ(store_used(), stored);
+	AGREE_EQ(swap_used(), swapped);
 }
 
 /* ---- Maps ---------------------------------------------------------------------------------------------------- */
@@ -228,7 +245,8 @@ static void check_translation(const struct model_root *root, unsigned c)
 	}
 	AGREE(slot_of_page(found.page) == blob_slot(blob, cell->offset));
 	if (found.prot & VM_WRITE)
-		AGREE(page->state == MPAGE_MEMORY && page->holds == 1 && !page->located);
+		AGREE(page->state == MPAGE_MEMORY && page->holds == 1 && !page->located &&
+		      disks_keep(found.page) == 0);
 }
 
 void model_check_merged(const struct model_root *root, struct span span)
@@ -321,6 +339,7 @@ void model_check_all(void)
 	if (m.wrong)
 		return;
 	check_wirings();
+	check_swap();
 	for (unsigned r = 0; r < MODEL_ROOTS; r++) {
 		if (m.root[r].map)
 			map_verify(m.root[r].map);
@@ -352,6 +371,7 @@ static int visit_entry(const struct entry_info *info, void *context)
 	AGREE_EQ(info->offset, m.blob[cell->blob].low + cell->offset);
 	AGREE_EQ(info->usage.resident, usage.resident);
 	AGREE_EQ(info->usage.paged_out, usage.paged_out);
+	AGREE_EQ(info->usage.zeroes, usage.zeroes);
 	AGREE_EQ(info->wired, cell->wired);
 	AGREE_EQ(info->on_fault, cell->on_fault);
 	AGREE_EQ(info->fork, cell->omitted ? FORK_OMIT : 0);

@@ -31,6 +31,14 @@ static int predict_access(const struct model_cell *cell, vm_prot_t wanted)
 	return wanted & ~cell->prot ? -EACCES : 0;
 }
 
+/* What a disk has lost is an error for whoever wants it. */
+static bool is_lost(const struct model_cell *cell)
+{
+	const struct model_page *page = &m.page[m.blob[cell->blob].page[cell->offset]];
+
+	return page->state == MPAGE_OUT && page->lost;
+}
+
 static struct program_access pick_access(vm_prot_t wanted)
 {
 	struct program_access access = {.root = pick_root(m.op->who[0]), .wanted = wanted};
@@ -43,6 +51,8 @@ static struct program_access pick_access(vm_prot_t wanted)
 	access.word = m.op->at[1] % WORDS;
 	access.va = cell_address(access.root, c) + access.word * sizeof(uint64_t);
 	access.error = predict_access(access.cell, wanted);
+	if (!access.error && is_lost(access.cell))
+		access.error = -EIO;
 	model_touch_root(access.root);
 	return access;
 }
@@ -157,10 +167,18 @@ static void model_access(const struct program_access *access)
 	/* A cluster that failed half way has stored the page, which is then entered by the page fault that is served after all. */
 	if (m.fired && write && access->cell->advice == ADVISE_CLUSTER && obtained == FAULT_ZERO_FILL)
 		AGREE(access->outcome == FAULT_UPGRADE || access->outcome == FAULT_ZERO_FILL);
-	else
+	else if (!m.fired || !m.swaps)
 		AGREE_EQ(access->outcome, obtained);
+	/* Else it may have made room, and begun anew. */
 	if (access->brings_others)
 		model_adopt(blob);
+}
+
+/* As it is predicted; or a disk that lies a second time gives what it had put elsewhere the first time. */
+static bool check_result(const struct program_access *access, int error)
+{
+	return model_result_or(error, access->error,
+			       access->error == -EIO && m.op->fail != 0 ? 0 : access->error);
 }
 
 static bool run(struct program_access *access, uint64_t *word)
@@ -180,7 +198,7 @@ static bool run(struct program_access *access, uint64_t *word)
 		m.digest = digest;
 		return false;
 	}
-	if (!model_result(error, access->error))
+	if (!check_result(access, error))
 		return false;
 	model_access(access);
 	return true;
@@ -261,7 +279,7 @@ void do_fault(void)
 	}
 	note_others(&access);
 	model_call();
-	if (!model_result(vm_fault(access.root->map, access.va, access.wanted, &result), access.error)) {
+	if (!check_result(&access, vm_fault(access.root->map, access.va, access.wanted, &result))) {
 		if (!m.fired)
 			check_refusal(&access, &result);
 		return;
@@ -284,7 +302,9 @@ void do_explain(void)
 	SAY("# vm_explain %x: r%u, 0x%llx", access.wanted, root_number(access.root),
 	    (unsigned long long)access.va);
 	model_call();
-	model_result(vm_explain(access.root->map, access.va, access.wanted, text, bytes), access.error);
+	/* Nothing is brought in for it. */
+	model_result(vm_explain(access.root->map, access.va, access.wanted, text, bytes),
+		     access.error == -EIO ? 0 : access.error);
 	AGREE(strlen(text) < bytes);
 }
 
@@ -340,7 +360,7 @@ void do_map_populate(void)
 	model_call();
 	error = map_populate(range.map, range.start, range.bytes, wanted);
 	model_end_call();
-	if (m.fired)
+	if (m.fired || model_is_lost(error))
 		predicted = error;
 	else
 		predicted = range.error ? range.error : populated(&range, wanted);

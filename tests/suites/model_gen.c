@@ -11,6 +11,7 @@
 #define MOOD_WEIGHT  12u /* of what a mood favours, against what it does not */
 #define FAVOURITES   3u
 #define FAILING_SEED 3u /* modulo 4 */
+#define SWAP_SEEDS   6u /* and more, modulo 8 */
 
 /* Steele, Lea and Flood's splitmix: a number is as good as the one it is made of. */
 static uint64_t scramble(uint64_t number)
@@ -45,13 +46,19 @@ static uint8_t choose_kind(uint64_t random, uint64_t mood)
 	return kind;
 }
 
-/* Mostly nothing fails; else allocations more often than I/O, and the first ones more often than later ones. */
-static uint8_t choose_failure(uint64_t random)
+/* Mostly nothing fails; else allocations more often than I/O, of which there is more with swap, and the first ones more often than later ones. */
+static uint8_t choose_failure(uint64_t random, bool swaps)
 {
 	if (random % 4 != 0)
 		return 0;
 	random >>= 2;
-	return random % 4 == 0 ? 128 + (random >> 2) % 3 : 1 + (random >> 2) % (1u << (random >> 8) % 5);
+	return random % (swaps ? 2 : 4) == 0 ? 128 + (random >> 2) % 3
+					     : 1 + (random >> 2) % (1u << (random >> 8) % 5);
+}
+
+bool stream_swaps(uint64_t seed)
+{
+	return seed % 8 >= SWAP_SEEDS;
 }
 
 void stream_generate(uint64_t seed, uint64_t first, struct stream_op *ops, size_t count)
@@ -65,7 +72,8 @@ void stream_generate(uint64_t seed, uint64_t first, struct stream_op *ops, size_
 		ops[i] = (struct stream_op){
 			.kind = choose_kind(random >> 8, mood),
 			.cpu = random,
-			.fail = seed % 4 == FAILING_SEED ? choose_failure(scramble(more)) : 0,
+			.fail = seed % 4 == FAILING_SEED ? choose_failure(scramble(more), stream_swaps(seed))
+							 : 0,
 			.odd = random >> 48,
 			.who = {more, more >> 16},
 			.at = {more >> 32, more >> 48},

@@ -12,6 +12,7 @@
  *   model_paging.c  pages out and in, wiring of blobs       model_place.c   operations that place something
  *   model_range.c   operations of ranges                    model_fault.c   accesses by CPUs
  *   model_check.c   comparing                               model_root.c    roots, arenas, clones of roots
+ *   model_swap.c    swap on disks, reclaim
  *
  * One thread uses all of it: no locks.
  */
@@ -44,6 +45,7 @@ enum model_state {
 struct model_page {
 	uint8_t state;  /* enum model_state */
 	bool located;   /* the store has it as it is now */
+	bool lost;      /* and a disk that lied has something else instead */
 	uint16_t holds; /* pages of blobs that are this one */
 	slot_t slot;    /* what stands for it in trees; SLOT_EMPTY: not looked at yet */
 };
@@ -149,6 +151,8 @@ struct model {
 	unsigned pages_end;  /* above all pages that were ever in use */
 	uint32_t families;
 	bool store_set;
+	bool swaps;          /* pages go to swap; but those of KIND_STORED */
+	unsigned lost;       /* pages of blobs that were, after the last fault */
 	uint64_t blob_pages; /* PAGE_BLOB before the stream */
 	struct footprint before;
 	uint8_t cpu_root[ENV_MAX_CPUS]; /* root that each runs in; MODEL_ROOTS: none */
@@ -156,8 +160,11 @@ struct model {
 	/* The step under way. */
 	const struct stream_op *op;
 	unsigned cpu;
-	bool armed; /* something may be made to fail */
-	bool fired; /* and was */
+	bool armed;            /* something may be made to fail */
+	bool fired;            /* and was */
+	int excuse;            /* what the call may say then */
+	uint32_t chosen_blobs; /* a bit for each */
+	unsigned chosen_roots;
 	bool wrong; /* found: the stream ends */
 	unsigned touched_root;
 	uint64_t digest;
@@ -202,6 +209,9 @@ void model_end_call(void);
  */
 bool model_result(int error, int predicted);
 
+/* May a call say -EIO because something is lost of what the operation has chosen? Then something was done before, perhaps. */
+bool model_is_lost(int error);
+
 /* The same where `other` is as good as what is predicted. */
 bool model_result_or(int error, int predicted, int other);
 
@@ -232,6 +242,9 @@ bool blob_is_zero(const struct model_blob *blob, unsigned i);
 /* What stands in the blob's tree. */
 slot_t blob_slot(const struct model_blob *blob, unsigned i);
 
+/* What the VM has for a slot, which is not empty: in memory, or at the store. False: it cannot be had. */
+bool copy_contents(const struct model_blob *blob, unsigned i, slot_t slot, uint8_t *to);
+
 /* The page is looked at by a read, or is to be written to: what case a fault would be. */
 enum fault_case model_obtain(struct model_blob *blob, unsigned i, bool write);
 
@@ -261,6 +274,36 @@ bool pager_has_index(enum model_kind kind, pgoff_t index);
 void pager_contents(pgoff_t index, uint8_t *to);
 void pagers_fail_io(unsigned after);
 bool pagers_fail_stop(void);
+
+/* ---- model_swap.c ------------------------------------------------------------------------------ */
+
+bool disks_open(void);
+void disks_close(void);
+
+/* As of the pagers. Whether it was so bad that a call may fail for it, is *excuse. */
+void disks_fail_io(unsigned after);
+bool disks_fail_stop(bool *excuse);
+
+/* Pages that disks keep, which did not answer: how often one, how many nobody else has; until they answer. */
+unsigned disks_keep(const struct page *page);
+unsigned disks_keep_alone(void);
+void disks_let_go(void);
+void disks_begin_step(void);
+
+/* Do the blob's pages go to swap? */
+bool is_in_swap(const struct model_blob *blob);
+bool page_is_zeroes(unsigned page);
+unsigned swap_used(void);
+/* So many pages can go there for sure. */
+unsigned swap_room(void);
+
+/* After a fault, looks for what the disks have lost. Is something of a window lost, or may be in a moment? */
+void model_find_lost(void);
+bool blob_has_lost(const struct model_blob *blob, unsigned first, unsigned end);
+
+/* Swap has the page as it should be; everything there adds up. */
+bool check_swapped(const struct model_blob *blob, unsigned i);
+void check_swap(void);
 
 /* ---- model_blob.c, model_paging.c ---------------------------------------------------------------- */
 
@@ -319,6 +362,7 @@ struct span {
 };
 
 struct model_root *pick_root(unsigned choice);
+bool root_shows(const struct model_root *root, unsigned blob);
 unsigned root_number(const struct model_root *root);
 vaddr_t cell_address(const struct model_root *root, unsigned cell);
 /* The cell at an address, or MODEL_CELLS. */
@@ -429,7 +473,9 @@ vm_prot_t pick_prot(unsigned choice);
 	OP(fault, 10)                 \
 	OP(explain, 10)               \
 	OP(prefetch, 6)               \
-	OP(map_populate, 12)
+	OP(map_populate, 12)          \
+	OP(reclaim, 20)               \
+	OP(swap, 4)
 
 #define DECLARE_OPERATION(name, weight) void do_##name(void);
 OPERATIONS(DECLARE_OPERATION)

@@ -99,22 +99,16 @@ static unsigned page_at_index(const struct model_blob *blob, pgoff_t index)
 
 /*
  * Clones that had nothing at the place either, and have now, have the page; of which the one it was made for may have got a copy, if
- * it was to be written.
+ * it was to be written, now or later in the same call.
  */
-static void adopt_sharers(const struct model_blob *filled, unsigned i, unsigned page, bool write)
+static void adopt_sharers(const struct model_blob *filled, unsigned i, unsigned page)
 {
-	slot_t made = blob_slot(filled, i);
-
 	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
 		struct model_blob *blob = &m.blob[b];
 		unsigned at = page_at_index(blob, filled->index + i);
-		slot_t slot;
 
-		if (!blob->blob || blob->family != filled->family || at == BLOB_PAGES || blob == filled ||
-		    blob->page[at] != 0)
-			continue;
-		slot = blob_slot(blob, at);
-		if (write ? slot != SLOT_EMPTY : slot == made)
+		if (blob->blob && blob->family == filled->family && at != BLOB_PAGES && blob != filled &&
+		    blob->page[at] == 0 && blob_slot(blob, at) != SLOT_EMPTY)
 			blob_set(blob, at, page);
 	}
 }
@@ -127,7 +121,33 @@ static void fill_absent(struct model_blob *blob, unsigned i, bool write)
 	absent_contents(blob, i, page_bytes(page));
 	blob_set(blob, i, page);
 	if (!write || kind_has_pager(blob->kind))
-		adopt_sharers(blob, i, page, write);
+		adopt_sharers(blob, i, page);
+}
+
+/* Has a disk the page, too, which did not answer? */
+static bool is_kept(const struct model_page *page)
+{
+	return slot_is_page(page->slot) && disks_keep(slot_page(page->slot)) > 0;
+}
+
+/*
+ * In swap all zeroes are in the same place: a page of them that comes back is from then on that of all blobs of the family that have others
+ * there.
+ */
+static void merge_zeroes(const struct model_blob *filled, unsigned i)
+{
+	unsigned page = filled->page[i];
+
+	if (!is_in_swap(filled) || !page_is_zeroes(page))
+		return;
+	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
+		struct model_blob *blob = &m.blob[b];
+		unsigned at = page_at_index(blob, filled->index + i);
+
+		if (blob->blob && blob->family == filled->family && at != BLOB_PAGES &&
+		    m.page[blob->page[at]].state == MPAGE_OUT && page_is_zeroes(blob->page[at]))
+			blob_set(blob, at, page);
+	}
 }
 
 enum fault_case model_obtain(struct model_blob *blob, unsigned i, bool write)
@@ -148,17 +168,18 @@ enum fault_case model_obtain(struct model_blob *blob, unsigned i, bool write)
 	if (page->state == MPAGE_OUT) {
 		page->state = MPAGE_MEMORY;
 		page->slot = SLOT_EMPTY;
+		merge_zeroes(blob, i);
 	}
 	if (!write)
 		return FAULT_RESIDENT;
-	if (page->holds > 1 || page->state == MPAGE_LENT) {
+	if (page->holds > 1 || page->state == MPAGE_LENT || is_kept(page)) {
 		unsigned copy = page_make(MPAGE_MEMORY);
 
 		memcpy(page_bytes(copy), page_bytes(blob->page[i]), PAGE_SIZE);
 		blob_set(blob, i, copy);
 		return FAULT_COPY;
 	}
-	page->located = false;
+	page->located = page->lost = false;
 	return FAULT_UPGRADE;
 }
 
@@ -230,6 +251,9 @@ static unsigned page_of_slot(uint32_t family, slot_t slot)
 	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
 		const struct model_blob *blob = &m.blob[b];
 
+		/* Zeroes in swap are all in the same place, and not one page. */
+		if (slot == slot_of_location(LOCATION_ZERO))
+			return 0;
 		for (unsigned i = 0; blob->blob && blob->family == family && i < blob->pages; i++) {
 			if (blob->page[i] != 0 && m.page[blob->page[i]].slot == slot)
 				return blob->page[i];
@@ -238,33 +262,64 @@ static unsigned page_of_slot(uint32_t family, slot_t slot)
 	return 0;
 }
 
+/* Have all blobs that share the page this slot for it? */
+static bool is_everywhere(uint32_t family, unsigned page, slot_t slot)
+{
+	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
+		const struct model_blob *blob = &m.blob[b];
+
+		for (unsigned i = 0; blob->blob && blob->family == family && i < blob->pages; i++) {
+			if (blob->page[i] == page && blob_slot(blob, i) != slot)
+				return false;
+		}
+	}
+	return true;
+}
+
+static enum model_state state_of(slot_t slot)
+{
+	if (slot_is_paged_out(slot))
+		return MPAGE_OUT;
+	return slot_page(slot)->state == PAGE_BLOB ? MPAGE_MEMORY : MPAGE_LENT;
+}
+
+bool copy_contents(const struct model_blob *blob, unsigned i, slot_t slot, uint8_t *to)
+{
+	struct page_wanted wanted = {blob->index + i, slot_location(slot), blob->blob->family->number};
+	struct pager *store = blob->blob->family->store;
+	struct page *page = slot_page(slot);
+
+	if (slot_is_paged_out(slot) && store->ops->get_pages(store, &wanted, 1, &page) != 1)
+		return false;
+	memcpy(to, page_data(page), PAGE_SIZE);
+	if (slot_is_paged_out(slot))
+		page_free(page);
+	return true;
+}
+
 /* What the VM has there now, as a page of the model whose contents are those that the blob had. */
 static void adopt_slot(struct model_blob *blob, unsigned i, slot_t slot)
 {
 	unsigned known = page_of_slot(blob->family, slot);
-	const struct page *frame;
-	unsigned page;
+	unsigned page = blob->page[i];
+	const uint8_t *bytes = blob_bytes(blob, i);
 
-	if (known != 0) {
+	/* What nobody could reach any more, and was to be given up, stays as it is. */
+	if (page == 0 && !blob->held)
+		copy_contents(blob, i, slot, page_bytes(0));
+	/* What went in and out on the way may be where another page was. */
+	if (known != 0 && memcmp(page_bytes(known), bytes, PAGE_SIZE) == 0) {
 		blob_set(blob, i, known);
 		return;
 	}
-	/* Paged out, or in: whoever else has the page finds it there as well. */
-	page = blob->page[i];
-	if (page != 0 && slot_is_paged_out(slot) != (m.page[page].state == MPAGE_OUT)) {
-		m.page[page].state = slot_is_paged_out(slot) ? MPAGE_OUT : MPAGE_MEMORY;
-		m.page[page].slot = slot;
-		m.page[page].located = true;
-		return;
+	if (page == 0 || !is_everywhere(blob->family, page, slot)) {
+		page = page_make(state_of(slot));
+		memcpy(page_bytes(page), bytes, PAGE_SIZE);
+		blob_set(blob, i, page);
 	}
-	frame = slot_page(slot);
-	page = page_make(frame->state == PAGE_BLOB ? MPAGE_MEMORY : MPAGE_LENT);
-	memcpy(page_bytes(page), blob_bytes(blob, i), PAGE_SIZE);
-	/* What nobody could reach any more, and was to be given up, stays as it is. */
-	if (blob->page[i] == 0 && !blob->held)
-		memcpy(page_bytes(page), page_data(frame), PAGE_SIZE);
+	m.page[page].state = state_of(slot);
 	m.page[page].slot = slot;
-	blob_set(blob, i, page);
+	m.page[page].located = m.page[page].state == MPAGE_OUT;
 }
 
 /* Pages that are where they were may have been written to the store, or be about to be changed. */
@@ -272,6 +327,8 @@ static void adopt_location(unsigned page, slot_t slot)
 {
 	if (slot_is_page(slot) && m.page[page].state == MPAGE_MEMORY)
 		m.page[page].located = page_location(slot_page(slot)) != 0;
+	if (!m.page[page].located && m.page[page].state != MPAGE_OUT)
+		m.page[page].lost = false;
 }
 
 /* After a failure on the way: the page has what it would have if it were absent, or nobody could reach it any more. */

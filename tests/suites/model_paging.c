@@ -16,7 +16,7 @@
 static void overwrite_new(struct model_blob *blob, const struct window *window, const uint16_t *before)
 {
 	for (unsigned i = window->first; i < window->end; i++) {
-		if (before[i] != 0 || !slot_is_page(blob_slot(blob, i)))
+		if (before[i] != 0 || blob_slot(blob, i) == SLOT_EMPTY)
 			continue;
 		if (blob->page[i] == 0)
 			model_obtain(blob, i, true);
@@ -188,6 +188,14 @@ void do_blob_unwire(void)
 
 /* ---- To the store ----------------------------------------------------------------------------------------- */
 
+/* How many pages can be written of a blob. */
+static unsigned room_for(const struct model_blob *blob)
+{
+	bool swaps = blob->blob->family->store ? is_in_swap(blob) : m.swaps && blob->kind != KIND_STORED;
+
+	return swaps ? swap_room() : STORE_LOCATIONS - store_used();
+}
+
 int predict_page_out(const struct model_blob *blob, unsigned first, unsigned end, int *other)
 {
 	unsigned dirty = 0;
@@ -203,9 +211,17 @@ int predict_page_out(const struct model_blob *blob, unsigned first, unsigned end
 
 		dirty += page->state == MPAGE_MEMORY && !page->located;
 	}
-	if (dirty > STORE_LOCATIONS - store_used())
+	if (dirty > room_for(blob))
 		*other = -ENOSPC;
 	return 0;
+}
+
+/* A device had the page, which failed: then it stays dirty as long as it is resident. */
+static bool is_held(const struct model_blob *blob, unsigned i)
+{
+	slot_t slot = blob_slot(blob, i);
+
+	return slot_is_page(slot) && (slot_page(slot)->age & PAGE_HELD);
 }
 
 void model_page_out(struct model_blob *blob, unsigned first, unsigned end, bool give_up)
@@ -216,7 +232,7 @@ void model_page_out(struct model_blob *blob, unsigned first, unsigned end, bool 
 
 		if (page->state != MPAGE_MEMORY || (give_up && page_wired(blob->page[i])))
 			continue;
-		page->located = true;
+		page->located = give_up || !is_held(blob, i);
 		if (!give_up)
 			continue;
 		page->state = MPAGE_OUT;
@@ -262,6 +278,8 @@ void do_blob_page_out(void)
 
 void do_set_store(void)
 {
+	if (m.swaps)
+		return;
 	m.store_set = m.op->how % 4 != 0;
 	SAY("# vm_set_store(%s)", m.store_set ? "store" : "NULL");
 	AGREE_EQ(vm_set_store(m.store_set ? store_pager() : NULL), 0);
@@ -282,9 +300,11 @@ struct blob_usage model_usage(const struct model_blob *blob, unsigned first, uns
 	for (unsigned i = first; i < end; i++) {
 		const struct model_page *page = &m.page[blob->page[i]];
 		bool memory = page->state == MPAGE_MEMORY;
+		bool nowhere = page->state == MPAGE_OUT && is_in_swap(blob) && page_is_zeroes(blob->page[i]);
 
 		usage.resident += memory || page->state == MPAGE_LENT || kind_is_fixed(blob->kind);
-		usage.paged_out += page->state == MPAGE_OUT;
+		usage.paged_out += page->state == MPAGE_OUT && !nowhere;
+		usage.zeroes += nowhere;
 		usage.dirty += memory && !page->located;
 		usage.wired += memory && page_wired(blob->page[i]);
 	}
@@ -313,8 +333,11 @@ void do_blob_query(void)
 	expected = model_usage(blob, window.first, window.end);
 	AGREE_EQ(usage.resident, expected.resident);
 	AGREE_EQ(usage.paged_out, expected.paged_out);
+	AGREE_EQ(usage.zeroes, expected.zeroes);
 	AGREE_EQ(usage.dirty, expected.dirty);
 	AGREE_EQ(usage.wired, expected.wired);
 	AGREE_EQ(blob_resident(blob->blob, window.offset, window.pages), expected.resident);
-	model_digest(usage.resident << 32 | usage.dirty);
+	/* What is given up depends on what CPUs have accessed. */
+	if (!m.swaps)
+		model_digest(usage.resident << 32 | usage.dirty);
 }

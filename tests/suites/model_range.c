@@ -249,7 +249,7 @@ static void check_brought_in(const struct argument *range)
 		const struct model_blob *blob = blob_of(cell);
 		unsigned page = blob->page[cell->offset];
 
-		AGREE(m.page[page].state != MPAGE_OUT);
+		AGREE(m.page[page].state != MPAGE_OUT || m.page[page].lost);
 		if (page == 0 && kind_has_pager(blob->kind))
 			AGREE(!pager_has_index(blob->kind, blob->index + cell->offset));
 	}
@@ -260,7 +260,8 @@ static void check_brought_in(const struct argument *range)
  */
 static int predict_advise_out(const struct argument *range, int *other)
 {
-	*other = 0;
+	int error = 0;
+
 	for (unsigned c = range->span.first; c < range->span.end; c++) {
 		const struct model_cell *cell = &range->root->cell[c];
 		int window_other;
@@ -268,11 +269,13 @@ static int predict_advise_out(const struct argument *range, int *other)
 		if (kind_is_fixed(blob_of(cell)->kind))
 			continue;
 		if (predict_page_out(blob_of(cell), cell->offset, cell->offset + 1, &window_other))
-			return *other = -ENODEV;
+			error = -ENODEV;
 	}
-	if (store_used() + (range->span.end - range->span.first) > STORE_LOCATIONS)
+	*other = error;
+	if (store_used() + (range->span.end - range->span.first) > STORE_LOCATIONS ||
+	    (m.swaps && swap_room() < range->span.end - range->span.first))
 		*other = -ENOSPC;
-	return 0;
+	return error;
 }
 
 static void advise_out(const struct argument *range, int error)

@@ -42,10 +42,21 @@ struct model_root *pick_root(unsigned choice)
 	for (unsigned i = 0; i < MODEL_ROOTS; i++) {
 		struct model_root *root = &m.root[(choice + i) % MODEL_ROOTS];
 
-		if (root->map)
+		if (root->map) {
+			m.chosen_roots |= 1u << root_number(root);
 			return root;
+		}
 	}
 	return NULL;
+}
+
+bool root_shows(const struct model_root *root, unsigned blob)
+{
+	for (unsigned c = 0; root->map && c < MODEL_CELLS; c++) {
+		if (root->cell[c].kind == CELL_BLOB && root->cell[c].blob == blob)
+			return true;
+	}
+	return false;
 }
 
 /* 0: private space; then the arenas. */

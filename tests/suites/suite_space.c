@@ -190,9 +190,10 @@ static void forks(void)
 	struct footprint before = footprint_now();
 	struct lookup found;
 	struct map *child;
+	static const struct map_label_ops quiet = {NULL};
 	struct label_owner {
 		struct map_label label;
-	} owner = {.label = {.refs = 1}};
+	} owner = {.label = {.ops = &quiet, .refs = 1}};
 
 	test_case(
 		"a child has nothing where that is said, zeroes where that is said, and copies of the rest");

@@ -7,6 +7,7 @@
  */
 #include "fail_nth/fail_nth.h"
 
+#include <limits.h>
 #include <mqueue.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -141,9 +142,51 @@ static size_t list_names(int directory, char *to)
 	return used;
 }
 
+/* What the names are of. */
+static size_t list_files(const char *names, char *to)
+{
+	char name[NAME_MAX + 1];
+	size_t used = 0, length;
+	struct stat of;
+
+	for (; (length = strcspn(names, "\n")) > 0; names += length + 1) {
+		memcpy(name, names, length);
+		name[length] = '\0';
+		if (lstat(name, &of) == 0)
+			used += (size_t)sprintf(to + used, "%llu %o %u %lld\n", (unsigned long long)of.st_ino,
+						of.st_mode, (unsigned)of.st_nlink, (long long)of.st_size);
+	}
+	return used;
+}
+
+/* All of /proc/self/status but what may change at any time, as pages and page tables come in. */
+static size_t list_status(char *to)
+{
+	static const char *const fickle[] = {"VmPeak", "VmHWM",     "VmRSS",
+					     "VmPTE",  "voluntary", "nonvoluntary"};
+	static int status = -1;
+	char *line, *text = report->text;
+	size_t used = 0;
+
+	if (status < 0)
+		status = (int)MUST(open("/proc/self/status", O_RDONLY));
+	memset(text, 0, STATE_BYTES);
+	MUST(pread(status, text, STATE_BYTES - 1, 0));
+	for (line = strtok(text, "\n"); line; line = strtok(NULL, "\n")) {
+		bool keeps = true;
+
+		for (unsigned i = 0; i < sizeof(fickle) / sizeof(fickle[0]); i++)
+			keeps &= strncmp(line, fickle[i], strlen(fickle[i])) != 0;
+		if (keeps)
+			used += (size_t)sprintf(to + used, "%s\n", line);
+	}
+	return used;
+}
+
 static void take_state(char *to)
 {
 	static int open_files = -1, maps = -1, here = -1;
+	const char *names = to;
 	ssize_t bytes;
 
 	if (here < 0) {
@@ -153,7 +196,9 @@ static void take_state(char *to)
 	}
 	memset(to, 0, STATE_BYTES);
 	to += list_names(here, to);
+	to += list_files(names, to);
 	to += list_names(open_files, to);
+	to += list_status(to);
 	for (off_t at = 0; (bytes = pread(maps, to, PAGE, at)) > 0; at += bytes)
 		to += bytes;
 }
@@ -222,7 +267,7 @@ static long kib_of(const char *text, const char *name)
 	return at ? strtol(at + strlen(name), NULL, 10) : 0;
 }
 
-/* Names and numbers of objects, and how many pages are neither free nor theirs nor page tables. */
+/* Names and numbers of objects; how many pages are neither free nor theirs nor page tables; how many are promised. */
 static void take_objects(char *to)
 {
 	static int slabs = -1, memory = -1;
@@ -244,9 +289,10 @@ static void take_objects(char *to)
 	}
 	memset(text, 0, STATE_BYTES);
 	(void)!pread(memory, text, STATE_BYTES - 1, 0);
-	sprintf(to, "KiB %ld\n",
-		kib_of(text, "MemTotal:") - kib_of(text, "MemFree:") - kib_of(text, "Slab:") -
-			kib_of(text, "PageTables:"));
+	to += sprintf(to, "KiB %ld\n",
+		      kib_of(text, "MemTotal:") - kib_of(text, "MemFree:") - kib_of(text, "Slab:") -
+			      kib_of(text, "PageTables:"));
+	sprintf(to, "promised %ld\n", kib_of(text, "Committed_AS:"));
 }
 
 /* The lines of two texts that differ, whose lines are of the same things, or else all from the first one that does. */

@@ -31,6 +31,7 @@ static struct stat status;
 static struct statfs about;
 static struct iovec parts[PARTS];
 static struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET, .l_start = 0, .l_len = 100};
+static const struct flock reading = {.l_type = F_RDLCK, .l_whence = SEEK_SET, .l_start = 20, .l_len = 60};
 static const struct flock middle = {.l_type = F_UNLCK, .l_whence = SEEK_SET, .l_start = 40, .l_len = 10};
 
 static void fill_parts(void)
@@ -87,6 +88,9 @@ CASE(rename_long, close(file_of("old", 1)), rename("old", LONG_NAME));
 CASE(rename_over, close(file_of("old", 1)); close(file_of("new", 1)), rename("old", "new"));
 CASE(rename_exchange, close(file_of("old", 1));
      close(file_of("new", 1)), syscall(SYS_renameat2, AT_FDCWD, "old", AT_FDCWD, "new", RENAME_EXCHANGE));
+CASE(rename_directory, MUST(mkdir("old", 0700)); MUST(mkdir("old/in", 0700)), rename("old/in", LONG_NAME));
+CASE(link_long, close(file_of("old", 1)), link("old", LONG_NAME));
+CASE(unlink_open, fd = file_of("old", 4), unlink("old"));
 CASE(unlink, close(file_of("old", 4)), unlink("old"));
 CASE(rmdir, MUST(mkdir("old", 0700)), rmdir("old"));
 CASE(readlink, MUST(symlink("target", "old")), readlink("old", buffer, PAGE));
@@ -153,6 +157,11 @@ CASE(lock_split, fd = file_of("old", 1);
      MUST(fcntl(fd, F_SETLK, &lock)), fcntl(fd, F_SETLK, &middle), .also = {ENOLCK});
 CASE(lock_wait, fd = file_of("old", 1), fcntl(fd, F_SETLKW, &lock), .also = {ENOLCK});
 CASE(lock_description, fd = file_of("old", 1), fcntl(fd, F_OFD_SETLK, &lock), .also = {ENOLCK});
+CASE(lock_convert, fd = file_of("old", 1);
+     MUST(fcntl(fd, F_SETLK, &lock)), fcntl(fd, F_SETLK, &reading), .also = {ENOLCK});
+CASE(lock_get, fd = file_of("old", 1), fcntl(fd, F_GETLK, &lock));
+CASE(flock_convert, fd = file_of("old", 1);
+     MUST(flock(fd, LOCK_SH)), syscall(SYS_flock, fd, LOCK_EX), .also = {ENOLCK});
 CASE(flock, fd = file_of("old", 1), syscall(SYS_flock, fd, LOCK_EX), .also = {ENOLCK});
 
 /* ---- /proc ----------------------------------------------------------------------------------------------------------- */
@@ -197,3 +206,18 @@ CASE(open_slave, fd = opened("/dev/ptmx", O_RDWR | O_NOCTTY);
 CASE(write_slave, fd = opened("/dev/ptmx", O_RDWR | O_NOCTTY); MUST(ioctl(fd, TIOCSPTLCK, &(int){0}));
      fds[0] = (int)MUST(ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY)), write(fds[0], buffer, 100));
 CASE(read_random, fd = opened("/dev/urandom", O_RDONLY), read(fd, buffer, PAGE));
+CASE(read_master, fd = opened("/dev/ptmx", O_RDWR | O_NOCTTY | O_NONBLOCK);
+     MUST(ioctl(fd, TIOCSPTLCK, &(int){0})); fds[0] = (int)MUST(ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+     MUST(write(fds[0], buffer, 100)), read(fd, buffer, 100));
+CASE(set_terminal, fd = opened("/dev/ptmx", O_RDWR | O_NOCTTY); MUST(ioctl(fd, TIOCSPTLCK, &(int){0}));
+     fds[0] = (int)MUST(ioctl(fd, TIOCGPTPEER, O_RDWR | O_NOCTTY));
+     MUST(setsid()), ioctl(fds[0], TIOCSCTTY, 0));
+CASE(getdents_terminals, fd = opened("/dev/pts", O_RDONLY),
+     syscall(SYS_getdents64, fd, buffer, sizeof(buffer)));
+CASE(open_shared, , open("/dev/shm", O_TMPFILE | O_RDWR, 0600));
+CASE(write_setting, fd = opened("/proc/sys/kernel/pid_max", O_RDWR), write(fd, "32768", 5));
+CASE(write_append, fd = file_of("old", 1);
+     MUST(fcntl(fd, F_SETFL, O_APPEND)), write(fd, buffer, PAGE), .also = {ENOSPC});
+CASE(truncate_mapped, fd = file_of("old", 8);
+     area = mmap(NULL, 8 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0); area[0] = area[5 * PAGE] = 1;
+     MUST(fork() == 0 ? (_exit(0), 0) : 0), ftruncate(fd, PAGE + 1));

@@ -84,6 +84,14 @@ static void have_listener(void)
 	fds[0] = (int)MUST(socket(AF_UNIX, SOCK_STREAM, 0));
 }
 
+/* Of datagrams: fd has a name, fds[0] has none. */
+static void have_named(void)
+{
+	fd = (int)MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
+	MUST(bind(fd, (const void *)&place, sizeof(place)));
+	fds[0] = (int)MUST(socket(AF_UNIX, SOCK_DGRAM, 0));
+}
+
 static void have_caller(void)
 {
 	have_listener();
@@ -168,6 +176,13 @@ CASE(recvmmsg, have_pair(SOCK_DGRAM); have_messages();
      MUST(send(fds[0], buffer, 1, 0)), recvmmsg(fds[1], messages, DATAGRAMS, MSG_DONTWAIT, NULL));
 CASE(socket_sendfile, have_pair(SOCK_STREAM);
      fd = file_of("old", FEW), syscall(SYS_sendfile, fds[0], fd, NULL, FEW *PAGE), .copes = true);
+CASE(send_to, have_named(), sendto(fds[0], buffer, 10, 0, (const void *)&place, sizeof(place)),
+     .also = {ENOBUFS});
+CASE(connect_datagrams, have_named(), connect(fds[0], (const void *)&place, sizeof(place)));
+CASE(send_socket_itself, have_pair(SOCK_STREAM);
+     have_rights(2), sendmsg(fds[1], &message, 0), .also = {ENOBUFS});
+CASE(peek_rights, have_sent(2), recvmsg(fds[1], &message, MSG_PEEK), .copes = true);
+CASE(set_option, have_pair(SOCK_STREAM), setsockopt(fds[0], SOL_SOCKET, SO_PASSCRED, &(int){1}, sizeof(int)));
 CASE(getsockname, have_listener(), getsockname(fd, (void *)buffer, &(socklen_t){PAGE}));
 
 /* ---- Message queues --------------------------------------------------------------------------------------------------------- */

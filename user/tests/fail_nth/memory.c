@@ -12,6 +12,9 @@
 #define HUGE       (128ul << 30) /* more than a program's arena has */
 #define MANY_PARTS 600
 
+extern char __executable_start[]; /* the linker's */
+
+static pid_t twin;
 static struct iovec local[MANY_PARTS], remote[MANY_PARTS];
 static char *heap_end;
 
@@ -62,7 +65,8 @@ static void have_parts(void)
 static void have_twin(void)
 {
 	MUST(pipe(fds));
-	if (MUST(fork()) > 0)
+	twin = (pid_t)MUST(fork());
+	if (twin > 0)
 		return;
 	close(fds[1]);
 	_exit((int)read(fds[0], buffer, 1));
@@ -121,7 +125,18 @@ CASE(munmap, have_area(), munmap(area, PAGES *PAGE));
 CASE(munmap_middle, have_area(), munmap(area + 4 * PAGE, 4 * PAGE));
 CASE(munmap_shared, have_shared_area(), munmap(area + 4 * PAGE, 4 * PAGE));
 CASE(munmap_file, have_file_area(MAP_PRIVATE), munmap(area + 4 * PAGE, 4 * PAGE));
-CASE(munmap_program, , munmap((void *)0x400000, PAGE));
+CASE(mmap_fixed_many, have_area(); MUST(mprotect(area + 4 * PAGE, PAGE, PROT_READ));
+     MUST(munmap(area + 6 * PAGE, PAGE));
+     MUST(mlock(area + 8 * PAGE, PAGE)),
+     map_at(area + PAGE, 12 * PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1));
+CASE(mmap_populate_many, , map_at(NULL, 600 * PAGE, BOTH, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1),
+     .copes = true);
+CASE(mprotect_program, , mprotect(__executable_start + PAGE, PAGE, PROT_READ | PROT_EXEC | PROT_WRITE));
+CASE(mprotect_many, have_area(); MUST(mprotect(area + 4 * PAGE, PAGE, PROT_READ));
+     MUST(mlock(area + 8 * PAGE, PAGE)), mprotect(area + PAGE, 12 * PAGE, PROT_READ), .changes = true);
+CASE(munmap_many, have_area(); MUST(mprotect(area + 4 * PAGE, PAGE, PROT_READ));
+     MUST(mlock(area + 8 * PAGE, PAGE)), munmap(area + PAGE, 12 * PAGE));
+CASE(munmap_program, , munmap(__executable_start, PAGE));
 CASE(mprotect, have_area(), mprotect(area, PAGES *PAGE, PROT_READ));
 CASE(mprotect_middle, have_area(), mprotect(area + 4 * PAGE, 4 * PAGE, PROT_READ));
 CASE(mprotect_file, have_file_area(MAP_PRIVATE), mprotect(area + 4 * PAGE, 4 * PAGE, PROT_READ));
@@ -139,6 +154,11 @@ CASE(mremap_keep, have_area(), move_to(area, 4 * PAGE, area + 8 * PAGE, MREMAP_D
 CASE(mremap_locked, have_area(); MUST(mlock(area, PAGES *PAGE)),
 				 grow(area, PAGES *PAGE, 2 * PAGES * PAGE, MREMAP_MAYMOVE), .also = {EAGAIN},
 				 .copes = true);
+CASE(mremap_move_file, have_file_area(MAP_PRIVATE), move_to(area, 4 * PAGE, area + 8 * PAGE, 0),
+     .changes = true);
+CASE(mremap_shrink_move, have_area(),
+     mremap(area, 8 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, area + 10 * PAGE) == MAP_FAILED ? -1 : 0,
+     .changes = true);
 CASE(mremap_copy, have_shared_area(), grow(area, 0, PAGES *PAGE, MREMAP_MAYMOVE));
 CASE(remap_file_pages, have_shared_area(), remap_file_pages(area, 4 * PAGE, 0, 8, 0), .changes = true);
 
@@ -158,6 +178,9 @@ CASE(madvise_populate, have_fresh_area(SPARSE, MAP_PRIVATE), madvise(area, PAGES
      .copes = true);
 CASE(madvise_populate_read, have_fresh_area(SPARSE, MAP_SHARED),
      madvise(area, PAGES *PAGE, MADV_POPULATE_READ), .copes = true);
+CASE(madvise_populate_many, have_fresh_area(SPARSE, MAP_PRIVATE);
+     madvise(area, SPARSE, MADV_HUGEPAGE), madvise(area, SPARSE / 2, MADV_POPULATE_WRITE), .copes = true);
+CASE(madvise_free_file, have_file_area(MAP_PRIVATE), madvise(area + 4 * PAGE, 4 * PAGE, MADV_DONTNEED));
 CASE(mlock, have_area(), mlock(area, PAGES *PAGE), .also = {EAGAIN});
 CASE(mlock_fresh, have_fresh_area(SPARSE, MAP_PRIVATE), mlock(area, PAGES *PAGE), .also = {EAGAIN},
      .copes = true);
@@ -182,3 +205,13 @@ CASE(write_fault, have_fresh_area(SPARSE, MAP_PRIVATE);
      fd = file_of("old", 1), pwrite(fd, area, PAGE, 0), .also = {EFAULT, ENOSPC}, .copes = true);
 CASE(read_fault_fork, have_area(); fd = file_of("old", 1);
      have_twin(), pread(fd, area, PAGE, 0), .also = {EFAULT}, .copes = true);
+CASE(read_fault_file, have_file_area(MAP_PRIVATE);
+     pread(fd, buffer, PAGE, 0), pread(fd, area + PAGE, PAGE, 0), .also = {EFAULT}, .copes = true);
+CASE(read_fault_hole, have_file_area(MAP_SHARED); MUST(ftruncate(fd, 2 * PAGES * PAGE));
+     area = mmap(NULL, 2 * PAGES * PAGE, BOTH, MAP_SHARED, fd, 0), pread(fd, area + PAGES * PAGE, PAGE, 0),
+     .also = {EFAULT}, .copes = true);
+CASE(process_vm_twin, have_parts(); have_twin(),
+				    process_vm_writev(twin, local, MANY_PARTS, remote, MANY_PARTS, 0),
+				    .also = {EFAULT}, .copes = true);
+CASE(process_madvise, have_parts(); fd = (int)MUST(syscall(SYS_pidfd_open, getpid(), 0));
+     remote[0].iov_len = PAGES * PAGE, syscall(SYS_process_madvise, fd, remote, 1, MADV_COLD, 0));

@@ -10,9 +10,14 @@
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ipc.h>
 #include <sys/prctl.h>
 #include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/sendfile.h>
+#include <sys/shm.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <sys/time.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -24,6 +29,7 @@
 #define STACK_BYTES 16384
 #define NAP_NS      1000000 /* a wait that nothing ends */
 #define FUTEXES     100
+#define LOW         (64ul << 20) /* an address that no arena has */
 
 #ifndef SYS_futex_waitv
 #define SYS_futex_waitv 449
@@ -96,9 +102,39 @@ static void have_clone3(uint64_t flags)
 	clone3_words[4] = SIGCHLD;
 }
 
+/* Of all kinds, so that a child gets some of each. */
+static void have_everything(void)
+{
+	static struct sembuf undone[2] = {{0, 1, SEM_UNDO}, {1, 1, SEM_UNDO}};
+	struct sigevent how = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	char *at;
+	int id;
+
+	have_much_memory();
+	fd = file_of("other", 4);
+	for (int flags = MAP_SHARED; flags <= MAP_PRIVATE; flags++) {
+		at = mmap(NULL, 4 * PAGE, PROT_READ | PROT_WRITE, flags, fd, 0);
+		at[PAGE] = 1;
+	}
+	at = touched(9, MAP_PRIVATE);
+	MUST(madvise(at, PAGE, MADV_DONTFORK));
+	MUST(madvise(at + 2 * PAGE, PAGE, MADV_WIPEONFORK));
+	MUST(mlock(at + 4 * PAGE, PAGE));
+	MUST(mmap((void *)LOW, PAGE, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED
+		     ? -1
+		     : 0);
+	id = (int)MUST(shmget(KEY, 4 * PAGE, IPC_CREAT | 0600));
+	*(volatile char *)shmat(id, NULL, 0) = 1;
+	id = (int)MUST(semget(KEY, 2, IPC_CREAT | 0600));
+	MUST(semop(id, undone, 2));
+	MUST(timer_create(CLOCK_MONOTONIC, &how, &timer));
+	MUST(mlockall(MCL_FUTURE));
+}
+
 CASE(fork, , twin(fork()), .also = {EAGAIN});
 CASE(fork_much, have_much_memory(), twin(syscall(SYS_fork)), .also = {EAGAIN});
 CASE(fork_files, dup2(0, 900), twin(syscall(SYS_fork)), .also = {EAGAIN});
+CASE(fork_everything, have_everything(), twin(syscall(SYS_fork)), .also = {EAGAIN});
 CASE(vfork, , clone_with(CLONE_VFORK | CLONE_VM | SIGCHLD), .also = {EAGAIN});
 CASE(clone_memory, , clone_with(CLONE_VM | SIGCHLD), .also = {EAGAIN});
 CASE(clone_all, , clone_with(CLONE_VM | CLONE_FILES | CLONE_FS | CLONE_SIGHAND | SIGCHLD), .also = {EAGAIN});
@@ -137,6 +173,45 @@ static void have_words(unsigned count)
 	words[count] = NULL;
 }
 
+/* A script, whose interpreter is this program, and whose name is the third word. */
+static void have_script(void)
+{
+	char text[64];
+
+	have_words(3);
+	snprintf(text, sizeof(text), "#!%s executed\n", program);
+	fd = (int)MUST(creat("old", 0700));
+	MUST(write(fd, text, strlen(text)));
+	close(fd);
+	MUST(rename("old", digits));
+	words[1] = NULL;
+}
+
+/* The program in a file that was written. */
+static void have_copy(void)
+{
+	struct stat of;
+	int from = (int)MUST(open(program, O_RDONLY));
+
+	have_words(3);
+	MUST(fstat(from, &of));
+	fd = (int)MUST(creat("old", 0700));
+	MUST(sendfile(fd, from, NULL, (size_t)of.st_size));
+	close(fd);
+	close(from);
+}
+
+static void have_thread(void)
+{
+	have_words(3);
+	MUST(clone_thread());
+}
+
+CASE(execve_script, have_script(), execve(digits, words, NULL), .dies = true);
+CASE(execve_copy, have_copy(), execve("old", words, NULL), .dies = true);
+CASE(execve_thread, have_thread(), execve(program, words, NULL), .dies = true);
+CASE(execve_everything, have_words(3);
+     have_everything(), execve(program, words, NULL), .also = {EAGAIN}, .dies = true);
 CASE(execve, have_words(3), execve(program, words, NULL), .dies = true);
 CASE(execve_environment, have_words(3), execve(program, words, words + 3), .dies = true);
 CASE(execve_much, have_words(WORDS); words[3] = NULL, execve(program, words, words + 4), .dies = true);
@@ -189,6 +264,15 @@ CASE(futex_wait, word = 1, timed(syscall(SYS_futex, &word, FUTEX_WAIT, 1, &nap))
 CASE(futex_waitv, have_waits(), timed(syscall(SYS_futex_waitv, waits, FUTEXES, 0, NULL, 0)));
 CASE(futex_lock_pi, word = 0, syscall(SYS_futex, &word, FUTEX_LOCK_PI, 0, NULL));
 CASE(futex_lock_owned, have_owner(), lock_in_vain());
+static long requeue_in_vain(void)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	return timed(syscall(SYS_futex, &other_word, FUTEX_WAIT_REQUEUE_PI, 0, &until, &word, 0));
+}
+
+CASE(futex_wait_requeue, have_owner(), requeue_in_vain());
 CASE(futex_requeue, , syscall(SYS_futex, &word, FUTEX_CMP_REQUEUE, 1, 1, &other_word, word));
 
 /* ---- Signals ------------------------------------------------------------------------------------------------------------------- */

@@ -140,13 +140,18 @@ static void keep(struct process **kept, struct process *process)
 	*kept = process;
 }
 
-/* Is it worth waiting for? From the first time on that somebody asks it has so much time, and then others do. */
-static bool may_still_end(struct process *process)
+/* From the first time on that somebody wants its end it has so much time. */
+static void set_due(struct process *process)
 {
-	uint64_t never = 0, now = time_nanoseconds();
+	uint64_t never = 0;
 
-	(void)atomic_compare_exchange_strong(&process->end_due, &never, now + PATIENCE_NS);
-	return now < process->end_due;
+	(void)atomic_compare_exchange_strong(&process->end_due, &never, time_nanoseconds() + PATIENCE_NS);
+}
+
+/* Does it end, or has been told to? Who has come so far by himself that no signal reaches him does so without being told. */
+static bool is_ending(const struct process *process)
+{
+	return process->signals.exiting || process->end_due != 0;
 }
 
 static void survey_visit(struct survey *survey, struct process *process)
@@ -157,8 +162,9 @@ static void survey_visit(struct survey *survey, struct process *process)
 	if (!process_memory(process, &memory))
 		return;
 	survey_note(survey, process, &memory);
-	if (process->signals.exiting) {
-		if (may_still_end(process))
+	if (is_ending(process)) {
+		set_due(process);
+		if (time_nanoseconds() < process->end_due)
 			keep(&survey->ending, process);
 		return;
 	}
@@ -245,8 +251,10 @@ static void end_all_of(const struct process *victim)
 
 	spin_lock(&process_lock);
 	for (process = process_next_locked(0); process; process = process_next_locked(process->pid)) {
-		if (process == victim || (process->space && process->space == victim->space))
-			signal_send_process_kernel(process, SIGKILL);
+		if (process != victim && (!process->space || process->space != victim->space))
+			continue;
+		signal_send_process_kernel(process, SIGKILL);
+		set_due(process);
 	}
 	spin_unlock(&process_lock);
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/perl
-# Random system calls by many processes (user/tests/fuzz_calls.c) on a debug build, with much memory and with little: no panic, no hang,
+# Random system calls by many processes (user/tests/fuzz_calls.c) on a debug build, with much memory, with little, and with a disk to page to: no panic, no hang,
 # nothing leaked, and the first process lives to the end. SECONDS of the environment is how long in all (30), SEED is where to begin.
 use strict;
 use warnings;
@@ -16,8 +16,8 @@ use constant {
 my $left = $ENV{SECONDS} || 30;
 my $seed = $ENV{SEED} // time % 1_000_000;
 BAIL_OUT("SECONDS: '$left' and SEED: '$seed' have to be numbers") unless "$left$seed" =~ /^[0-9]+\z/ and $left > 0;
-my @machines = ([256, 4], [64, 8]); # MiB, processes
-my $round = int(($left + 1) / 2);
+my @machines = ([256, 0, 4], [64, 0, 8], [64, 128, 8]); # MiB, MiB of swap, processes
+my $round = int(($left + $#machines) / @machines);
 $round = ROUND_SECONDS if $round > ROUND_SECONDS;
 
 # Numbers of calls that are not here, as often as the console names them.
@@ -31,10 +31,10 @@ sub unknown_calls
 
 diag("seed $seed (SEED=$seed shows the same calls again)");
 for (my $number = 0 ; $left > 0 ; $number++, $seed++, $left -= $round) {
-	my ($mib, $processes) = @{$machines[$number % @machines]};
-	subtest "seed $seed, $mib MiB, $processes processes" => sub {
+	my ($mib, $swap, $processes) = @{$machines[$number % @machines]};
+	subtest "seed $seed, $mib MiB, $swap MiB of swap, $processes processes" => sub {
 		my $ran = run(
-			['--kernel', Phoenix::built() . '/debug/phoenix.elf', '--mem', $mib, '--timeout', $round + GRACE_SECONDS],
+			['--kernel', Phoenix::built() . '/debug/phoenix.elf', '--mem', $mib, $swap ? ('--swap', $swap) : (), '--timeout', $round + GRACE_SECONDS],
 			program('fuzz_calls'), $round, $seed, $processes);
 		my $passed = is($ran->{status}, 0, 'the system comes to its end');
 		$passed &= like($ran->{out}, qr/fuzz_calls: seed $seed: [1-9]\d* workers ended/, 'workers lived and ended');

@@ -346,6 +346,7 @@ struct process {
 	struct wait_queue news;         /* (-) woken when a child or a task of it has changed */
 	struct process_signals signals; /* (-) marked in <kern/signal.h> */
 	bool not_dumpable;              /* (p) PR_SET_DUMPABLE */
+	_Atomic unsigned dump_filter;   /* (a) coredump_filter (core(5)): which mappings are in core files */
 	bool no_large_pages;            /* (p) PR_SET_THP_DISABLE */
 	unsigned slack_ns;              /* (p) PR_SET_TIMERSLACK */
 	uint32_t personality;           /* (p) personality(2)'s */
@@ -373,7 +374,7 @@ static inline struct task *task_current(void)
 #define WAIT_SIGNALED(signo) ((signo)&0x7f)
 #define WAIT_STOPPED(signo)  ((signo) << 8 | 0x7f)
 #define WAIT_CONTINUED       0xffff
-#define WAIT_CORE            0x80 /* with WAIT_SIGNALED: memory was dumped, which it never is here */
+#define WAIT_CORE            0x80 /* with WAIT_SIGNALED: there is a core file */
 
 /* Prepares the table; once. */
 void process_init(void);

@@ -139,6 +139,12 @@ extern const struct proc_setting pipe_setting;
 /* How many mappings /proc/PID/maps lists of a space; may sleep. */
 uint64_t proc_count_mappings(struct user_space *space);
 
+/* kernel.core_pattern, and /proc/PID/coredump_filter (kern/proc/core_dump.c). */
+int core_show_filter(struct seq *seq, const struct proc_subject *subject);
+int core_store_filter(const struct proc_subject *subject, char *text, size_t bytes);
+int core_show_pattern(struct seq *seq, const struct proc_subject *subject);
+int core_store_pattern(const struct proc_subject *subject, char *text, size_t bytes);
+
 /* The most mappings that a process may have (kern/proc/memory.c). */
 extern const struct proc_setting max_map_count_setting;
 

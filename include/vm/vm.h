@@ -331,9 +331,10 @@ pgoff_t entity_pages(const struct entity *entity);
 
 enum map_inherit { INHERIT_COPY, INHERIT_SHARE, INHERIT_NONE };
 
-/* What besides a fork does with an entry, said after it was made; both may be set (map_set_fork). */
+/* What besides a fork does with an entry, said after it was made; all may be set (map_set_fork). */
 #define FORK_OMIT 1u /* the child has nothing there */
 #define FORK_WIPE 2u /* the child has zeroes there: for private anonymous memory */
+#define DUMP_OMIT 4u /* no fork's: what is not to be in a file of the process's memory */
 
 /* Where a new entry may go. Addresses in bytes, page aligned; 0 in a field means "no wish". */
 struct placement {

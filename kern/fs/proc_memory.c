@@ -83,6 +83,7 @@ static void show_flags(struct seq *seq, const struct lookup *found)
 		{"gd", found->how.grows_down},
 		{"lo", found->wired},
 		{"dc", found->fork & FORK_OMIT},
+		{"dd", found->fork & DUMP_OMIT},
 		{"ac", !shared && prot & VM_WRITE},
 		{"wf", found->fork & FORK_WIPE},
 	};

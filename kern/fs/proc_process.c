@@ -557,6 +557,11 @@ static int task_find_in(const struct proc_subject *subject, int number, struct p
 	{.name = "clear_refs", .mode = S_IFREG | 0200, .store = proc_store_clear_refs, .guarded = true}, \
 		{.name = "cmdline", .mode = S_IFREG | 0444, .show = show_cmdline},                       \
 		{.name = "comm", .mode = S_IFREG | 0644, .show = show_comm, .store = store_comm},        \
+		{.name = "coredump_filter",                                                              \
+		 .mode = S_IFREG | 0644,                                                                 \
+		 .show = core_show_filter,                                                               \
+		 .store = core_store_filter,                                                             \
+		 .guarded = true},                                                                       \
 		{.name = "cwd",                                                                          \
 		 .mode = S_IFLNK | 0777,                                                                 \
 		 .target = cwd_target,                                                                   \

@@ -439,6 +439,10 @@ static const struct proc_setting panic_on_oom_setting = {&panic_on_oom, 0, 0};
 	}
 
 static const struct proc_entry sys_kernel[] = {
+	{.name = "core_pattern",
+	 .mode = S_IFREG | 0644,
+	 .show = core_show_pattern,
+	 .store = core_store_pattern},
 	FILE_OF("hostname", show_hostname),
 	{.name = "msg_next_id", .mode = S_IFREG | 0644, .setting = &msg_next_setting},
 	{.name = "msgmax", .mode = S_IFREG | 0644, .setting = &message_most_setting},
@@ -602,7 +606,11 @@ static const struct proc_entry sys_huge[] = {FILE_OF("defrag", show_huge_defrag)
 					     FILE_OF("enabled", show_huge_enabled),
 					     FILE_OF("shmem_enabled", show_huge_shared),
 					     {.name = NULL}};
+/* A directory for each size of huge pages: there are none. */
+static const struct proc_entry sys_huge_sizes[] = {{.name = NULL}};
+
 static const struct proc_entry sys_mm[] = {
+	{.name = "hugepages", .mode = S_IFDIR | 0555, .children = sys_huge_sizes},
 	{.name = "ksm", .mode = S_IFDIR | 0555, .children = sys_ksm},
 	{.name = "transparent_hugepage", .mode = S_IFDIR | 0555, .children = sys_huge},
 	{.name = NULL}};

@@ -289,8 +289,7 @@ static int get_strings(struct exec *exec, vaddr_t arguments, vaddr_t environment
 
 /* ---- The change -------------------------------------------------------------------------------------------------- */
 
-/* Ends all other tasks of the process. -EINTR: somebody else ends this one. */
-static int end_other_tasks(struct task *task)
+int end_other_tasks(struct task *task)
 {
 	struct process *process = task->process;
 	int error = 0;

@@ -100,8 +100,11 @@ static struct string_pack file_or_words(const char *path, const struct word_buff
 
 #define QUEUED_BYTES 819200 /* MQ_BYTES_MAX: RLIMIT_MSGQUEUE, as on Linux */
 
+#define DUMPED_MAPPINGS 0x33 /* Linux's: what is no file's (core(5)) */
+
 static void set_limits(struct process *process)
 {
+	process->dump_filter = DUMPED_MAPPINGS;
 	for (int i = 0; i < RLIM_NLIMITS; i++)
 		process->limits[i] = (struct rlimit64){RLIM64_INFINITY, RLIM64_INFINITY};
 	process->limits[RLIMIT_STACK].rlim_cur = STACK_BYTES;

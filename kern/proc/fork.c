@@ -147,6 +147,7 @@ static int fill_process(struct process *process, struct task *parent, const stru
 	memcpy(process->name, parent->name, sizeof(process->name));
 	credentials_copy(&process->credentials, &of->credentials);
 	process->not_dumpable = of->not_dumpable;
+	process->dump_filter = of->dump_filter;
 	process->no_large_pages = of->no_large_pages;
 	process->slack_ns = of->slack_ns;
 	process->personality = of->personality;
@@ -390,7 +391,7 @@ static bool flags_make_sense(uint64_t flags)
 		return false;
 	if ((flags & CLONE_PIDFD) && (flags & (CLONE_THREAD | CLONE_DETACHED_)))
 		return false;
-	return !(flags & NAMESPACES);
+	return true;
 }
 
 static int64_t do_clone(struct task *task, const struct trapframe *frame, const struct clone_request *request)
@@ -403,6 +404,9 @@ static int64_t do_clone(struct task *task, const struct trapframe *frame, const 
 	/* The first process has no parent whose child another one could be. */
 	if ((request->flags & CLONE_PARENT) && task->process->pid == FIRST_PID)
 		return -EINVAL;
+	/* What there is only one of. */
+	if (request->flags & NAMESPACES)
+		return task_capable(task, CAP_SYS_ADMIN) ? -EINVAL : -EPERM;
 	if ((request->flags & CLONE_SETTLS) && request->thread >= LAYOUT_PHYSICAL_END)
 		return -EPERM;
 	if (request->flags & CLONE_THREAD)

@@ -63,6 +63,15 @@ void futex_pi_end(struct task *task, bool ends);
 /* The locks of the task's robust list say that their owner died (robust_list.c). */
 void robust_list_end(struct task *task);
 
+/* Ends all other tasks of the process, so that it has no more but this one. -EINTR: somebody else ends this one (execve.c). */
+int end_other_tasks(struct task *task);
+
+/*
+ * Writes a core file for a process that a signal is about to end, if there is to be one: says whether there is. Called by the task that takes the signal, with no locks; nothing else of the
+ * process runs afterwards (core_dump.c).
+ */
+bool core_dump(struct task *task, const struct trapframe *frame, int signo);
+
 /* An open file of a process, without a descriptor; `flags`: O_NONBLOCK. NULL: no memory (pidfd.c). */
 struct file *pidfd_create(struct process *process, unsigned flags);
 /* The process that a descriptor is of, with a reference; NULL: it is of none. `waits`: waitid does, as there is no O_NONBLOCK. */

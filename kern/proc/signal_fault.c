@@ -3,6 +3,7 @@
  *
  * Comes from kern/arch/x86_64/trap.c. Signals that are sent are in signal.c.
  */
+#include "process_internal.h"
 #include "signal_internal.h"
 
 static void note_fault(struct task *task, const struct trapframe *frame, const siginfo_t *info)
@@ -79,6 +80,6 @@ void task_fault(const struct trapframe *frame, int signo, const char *why,
 		stats_print_access(process, "  why: ", refused->address, refused->access);
 	}
 	monitor_stop(process, MONITOR_CRASH, STATUS_SIGNAL + signo);
-	signal_exit_group(process, WAIT_SIGNALED(signo));
+	signal_exit_group(process, WAIT_SIGNALED(signo) | (core_dump(task, frame, signo) ? WAIT_CORE : 0));
 	task_exit(task);
 }

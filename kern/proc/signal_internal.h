@@ -32,7 +32,7 @@ void signal_handler_used(struct process_signals *signals, int signo, const struc
 #define DEFAULT_IGNORES \
 	(SIGNAL_BIT(SIGCHLD) | SIGNAL_BIT(SIGCONT) | SIGNAL_BIT(SIGURG) | SIGNAL_BIT(SIGWINCH))
 #define DEFAULT_STOPS (SIGNAL_BIT(SIGSTOP) | SIGNAL_BIT(SIGTSTP) | SIGNAL_BIT(SIGTTIN) | SIGNAL_BIT(SIGTTOU))
-/* These end it with a core file on other systems; a process that has other work to do first is not ended at once. */
+/* These end it with a core file, if it may have one (core_dump.c); a process that has other work to do first is not ended at once. */
 #define DEFAULT_DUMPS                                                                           \
 	(SIGNAL_BIT(SIGQUIT) | SIGNAL_BIT(SIGILL) | SIGNAL_BIT(SIGTRAP) | SIGNAL_BIT(SIGABRT) | \
 	 SIGNAL_BIT(SIGBUS) | SIGNAL_BIT(SIGFPE) | SIGNAL_BIT(SIGSEGV) | SIGNAL_BIT(SIGXCPU) |  \

@@ -7,6 +7,7 @@
 #include <asm/errno.h>
 #include <asm/unistd_64.h>
 
+#include "process_internal.h"
 #include "signal_internal.h"
 
 #define SYSCALL_INSTRUCTION_BYTES 2
@@ -112,11 +113,24 @@ static void stop_by(struct task *task, int signo)
 	stop_begin_locked(task->process, signo);
 }
 
+/* The end, by a signal; before it, perhaps a core file. Locked, before and after. */
+static void end_by(struct task *task, const struct trapframe *frame, int signo)
+{
+	struct process_signals *signals = &task->process->signals;
+	bool dumped;
+
+	spin_unlock(&signals->lock);
+	dumped = core_dump(task, frame, signo);
+	spin_lock(&signals->lock);
+	exit_group_locked(task->process, WAIT_SIGNALED(signo) | (dumped ? WAIT_CORE : 0));
+}
+
 /*
  * Takes the next signal for which there is a handler, and does what the others mean by themselves; true: there was one. The process's
  * signals are locked, before and after.
  */
-static bool take_handled(struct task *task, struct signal_action *action, siginfo_t *info)
+static bool take_handled(struct task *task, const struct trapframe *frame, struct signal_action *action,
+			 siginfo_t *info)
 {
 	struct process_signals *signals = &task->process->signals;
 	int signo;
@@ -130,7 +144,7 @@ static bool take_handled(struct task *task, struct signal_action *action, siginf
 			return true;
 		}
 		if (!(SIGNAL_BIT(signo) & DEFAULT_STOPS)) {
-			exit_group_locked(task->process, signo);
+			end_by(task, frame, signo);
 			return false;
 		}
 		stop_by(task, signo);
@@ -173,7 +187,7 @@ static bool handle_next(struct task *task, struct trapframe *frame)
 	spin_lock(&signals->lock);
 	thread_interrupt_clear(&task->thread, INTERRUPT_STOP);
 	obey(task);
-	handled = take_handled(task, &action, &info);
+	handled = take_handled(task, frame, &action, &info);
 	signal_recompute(task);
 	spin_unlock(&signals->lock);
 	if (handled && signal_run_handler(task, frame, &action, &info) != 0)

@@ -168,16 +168,21 @@ int64_t sys_copy_file_range(struct task *task, struct trapframe *frame)
 
 int64_t sys_memfd_create(struct task *task, struct trapframe *frame)
 {
-	unsigned flags = (unsigned)frame->rsi;
+	unsigned flags = (unsigned)frame->rsi, known = MFD_CLOEXEC | MFD_ALLOW_SEALING;
 	char name[MEMFD_NAME_MAX + 1];
 	struct file *file;
 	int64_t descriptor;
 
-	if (flags & ~(MFD_CLOEXEC | MFD_ALLOW_SEALING))
+	if (flags & MFD_HUGETLB)
+		known |= MFD_HUGETLB | (unsigned)MFD_HUGE_MASK << MFD_HUGE_SHIFT;
+	if (flags & ~known)
 		return -EINVAL;
 	descriptor = copy_string_from_user(name, frame->rdi, sizeof(name));
 	if (descriptor < 0)
 		return descriptor == -ENAMETOOLONG ? -EINVAL : descriptor;
+	/* There are no huge pages of any size. */
+	if (flags & MFD_HUGETLB)
+		return -ENODEV;
 	descriptor = memfd_open(name, flags, &file);
 	if (descriptor < 0)
 		return descriptor;

@@ -105,7 +105,7 @@ static int remove_pages(struct user_space *space, vaddr_t start, uint64_t bytes,
 	return map_decommit(space->root, start, bytes);
 }
 
-/* Flags that fork obeys: what to set and what to clear. */
+/* Flags that fork, or a core file, obeys: what to set and what to clear. */
 struct fork_change {
 	unsigned set, clear;
 };
@@ -179,8 +179,8 @@ static const struct advice advices[HIGHEST_ADVICE + 1] = {
 	[MADV_NOHUGEPAGE] = {.visit = advise, .advice = ADVISE_NORMAL},
 	[MADV_MERGEABLE] = {.visit = only_look},
 	[MADV_UNMERGEABLE] = {.visit = only_look},
-	[MADV_DONTDUMP] = {.visit = only_look},
-	[MADV_DODUMP] = {.visit = only_look},
+	[MADV_DONTDUMP] = {.visit = change_fork, .fork = {.set = DUMP_OMIT}},
+	[MADV_DODUMP] = {.visit = change_fork, .fork = {.clear = DUMP_OMIT}},
 	[MADV_COLD] = {.visit = cold, .advice = ADVISE_COLD},
 	[MADV_PAGEOUT] = {.visit = page_out, .advice = ADVISE_PAGE_OUT},
 };

@@ -122,16 +122,16 @@ void sysv_leave(struct sysv_table *table, struct sysv_object *object)
 
 struct sysv_object *sysv_at(struct sysv_table *table, int place)
 {
-	const struct sysv_object wanted = {.id = place};
+	const struct sysv_object wanted = {.id = place % SYSV_PLACES};
 
-	if (place < 0 || place >= SYSV_PLACES)
+	if (place < 0)
 		return NULL;
 	return RB_FIND(sysv_places, &table->by_place, (struct sysv_object *)&wanted);
 }
 
 struct sysv_object *sysv_find(struct sysv_table *table, int id)
 {
-	struct sysv_object *object = id < 0 ? NULL : sysv_at(table, id % SYSV_PLACES);
+	struct sysv_object *object = sysv_at(table, id);
 
 	return object && object->id == id ? object : NULL;
 }

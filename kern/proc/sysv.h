@@ -72,7 +72,7 @@ void sysv_leave(struct sysv_table *table, struct sysv_object *object);
 /* The key leads to it no more. */
 void sysv_forget_key(struct sysv_table *table, struct sysv_object *object);
 
-/* By identifier; by place; the first at a place from `place` on. NULL: there is none. */
+/* By identifier; by place, or as on Linux the place of an identifier, though it may be another object's now; the first at a place from `place` on. NULL: there is none. */
 struct sysv_object *sysv_find(struct sysv_table *table, int id);
 struct sysv_object *sysv_at(struct sysv_table *table, int place);
 struct sysv_object *sysv_from(struct sysv_table *table, int place);

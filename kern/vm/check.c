@@ -539,7 +539,7 @@ static void check_entry(const struct map *map, const struct map_entry *entry)
 	ENTRY_RULE(entry, "inheritance", entry->inherit <= INHERIT_NONE);
 	ENTRY_RULE(entry, "advice", entry->advice <= ADVISE_CLUSTER);
 	ENTRY_RULE(entry, "what a fork does",
-		   !(entry->fork & ~(FORK_OMIT | FORK_WIPE)) &&
+		   !(entry->fork & ~(FORK_OMIT | FORK_WIPE | DUMP_OMIT)) &&
 			   (entry->kind == ENTRY_BLOB || entry->fork == 0));
 	check_kind(entry);
 }

@@ -525,7 +525,7 @@ int map_set_fork(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned s
 	vaddr_t end = start + size_bytes;
 	int error = range_check(start, size_bytes);
 
-	if (error || ((set | clear) & ~(FORK_OMIT | FORK_WIPE)))
+	if (error || ((set | clear) & ~(FORK_OMIT | FORK_WIPE | DUMP_OMIT)))
 		return -EINVAL;
 	map_write_lock(map);
 	error = range_for_each(map, start, end, true, check_fork, &change);

@@ -197,6 +197,7 @@ TEST(no_descriptors,
 	for (int file = 3; file < 100; file++)
 		close(file);
 	FAILS(CALL(memfd_create, "sized", 21u << MAP_HUGE_SHIFT), EINVAL);
+	FAILS(CALL(memfd_create, "no such size", MFD_HUGETLB | 16u << MAP_HUGE_SHIFT), ENODEV);
 	NEED(getrlimit(RLIMIT_NOFILE, &limit) == 0);
 	limit.rlim_cur = 3;
 	NEED(setrlimit(RLIMIT_NOFILE, &limit) == 0);

@@ -236,6 +236,10 @@ TEST(clone_bad, "clone: flags that need others are EINVAL")
 	FAILS(CALL(clone, CLONE_SIGHAND, 0), EINVAL);
 	FAILS(CALL(clone, CLONE_THREAD | CLONE_VM, 0), EINVAL);
 	FAILS(CALL(clone, CLONE_FS | CLONE_NEWNS, 0), EINVAL);
+	NEED(CALL(setresuid, NOBODY, NOBODY, NOBODY) == 0);
+	FAILS(CALL(clone, CLONE_NEWNS | SIGCHLD, 0), EPERM);
+	FAILS(CALL(clone, CLONE_NEWPID | SIGCHLD, 0), EPERM);
+	FAILS(CALL(clone, CLONE_NEWNET | SIGCHLD, 0), EPERM);
 }
 
 TEST(clone3, "clone3: fork with the tid stored in both")

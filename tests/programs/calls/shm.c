@@ -136,6 +136,7 @@ TEST(by_index, "SHM_STAT and SHM_STAT_ANY find segments by their index, which SH
 		}
 	}
 	EQUAL(found, 1);
+	EQUAL(shmctl(id, SHM_STAT, &status), id); /* an identifier, for its place */
 	FAILS(shmctl(highest + 100, SHM_STAT, &status), EINVAL);
 	FAILS(shmctl(-1, SHM_STAT, &status), EINVAL);
 }

@@ -2,6 +2,7 @@
  * wait4 and waitid with their options; process groups and sessions; stop and continue, as a shell's job control needs them.
  */
 #include "tap.h"
+#include <sys/prctl.h>
 
 static pid_t child_that_exits(int code)
 {
@@ -180,6 +181,106 @@ TEST(waitid_kinds, "waitid: killed, stopped, continued; nothing yet with WNOHANG
 	kill(child, SIGTERM);
 	CHECK(waitid(P_PID, (id_t)child, &info, WEXITED) == 0);
 	CHECK(info.si_code == CLD_KILLED && info.si_status == SIGTERM);
+}
+
+/* Markers of memory, which are nowhere but where they were put: even who looks for one makes it byte by byte. */
+enum { MARK = 'm', SECRET = 's', MARK_BYTES = 64 };
+
+static char mark_byte(char kind, size_t i)
+{
+	return (char)(kind * 31 + i * i * 7 + i);
+}
+
+static void put_mark(volatile char *to, char kind)
+{
+	for (size_t i = 0; i < MARK_BYTES; i++)
+		to[i] = mark_byte(kind, i);
+}
+
+/* The wait status of a child that has a marker in its memory, and one that is not to be dumped, and ends by the signal. */
+static int end_by(int signal, rlim_t limit)
+{
+	struct rlimit core = {limit, RLIM_INFINITY};
+	pid_t child = fork();
+
+	NEED(child >= 0);
+	if (child == 0) {
+		char *secret = anonymous(PAGE), *memory = anonymous(64 * PAGE);
+
+		NEED(madvise(secret, PAGE, MADV_DONTDUMP) == 0 && setrlimit(RLIMIT_CORE, &core) == 0);
+		put_mark(memory + 63 * PAGE, MARK);
+		put_mark(secret, SECRET);
+		if (signal == SIGSEGV)
+			*(volatile char *)mmap(NULL, PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0) = 1;
+		kill(getpid(), signal);
+		_exit(1);
+	}
+	return wait_status(child);
+}
+
+/* Is the marker in the file? */
+static bool is_in(const char *path, char kind)
+{
+	int file = open(path, O_RDONLY);
+	size_t bytes = file < 0 ? 0 : (size_t)file_size(file), same = 0;
+	const char *memory = file < 0 ? MAP_FAILED : mmap(NULL, bytes, PROT_READ, MAP_PRIVATE, file, 0);
+
+	NEED(memory != MAP_FAILED);
+	for (size_t at = 0; at < bytes && same < MARK_BYTES; at++)
+		same = memory[at] == mark_byte(kind, same) ? same + 1 : memory[at] == mark_byte(kind, 0);
+	munmap((void *)(uintptr_t)memory, bytes);
+	close(file);
+	return same == MARK_BYTES;
+}
+
+TEST(core_files, "signals that dump: WCOREDUMP, and a file with what was in memory, but for MADV_DONTDUMP")
+{
+	const int dumping[] = {SIGQUIT, SIGABRT, SIGSEGV, SIGFPE, SIGXCPU, SIGSYS};
+	const int others[] = {SIGTERM, SIGKILL, SIGHUP, SIGUSR1};
+	struct stat status;
+
+	if (strcmp(contents("/proc/sys/kernel/core_pattern"), "core\n") != 0 ||
+	    strcmp(contents("/proc/sys/kernel/core_uses_pid"), "1\n") == 0)
+		skip("core files go elsewhere");
+	for (unsigned i = 0; i < sizeof(dumping) / sizeof(*dumping); i++) {
+		unlink("core");
+		EQUAL(end_by(dumping[i], RLIM_INFINITY), dumping[i] | 0x80);
+		CHECK(stat("core", &status) == 0 && (status.st_mode & 0777) == 0600 && status.st_nlink == 1);
+		CHECK(strncmp(contents("core"), "\177ELF\2\1\1", 7) == 0 && contents("core")[16] == 4);
+		CHECK(is_in("core", MARK) && !is_in("core", SECRET));
+	}
+	unlink("core");
+	for (unsigned i = 0; i < sizeof(others) / sizeof(*others); i++)
+		EQUAL(end_by(others[i], RLIM_INFINITY), others[i]);
+	EQUAL(end_by(SIGABRT, 0), SIGABRT);
+	EQUAL(end_by(SIGSEGV, PAGE - 1), SIGSEGV);
+	FAILS(stat("core", &status), ENOENT);
+	EQUAL(end_by(SIGABRT, 5 * PAGE), SIGABRT | 0x80);
+	CHECK(stat("core", &status) == 0 && status.st_size <= 5 * (off_t)PAGE);
+	unlink("core");
+	NEED(symlink("elsewhere", "core") == 0);
+	EQUAL(end_by(SIGABRT, RLIM_INFINITY) & 0x7f, SIGABRT); /* newer Linux says that there was a file */
+	FAILS(stat("elsewhere", &status), ENOENT);
+}
+
+TEST(core_filter,
+     "/proc/self/coredump_filter says which mappings, and is inherited; PR_SET_DUMPABLE 0: no file")
+{
+	int file = open("/proc/self/coredump_filter", O_RDWR);
+	struct stat status;
+
+	if (file < 0 || strcmp(contents("/proc/sys/kernel/core_pattern"), "core\n") != 0)
+		skip("core files go elsewhere");
+	CHECK(strcmp(contents("/proc/self/coredump_filter"), "00000033\n") == 0);
+	CHECK(write(file, "0x32", 4) == 4 &&
+	      strcmp(contents("/proc/self/coredump_filter"), "00000032\n") == 0);
+	FAILS(write(file, "x", 1), EINVAL);
+	EQUAL(end_by(SIGABRT, RLIM_INFINITY), SIGABRT | 0x80);
+	CHECK(!is_in("core", MARK));
+	unlink("core");
+	NEED(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+	EQUAL(end_by(SIGABRT, RLIM_INFINITY), SIGABRT);
+	FAILS(stat("core", &status), ENOENT);
 }
 
 TEST(waitid_bad, "waitid: no kind of change, unknown options or kinds of id are EINVAL")

@@ -31,7 +31,6 @@ struct call {
 	int also[MAX_ALSO]; /* how it may fail besides ENOMEM, as its manual page has it */
 	bool copes;         /* it may succeed, or do a part, though an allocation failed */
 	bool changes;       /* a part may have been done when it fails */
-	bool dies;          /* it may end the process by a signal: SIGKILL or SIGSEGV */
 };
 
 /* A case, which the linker puts into a table: statements, an expression, and more of struct call. */

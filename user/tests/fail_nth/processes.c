@@ -24,6 +24,7 @@
 #include <time.h>
 
 #define GROUPS      2000 /* more than fit into a page */
+#define HIGH_FD     900
 #define POLLED      600  /* more than the kernel looks at on its stack */
 #define WORDS       4000 /* of arguments */
 #define STACK_BYTES 16384
@@ -133,7 +134,7 @@ static void have_everything(void)
 
 CASE(fork, , twin(fork()), .also = {EAGAIN});
 CASE(fork_much, have_much_memory(), twin(syscall(SYS_fork)), .also = {EAGAIN});
-CASE(fork_files, dup2(0, 900), twin(syscall(SYS_fork)), .also = {EAGAIN});
+CASE(fork_files, dup2(0, HIGH_FD), twin(syscall(SYS_fork)), .also = {EAGAIN});
 CASE(fork_everything, have_everything(), twin(syscall(SYS_fork)), .also = {EAGAIN});
 CASE(vfork, , clone_with(CLONE_VFORK | CLONE_VM | SIGCHLD), .also = {EAGAIN});
 CASE(clone_memory, , clone_with(CLONE_VM | SIGCHLD), .also = {EAGAIN});
@@ -207,16 +208,34 @@ static void have_thread(void)
 	MUST(clone_thread());
 }
 
-CASE(execve_script, have_script(), execve(digits, words, NULL), .dies = true);
-CASE(execve_copy, have_copy(), execve("old", words, NULL), .dies = true);
-CASE(execve_thread, have_thread(), execve(program, words, NULL), .dies = true);
-CASE(execve_everything, have_words(3);
-     have_everything(), execve(program, words, NULL), .also = {EAGAIN}, .dies = true);
-CASE(execve, have_words(3), execve(program, words, NULL), .dies = true);
-CASE(execve_environment, have_words(3), execve(program, words, words + 3), .dies = true);
-CASE(execve_much, have_words(WORDS); words[3] = NULL, execve(program, words, words + 4), .dies = true);
-CASE(execveat, have_words(3); fd = (int)MUST(open(program, O_RDONLY)),
-			      syscall(SYS_execveat, fd, "", words, NULL, AT_EMPTY_PATH), .dies = true);
+/* Another process with the same descriptors, which ends with this one. */
+static int wait_for_parent(void *argument)
+{
+	(void)argument;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	(void)!write(fds[1], "", 1);
+	return wait_for_ever(NULL);
+}
+
+static void have_sharer(void)
+{
+	have_words(3);
+	MUST(dup2(0, HIGH_FD));
+	MUST(pipe(fds));
+	MUST(clone(wait_for_parent, stack + STACK_BYTES, CLONE_FILES | CLONE_FS | SIGCHLD, NULL));
+	MUST(read(fds[0], buffer, 1));
+}
+
+CASE(execve_sharer, have_sharer(), execve(program, words, NULL));
+CASE(execve_script, have_script(), execve(digits, words, NULL));
+CASE(execve_copy, have_copy(), execve("old", words, NULL));
+CASE(execve_thread, have_thread(), execve(program, words, NULL));
+CASE(execve_everything, have_words(3); have_everything(), execve(program, words, NULL), .also = {EAGAIN});
+CASE(execve, have_words(3), execve(program, words, NULL));
+CASE(execve_environment, have_words(3), execve(program, words, words + 3));
+CASE(execve_much, have_words(WORDS); words[3] = NULL, execve(program, words, words + 4));
+CASE(execveat, have_words(3);
+     fd = (int)MUST(open(program, O_RDONLY)), syscall(SYS_execveat, fd, "", words, NULL, AT_EMPTY_PATH));
 
 /* ---- Threads' locks -------------------------------------------------------------------------------------------------------- */
 

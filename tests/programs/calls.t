@@ -33,7 +33,7 @@ for my $name (@names) {
 
 install(built() . "/calls/$_", 't') for @names;
 my $script = join '', map { "echo '== $_'; /t/$_; echo \"== status \$?\"\n" } @names;
-my $ran = on_phoenix([], '/bin/busybox', 'sh', '-c', $script);
+my $ran = on_phoenix(256, [], $script);
 for my $name (@names) {
 	my ($text, $status) = $ran->{out} =~ /^== \Q$name\E\n(.*?)^== status (\d+)$/ms;
 	if (defined $text) {

@@ -30,9 +30,9 @@ for my $name (grep { !%only or $only{$_} } @scripts) {
 	my $script = "$FindBin::Bin/debian/$name.sh";
 	my ($memory) = said_at_head($script, 'memory');
 	my $linux = on_linux('/usr/bin:/bin', 'bash', $script);
-	my $ran = run(['--timeout', TIMEOUT, '--mem', $memory // MEMORY, '--file', "$script:/script.sh", '--env', 'HOME=/',
+	my $ran = run_script($memory // MEMORY, TIMEOUT, ['--file', "$script:/script.sh", '--env', 'HOME=/',
 		'--deb', join(',', qw(bash coreutils), said_at_head($script, 'packages')), '--'],
-		'bash', '-c', 'mkdir /work; cd /work; exec bash /script.sh 2>&1 </dev/null');
+		['bash'], 'mkdir /work; cd /work; bash /script.sh 2>&1 </dev/null');
 	# Scripts and the place they run at have other names here.
 	my ($here, $there) = map { s{\S*/(?:script|\Q$name\E)\.sh}{SCRIPT}gr } $linux->{out}, $ran->{out};
 	$here =~ s{\Q@{[Phoenix::scratch()]}\E/linux}{/work}g;

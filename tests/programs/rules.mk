@@ -47,6 +47,7 @@ check-all:
 	@$(MAKE) --no-print-directory test-built
 	@$(MAKE) --no-print-directory tsan coverage mutants fuzz
 	@STRESS_SECONDS=10 $(PROVE) -v tests/programs/stress.t
+	@PROGRAMS_MEMORY=half $(PROVE) $(patsubst %,tests/programs/%.t,calls selftests shells debian)
 	@tests/programs/storm 30
 	@tests/programs/storm 30 512
 	@$(MAKE) --no-print-directory soak soak-shell soak-swap

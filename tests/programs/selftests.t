@@ -43,7 +43,7 @@ for my $name (sort keys %run) {
 
 install_busybox();
 my $script = join '', map { "cd /tmp; echo '== $_'; @{$run{$_}} /t/$_ </dev/null 2>&1; echo \"== status \$?\"\n" } sort keys %run;
-my $ran = on_phoenix(['--mem', 3072], '/bin/busybox', 'sh', '-c', $script);
+my $ran = on_phoenix(3072, [], $script);
 for my $name (sort keys %run) {
 	my ($text, $status) = $ran->{out} =~ /^== \Q$name\E\n(.*?)^== status (\d+)$/ms;
 	($text) = $ran->{out} =~ /^== \Q$name\E\n(.*)/ms unless defined $text;

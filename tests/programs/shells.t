@@ -34,7 +34,7 @@ for my $name (sort keys %shell) {
 install_busybox();
 install("$FindBin::Bin/shell/$_.sh", 't') for sort keys %shell;
 my $script = join '', map { "mkdir /tmp/$_; cd /tmp/$_; echo '== $_'; @{$shell{$_}} /t/$_.sh </dev/null 2>&1; echo \"== status \$?\"\n" } sort keys %shell;
-my $ran = on_phoenix(['--deb', 'bash-static,zsh-static'], '/bin/busybox', 'sh', '-c', $script);
+my $ran = on_phoenix(256, ['--deb', 'bash-static,zsh-static'], $script);
 for my $name (sort keys %shell) {
 	my ($text, $status) = $ran->{out} =~ /^== \Q$name\E\n(.*?)^== status (\d+)$/ms;
 	($text) = $ran->{out} =~ /^== \Q$name\E\n(.*)/ms unless defined $text;

@@ -8,8 +8,17 @@ use lib $FindBin::Bin;
 use Phoenix;
 use Test::More;
 
-my $ran = run(['--kernel', Phoenix::built() . '/debug/phoenix.elf'], program('fail_nth'));
-is($ran->{status}, 0, 'status') or diag($ran->{out}, $ran->{err}, $ran->{console});
-like($ran->{out}, qr/^fail_nth: [1-9]\d* calls, [1-9]\d* checks, 0 failed$/m, 'all calls do as their manual pages say');
-unlike($ran->{console}, qr/panic|leaked|killed/, 'nothing is left behind, and nobody was ended');
+sub passes
+{
+	my ($name, $options, @prefixes) = @_;
+	subtest $name => sub {
+		my $ran = run(['--kernel', Phoenix::built() . '/debug/phoenix.elf', @$options], program('fail_nth'), @prefixes);
+		is($ran->{status}, 0, 'status') or diag($ran->{out}, $ran->{err}, $ran->{console});
+		like($ran->{out}, qr/^fail_nth: [1-9]\d* calls, [1-9]\d* checks, 0 failed$/m, 'all calls do as their manual pages say');
+		unlike($ran->{console}, qr/panic|leaked|killed/, 'nothing is left behind, and nobody was ended');
+	};
+}
+
+passes('all calls', []);
+passes('with pages in swap', ['--append', 'swap=ram:16'], 'paged');
 done_testing();

@@ -1,5 +1,5 @@
 /*
- * Calls that find no memory: fail_nth [-v] [CASE...]. Each is made again and again, with its first allocation failing, its second, ... until it has no more of them
+ * Calls that find no memory: fail_nth [-v] [PREFIX...], all or those whose names begin so. Each is made again and again, with its first allocation failing, its second, ... until it has no more of them
  * (/proc/PID/fail-nth, docs/debugging.md). It has to fail as its manual page says, and then all is to be as it was: descriptors, mappings and names; the call
  * succeeds when it is made again; and when the process has ended, with an allocation failing on the way, the kernel has its small objects and pages back.
  *
@@ -162,8 +162,8 @@ static size_t list_files(const char *names, char *to)
 /* All of /proc/self/status but what may change at any time, as pages and page tables come in. */
 static size_t list_status(char *to)
 {
-	static const char *const fickle[] = {"VmPeak", "VmHWM",     "VmRSS",
-					     "VmPTE",  "voluntary", "nonvoluntary"};
+	static const char *const fickle[] = {"VmPeak", "VmHWM",     "VmRSS",       "VmPTE",
+					     "VmSwap", "voluntary", "nonvoluntary"};
 	static int status = -1;
 	char *line, *text = report->text;
 	size_t used = 0;
@@ -453,7 +453,7 @@ static bool is_chosen(const char *name, char **chosen)
 	if (!*chosen)
 		return true;
 	for (; *chosen; chosen++)
-		if (strcmp(*chosen, name) == 0)
+		if (strncmp(*chosen, name, strlen(*chosen)) == 0)
 			return true;
 	return false;
 }

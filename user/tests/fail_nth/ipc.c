@@ -20,6 +20,7 @@
 #define LONG_TEXT  6000
 #define RIGHTS     200 /* descriptors in a message */
 #define DATAGRAMS  8
+#define PARTS      600 /* of a vector, more than fit on the kernel\'s stack */
 
 static const struct sockaddr_un place = {.sun_family = AF_UNIX, .sun_path = "socket"};
 static struct sembuf operations[2] = {{0, 1, SEM_UNDO}, {1, 1, 0}};
@@ -29,7 +30,7 @@ static struct {
 } letter;
 static int id, accepted;
 static unsigned short values[MANY];
-static struct iovec part;
+static struct iovec part, parts[PARTS];
 static union {
 	struct cmsghdr header;
 	char bytes[CMSG_SPACE(RIGHTS * sizeof(int))];
@@ -61,6 +62,8 @@ CASE(pipe_write, have_pipe(0), write(fds[1], buffer, 1));
 CASE(pipe_write_many, have_pipe(0), write(fds[1], buffer, PIPE_BYTES), .copes = true);
 CASE(pipe_read, have_pipe(PIPE_BYTES), read(fds[0], buffer, PIPE_BYTES));
 CASE(pipe_more, have_pipe(PAGE), fcntl(fds[0], F_SETPIPE_SZ, 1 << 20), .also = {EBUSY});
+CASE(pipe_wrapped, have_pipe(PIPE_BYTES); MUST(read(fds[0], buffer, 100));
+     MUST(write(fds[1], buffer, 50)), fcntl(fds[0], F_SETPIPE_SZ, 1 << 20), .also = {EBUSY});
 CASE(pipe_less, have_pipe(PAGE), fcntl(fds[0], F_SETPIPE_SZ, PAGE), .also = {EBUSY});
 CASE(splice_in, have_pipe(0);
      fd = file_of("old", FEW), splice(fd, NULL, fds[1], NULL, FEW *PAGE, 0), .copes = true);
@@ -102,6 +105,13 @@ static void have_message(size_t bytes)
 {
 	part = (struct iovec){buffer, bytes};
 	message = (struct msghdr){.msg_iov = &part, .msg_iovlen = 1};
+}
+
+static void have_parts(void)
+{
+	for (unsigned i = 0; i < PARTS; i++)
+		parts[i] = (struct iovec){buffer + i, 1};
+	message = (struct msghdr){.msg_iov = parts, .msg_iovlen = PARTS};
 }
 
 static void have_rights(unsigned count)
@@ -167,6 +177,7 @@ CASE(send_rights_many, have_pair(SOCK_DGRAM);
      have_rights(RIGHTS), sendmsg(fds[0], &message, 0), .also = {ENOBUFS});
 CASE(send_credentials, have_pair(SOCK_DGRAM);
      have_credentials(), sendmsg(fds[0], &message, 0), .also = {ENOBUFS});
+CASE(send_parts, have_pair(SOCK_STREAM); have_parts(), sendmsg(fds[0], &message, 0), .also = {ENOBUFS});
 CASE(sendmmsg, have_pair(SOCK_DGRAM);
      have_messages(), sendmmsg(fds[0], messages, DATAGRAMS, 0), .also = {ENOBUFS}, .copes = true);
 CASE(receive, have_pair(SOCK_STREAM); MUST(send(fds[0], buffer, PAGE, 0)), recv(fds[1], buffer, PAGE, 0));

@@ -129,8 +129,8 @@ CASE(mmap_fixed_many, have_area(); MUST(mprotect(area + 4 * PAGE, PAGE, PROT_REA
      MUST(munmap(area + 6 * PAGE, PAGE));
      MUST(mlock(area + 8 * PAGE, PAGE)),
      map_at(area + PAGE, 12 * PAGE, BOTH, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1));
-CASE(mmap_populate_many, , map_at(NULL, 600 * PAGE, BOTH, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1),
-     .copes = true);
+CASE(mmap_populate_many, ,
+     map_at(NULL, MANY_PARTS *PAGE, BOTH, MAP_SHARED | MAP_ANONYMOUS | MAP_POPULATE, -1), .copes = true);
 CASE(mprotect_program, , mprotect(__executable_start + PAGE, PAGE, PROT_READ | PROT_EXEC | PROT_WRITE));
 CASE(mprotect_many, have_area(); MUST(mprotect(area + 4 * PAGE, PAGE, PROT_READ));
      MUST(mlock(area + 8 * PAGE, PAGE)), mprotect(area + PAGE, 12 * PAGE, PROT_READ), .changes = true);
@@ -215,3 +215,28 @@ CASE(process_vm_twin, have_parts(); have_twin(),
 				    .also = {EFAULT}, .copes = true);
 CASE(process_madvise, have_parts(); fd = (int)MUST(syscall(SYS_pidfd_open, getpid(), 0));
      remote[0].iov_len = PAGES * PAGE, syscall(SYS_process_madvise, fd, remote, 1, MADV_COLD, 0));
+
+/* ---- Pages in swap, where there is some ------------------------------------------------------------------------------------------ */
+
+static void have_paged_area(void)
+{
+	have_parts();
+	MUST(madvise(area, PAGES * PAGE, MADV_PAGEOUT));
+}
+
+CASE(paged_read, fd = file_of("old", 1);
+     have_paged_area(), pread(fd, area, PAGE, 0), .also = {EFAULT}, .copes = true);
+CASE(paged_write, fd = file_of("old", 0);
+     have_paged_area(), pwrite(fd, area, PAGE, 0), .also = {EFAULT, ENOSPC}, .copes = true);
+CASE(paged_lock, have_paged_area(), mlock(area, PAGES *PAGE), .also = {EAGAIN}, .copes = true);
+CASE(paged_willneed, have_paged_area(), madvise(area, PAGES *PAGE, MADV_WILLNEED), .copes = true);
+CASE(paged_populate, have_paged_area(), madvise(area, PAGES *PAGE, MADV_POPULATE_WRITE), .copes = true);
+CASE(paged_fork, have_paged_area(), fork() == 0 ? (_exit(0), 0) : 0, .copes = true);
+CASE(paged_unmap, have_paged_area(), munmap(area + 4 * PAGE, 4 * PAGE));
+CASE(paged_protect, have_paged_area(), mprotect(area + 4 * PAGE, 4 * PAGE, PROT_READ));
+CASE(paged_move, have_paged_area(), grow(area, PAGES *PAGE, 2 * PAGES * PAGE, MREMAP_MAYMOVE));
+CASE(paged_out, have_area(), madvise(area, PAGES *PAGE, MADV_PAGEOUT), .copes = true);
+CASE(paged_shared, have_shared_area(); MUST(madvise(area, PAGES *PAGE, MADV_PAGEOUT)),
+				       mlock(area, PAGES *PAGE), .also = {EAGAIN}, .copes = true);
+CASE(paged_vm, have_paged_area(), process_vm_readv(getpid(), local, MANY_PARTS, remote, MANY_PARTS, 0),
+     .also = {EFAULT}, .copes = true);

@@ -232,7 +232,6 @@ CASE(execve_copy, have_copy(), execve("old", words, NULL));
 CASE(execve_thread, have_thread(), execve(program, words, NULL));
 CASE(execve_everything, have_words(3); have_everything(), execve(program, words, NULL), .also = {EAGAIN});
 CASE(execve, have_words(3), execve(program, words, NULL));
-CASE(execve_environment, have_words(3), execve(program, words, words + 3));
 CASE(execve_much, have_words(WORDS); words[3] = NULL, execve(program, words, words + 4));
 CASE(execveat, have_words(3);
      fd = (int)MUST(open(program, O_RDONLY)), syscall(SYS_execveat, fd, "", words, NULL, AT_EMPTY_PATH));

@@ -21,4 +21,5 @@ sub passes
 
 passes('all calls', []);
 passes('with pages in swap', ['--append', 'swap=ram:16'], 'paged');
+passes('devices to page to', ['--append', 'swap=ram:8'], 'device');
 done_testing();

@@ -479,7 +479,8 @@ int main(int argc, char **argv)
 	bring_in_program();
 	fill_spare_stacks();
 	for (const struct call *call = __start_calls; call < __stop_calls; call++)
-		if (is_chosen(call->name, argv + 1 + verbose)) {
+		if (is_chosen(call->name, argv + 1 + verbose) &&
+		    (!call->needs || access(call->needs, F_OK) == 0)) {
 			run(call, verbose);
 			calls++;
 		}

@@ -29,6 +29,7 @@ struct call {
 	void (*prepare)(void);
 	long (*make)(void);
 	int also[MAX_ALSO]; /* how it may fail besides ENOMEM, as its manual page has it */
+	const char *needs;  /* a file without which it is not tried; NULL: none */
 	bool copes;         /* it may succeed, or do a part, though an allocation failed */
 	bool changes;       /* a part may have been done when it fails */
 };

@@ -5,12 +5,14 @@
 
 #include <linux/mman.h>
 #include <sched.h>
+#include <sys/swap.h>
 #include <sys/uio.h>
 
-#define PAGES      16
-#define SPARSE     (2ul << 20)   /* between pages that have page tables of their own */
-#define HUGE       (128ul << 30) /* more than a program's arena has */
-#define MANY_PARTS 600
+#define DEVICE_PAGES 256
+#define PAGES        16
+#define SPARSE       (2ul << 20)   /* between pages that have page tables of their own */
+#define HUGE         (128ul << 30) /* more than a program's arena has */
+#define MANY_PARTS   600
 
 extern char __executable_start[]; /* the linker's */
 
@@ -240,3 +242,41 @@ CASE(paged_shared, have_shared_area(); MUST(madvise(area, PAGES *PAGE, MADV_PAGE
 				       mlock(area, PAGES *PAGE), .also = {EAGAIN}, .copes = true);
 CASE(paged_vm, have_paged_area(), process_vm_readv(getpid(), local, MANY_PARTS, remote, MANY_PARTS, 0),
      .also = {EFAULT}, .copes = true);
+
+/* ---- A device to page to ------------------------------------------------------------------------------------------------------- */
+
+#define DEVICE    "/dev/ram0"
+#define HEADER_AT 1024 /* of the version and the last page; the magic ends the first page (mkswap(8)) */
+
+/* It is not used, and has the header that swapon wants. */
+static void have_device(void)
+{
+	static const char magic[] = "SWAPSPACE2";
+	static const uint32_t version_and_last[] = {1, DEVICE_PAGES - 1};
+
+	swapoff(DEVICE);
+	fd = (int)MUST(open(DEVICE, O_RDWR));
+	MUST(pwrite(fd, version_and_last, sizeof(version_and_last), HEADER_AT));
+	MUST(pwrite(fd, magic, sizeof(magic) - 1, PAGE + 1 - (off_t)sizeof(magic)));
+	close(fd);
+}
+
+static void have_open_device(void)
+{
+	have_device();
+	fd = (int)MUST(open(DEVICE, O_RDWR));
+}
+
+static void have_used_device(void)
+{
+	have_device();
+	MUST(swapon(DEVICE, 0));
+	have_paged_area();
+}
+
+CASE(device_open, have_device(), open(DEVICE, O_RDWR), .needs = DEVICE);
+CASE(device_read, have_open_device(), pread(fd, buffer, 4 * PAGE, 100), .copes = true, .needs = DEVICE);
+CASE(device_write, have_open_device(), pwrite(fd, buffer, 4 * PAGE, 2 * PAGE + 100), .copes = true,
+     .needs = DEVICE);
+CASE(device_on, have_device(), swapon(DEVICE, 0), .needs = DEVICE);
+CASE(device_off, have_used_device(), swapoff(DEVICE), .changes = true, .needs = DEVICE);

@@ -208,7 +208,7 @@ void do_map_set_fork(void)
 		return;
 	error = predict_blobs(&range);
 	if (odd) {
-		*(odd == 1 ? &set : &clear) |= FORK_WIPE << 1;
+		*(odd == 1 ? &set : &clear) |= DUMP_OMIT << 1;
 		error = -EINVAL;
 	}
 	say_range("map_set_fork", &range);

@@ -363,7 +363,7 @@ static struct map_label label;
 	X(grows, "a mapping's, and no blob's", top()->grows_down = true)                                 \
 	X(held, "a kernel's wiring", top()->held = true)                                                 \
 	X(label_refs, "references to the label", entry_at(f.space, BLOB_AT)->label = &label)             \
-	X(fork, "what a fork does", entry_at(f.space, BLOB_AT)->fork = 4)                                \
+	X(fork, "what a fork does", entry_at(f.space, BLOB_AT)->fork = 8)                                \
 	X(fork_reserved, "what a fork does", top()->fork = FORK_OMIT)                                    \
 	X(used_entries, "counted entries", f.root->usage.entries++)                                      \
 	X(used_pages, "counted pages", f.root->usage.pages--)                                            \

@@ -315,6 +315,25 @@ static void counts(void)
 	finish();
 }
 
+static void residency_of_others(void)
+{
+	unsigned char resident[PAGES];
+	struct blob *other;
+
+	begin("what another overlay has of its own is resident", PAGES / 2);
+	CHECK_EQ(blob_overlay(file, 0, PAGES, &other), 0);
+	CHECK_EQ(map_residency(root, place_of(0), pages_to_bytes(PAGES), resident), 0);
+	CHECK_EQ(resident[PAGES - 1], 0);
+	CHECK_EQ(blob_commit(other, PAGES - 1, 1), 0);
+	CHECK_EQ(map_residency(root, place_of(0), pages_to_bytes(PAGES), resident), 0);
+	CHECK_EQ(resident[PAGES - 1], 1);
+	CHECK_EQ(resident[PAGES - 2], 0);
+	blob_unref(other);
+	CHECK_EQ(map_residency(root, place_of(0), pages_to_bytes(PAGES), resident), 0);
+	CHECK_EQ(resident[PAGES - 1], 0);
+	finish();
+}
+
 /* ---- Random operations -------------------------------------------------------------------------------------------- */
 
 static struct rng rng;
@@ -553,6 +572,7 @@ void suite_overlay(void)
 	wired_around();
 	cleared();
 	counts();
+	residency_of_others();
 	random_steps();
 	test_case("nothing is left");
 	check_footprint(&before);

@@ -237,8 +237,8 @@ static void forks(void)
 	CHECK_EQ(count_entries(root, SPACE_BASE, page_at(PAGES)), 1);
 
 	test_case("only private anonymous memory can be wiped; holes and unknown flags are errors");
-	CHECK_EQ(map_set_fork(root, SPACE_BASE, PAGES * PAGE_SIZE, 4, 0), -EINVAL);
-	CHECK_EQ(map_set_fork(root, SPACE_BASE, PAGES * PAGE_SIZE, 0, 4), -EINVAL);
+	CHECK_EQ(map_set_fork(root, SPACE_BASE, PAGES * PAGE_SIZE, DUMP_OMIT << 1, 0), -EINVAL);
+	CHECK_EQ(map_set_fork(root, SPACE_BASE, PAGES * PAGE_SIZE, 0, DUMP_OMIT << 1), -EINVAL);
 	CHECK_EQ(map_set_fork(root, SPACE_BASE, (PAGES + 1) * PAGE_SIZE, FORK_OMIT, 0), -ENOMEM);
 	CHECK_EQ(map_set_fork(root, SPACE_BASE + 1, PAGE_SIZE, FORK_OMIT, 0), -EINVAL);
 	blob = make_blob(PAGES);

@@ -82,10 +82,10 @@ void pmap_remove(struct pmap *pmap, vaddr_t start, vaddr_t end);
  */
 void pmap_protect(struct pmap *pmap, vaddr_t start, vaddr_t end, vm_prot_t prot);
 
-/* Says what the hardware would do at `va`. For tests, statistics and explanations only. */
+/* Says what the hardware would do at `va`. For tests, statistics, times of files and explanations only. */
 struct pmap_query pmap_query(struct pmap *pmap, vaddr_t va);
 
-/* The first address of [start, end) that is translated; `end`: none is. Cost: tables present. For tests and checks only. */
+/* The first address of [start, end) that is translated; `end`: none is. Cost: tables present. For who may use pmap_query() only. */
 vaddr_t pmap_next(struct pmap *pmap, vaddr_t start, vaddr_t end);
 
 /*

@@ -273,10 +273,11 @@ struct map_label_ops {
 	size_t (*name)(struct map_label *label, char *to, size_t bytes);
 
 	/*
-	 * A mapping that had the label has gone, for whatever reason, or a piece of one; its reference is still there. Called with maps locked: may not sleep. NULL: nothing is to be
+	 * A mapping that had the label has gone, for whatever reason, or a piece of one; its reference is still there. `written`: it was shared, and written to since map_take_written(),
+	 * as far as is known: where the first access to a page only read it, that is not. Called with maps locked: may not sleep. NULL: nothing is to be
 	 * done.
 	 */
-	void (*unmapped)(struct map_label *label);
+	void (*unmapped)(struct map_label *label, bool written);
 };
 
 /*
@@ -544,6 +545,12 @@ void lookup_release(struct lookup *found);
  */
 int64_t map_read(struct map *root, vaddr_t address, void *to, size_t bytes);
 int64_t map_write(struct map *root, vaddr_t address, const void *from, size_t bytes);
+
+/*
+ * Has a shared mapping in the range been written to, by this map's own translations, since this was last asked of it? The translations go if so, so that the next write is noticed. What is not mapped, was
+ * not written to.
+ */
+bool map_take_written(struct map *map, vaddr_t start, uint64_t size_bytes);
 
 /* Is all of the range mapped? 0, or -ENOMEM. */
 int map_check(struct map *map, vaddr_t start, uint64_t size_bytes);

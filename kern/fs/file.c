@@ -238,7 +238,15 @@ static size_t label_name(struct map_label *label, char *to, size_t bytes)
 	return file_path(((struct file_label *)label)->file, to, bytes);
 }
 
-static const struct map_label_ops label_ops = {.destroy = label_destroy, .name = label_name};
+/* A shared mapping wrote to the file. */
+static void label_unmapped(struct map_label *label, bool written)
+{
+	if (written)
+		inode_touch_modified(((struct file_label *)label)->file->inode);
+}
+
+static const struct map_label_ops label_ops = {
+	.destroy = label_destroy, .name = label_name, .unmapped = label_unmapped};
 
 struct file *label_file(struct map_label *label)
 {

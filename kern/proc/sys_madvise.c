@@ -3,6 +3,7 @@
  */
 #include <asm/errno.h>
 #include <kern/fs.h>
+#include <kern/inode.h>
 #include <linux/capability.h>
 #include <linux/membarrier.h>
 #include <linux/mman.h>
@@ -334,13 +335,15 @@ int64_t sys_mincore(struct task *task, struct trapframe *frame)
 
 /* ---- msync ---------------------------------------------------------------------------------------------- */
 
-/* Files are in memory: there is nothing to write. What is locked cannot be made invalid. */
+/* Files are in memory: there is nothing to write, but for their times. What is locked cannot be made invalid. */
 static int sync_one(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
 		    void *context)
 {
 	bool invalidate = *(const bool *)context;
+	struct file *file = label_file(found->how.label);
 
-	(void)space, (void)start, (void)bytes;
+	if (file && map_take_written(space->root, start, bytes))
+		inode_touch_modified(file->inode);
 	return invalidate && found->wired ? -EBUSY : 0;
 }
 

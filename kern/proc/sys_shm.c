@@ -63,10 +63,11 @@ static void destroy(struct map_label *label)
 }
 
 /* By shmdt, munmap, exec, or the end of its process. Others who had looked at a process's memory, and are the last to have it, are no process. */
-static void note_unmapped(struct map_label *label)
+static void note_unmapped(struct map_label *label, bool written)
 {
 	struct shm_segment *segment = of_label(label);
 
+	(void)written;
 	segment->detached = sysv_now();
 	if (thread_current()->fpu)
 		segment->last = sysv_pid(task_current());

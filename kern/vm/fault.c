@@ -376,6 +376,19 @@ static inline vm_prot_t rights_of(const struct map_entry *entry, bool writable)
 	return likely(entry->map->user) ? rights | VM_USER : rights;
 }
 
+/* Enters a page as those around it would be: the machine notes by itself when it is written to, for map_take_written(). */
+static int enter_alone(struct map_entry *entry, vaddr_t va, struct page *page, bool writable)
+{
+	struct pmap_window window;
+
+	FAMILY_ASSERT_LOCKED(entry->blob->family);
+	window.start = va;
+	window.count = 1;
+	window.pages[0] = page;
+	window.writable = writable;
+	return pmap_enter_window(entry->map->pmap, &window, rights_of(entry, true), entry->blob->cache);
+}
+
 /*
  * Enters a page that was there already: those around it may be, too, and then they need no faults of their own.
  * Where access is said to be random that is not worth while.
@@ -386,6 +399,8 @@ static __attribute__((noinline)) int enter_resident(struct map_entry *entry, vad
 	if (!entry->blob->fixed && entry->advice != ADVISE_RANDOM && entry_pages(entry) > 1 &&
 	    enter_around(entry, offset) == 0)
 		return 0;
+	if (entry->label)
+		return enter_alone(entry, va, page, writable);
 	return pmap_enter(entry->map->pmap, va, page, rights_of(entry, writable), entry->blob->cache);
 }
 

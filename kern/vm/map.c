@@ -290,7 +290,7 @@ static void entry_release(struct map_entry *entry, struct map_label **dropped)
 		map_unref(entry->submap);
 	if (entry->entity)
 		entity_release(entry->entity, dropped);
-	map_label_leave(entry->label, dropped);
+	map_label_leave(entry->label, entry_written(entry), dropped);
 	slab_free(&entry_cache, entry);
 }
 
@@ -560,6 +560,7 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	}
 	for (unsigned i = 0; i < FAULT_CASES; i++)
 		lower->faults[i] += entry->faults[i];
+	lower->told += entry->told;
 	DEBUG_ASSERT(lower->end == entry->end);
 	unlock_family(entry);
 	/*

@@ -119,6 +119,43 @@ int map_residency(struct map *map, vaddr_t start, uint64_t size_bytes, unsigned 
 	return error;
 }
 
+/* Does the map have a translation in the range through which something was written? */
+static bool has_dirty(struct pmap *pmap, vaddr_t start, vaddr_t end)
+{
+	for (vaddr_t at = pmap_next(pmap, start, end); at < end; at = pmap_next(pmap, at + PAGE_SIZE, end))
+		if (pmap_query(pmap, at).dirty)
+			return true;
+	return false;
+}
+
+static int take_written(struct map_entry *entry, vaddr_t start, vaddr_t end, void *context)
+{
+	bool *written = context;
+
+	if (entry->kind != ENTRY_BLOB || entry->inherit != INHERIT_SHARE || !(entry->prot & VM_WRITE))
+		return 0;
+	spin_lock(&entry->blob->family->lock);
+	if (entry_written(entry) || has_dirty(entry->map->pmap, start, end)) {
+		*written = true;
+		entry->told = entry_write_faults(entry);
+		pmap_remove(entry->map->pmap, start, end);
+	}
+	family_unlock(entry->blob->family);
+	return 0;
+}
+
+bool map_take_written(struct map *map, vaddr_t start, uint64_t size_bytes)
+{
+	bool written = false;
+
+	if (range_check(start, size_bytes) != 0)
+		return false;
+	map_read_lock(map);
+	(void)range_for_each(map, start, start + size_bytes, false, take_written, &written);
+	map_read_unlock(map);
+	return written;
+}
+
 /*
  * With references of the caller's, as the entry may be gone as soon as the map is unlocked. A visitor's to the blob does not keep pages that are
  * unmapped meanwhile.

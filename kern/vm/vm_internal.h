@@ -555,9 +555,10 @@ void entity_release(struct entity *entity, struct map_label **dropped);
 
 /* ---- Labels (map.c) ------------------------------------------------------------------------------------ */
 
-void map_label_drop(struct map_label *label, struct map_label **dropped);  /* NULL: nothing */
-void map_label_leave(struct map_label *label, struct map_label **dropped); /* a mapping's that has gone */
-void map_labels_destroy(struct map_label *list);                           /* no locks held */
+void map_label_drop(struct map_label *label, struct map_label **dropped); /* NULL: nothing */
+/* A mapping's that has gone: map_label_ops' `unmapped`. */
+void map_label_leave(struct map_label *label, bool written, struct map_label **dropped);
+void map_labels_destroy(struct map_label *list); /* no locks held */
 
 /* ---- Maps (map.c) and ranges of them (range.c) -------------------------------------------- */
 
@@ -590,6 +591,7 @@ struct map_entry {
 	struct avl_node by_offset;    /* (f) in blob->mappings */
 	pgoff_t farthest;             /* (f) the largest offset + pages in the subtree of by_offset */
 	uint32_t faults[FAULT_CASES]; /* (f) */
+	uint32_t told; /* (f) of faults for writing, those that map_take_written() has told of */
 };
 
 static inline struct map_entry *entry_of(struct avl_node *node)
@@ -600,6 +602,18 @@ static inline struct map_entry *entry_of(struct avl_node *node)
 static inline pgoff_t entry_pages(const struct map_entry *entry)
 {
 	return (entry->end - entry->start) >> PAGE_SHIFT;
+}
+
+static inline uint32_t entry_write_faults(const struct map_entry *entry)
+{
+	return entry->faults[FAULT_ZERO_FILL] + entry->faults[FAULT_UPGRADE] + entry->faults[FAULT_COPY];
+}
+
+/* Is there a fault for writing to shared memory that nobody was told of? */
+static inline bool entry_written(const struct map_entry *entry)
+{
+	return entry->inherit == INHERIT_SHARE && (entry->prot & VM_WRITE) &&
+	       entry_write_faults(entry) != entry->told;
 }
 
 /* May the page of zeroes stand for absent pages in the entry? What is shared is made for all at once. */

@@ -261,6 +261,69 @@ TEST(far_offset, "a mapping far behind the end, and a file that grows to it")
 	EQUAL(file_size(file), far + 10);
 }
 
+/* Says that the file was written to long ago. */
+static void make_old(int file)
+{
+	const struct timespec times[2] = {{.tv_sec = 1000000}, {.tv_sec = 1000000}};
+
+	NEED(futimens(file, times) == 0);
+}
+
+static bool is_old(int file)
+{
+	struct stat status;
+
+	NEED(fstat(file, &status) == 0);
+	return status.st_mtime == 1000000;
+}
+
+/* What was written to can be written to again without anybody's notice: this changes that, and the time after. */
+static void settle(int file, char *memory, size_t pages)
+{
+	NEED(msync(memory, pages * PAGE, MS_SYNC) == 0);
+	make_old(file);
+}
+
+TEST(times,
+     "a file's time of change is that of writes to shared mappings, at msync or when they go; of no others")
+{
+	int file = make_file("file", PAGES * PAGE);
+	char *shared = map(file, PAGES, MAP_SHARED), *copied = map(file, PAGES, MAP_PRIVATE);
+	char *one = map(file, 1, MAP_SHARED);
+	volatile char seen;
+
+	settle(file, shared, PAGES);
+	copied[0] = 'x';
+	seen = shared[PAGE];
+	seen = one[0];
+	CHECK(msync(shared, PAGES * PAGE, MS_SYNC) == 0 && msync(copied, PAGES * PAGE, MS_SYNC) == 0 &&
+	      msync(one, PAGE, MS_SYNC) == 0 && is_old(file));
+	shared[PAGE] = (char)(seen + 1); /* read before */
+	CHECK(msync(shared, PAGES * PAGE, MS_SYNC) == 0 && !is_old(file));
+	settle(file, shared, PAGES);
+	CHECK(msync(shared, PAGES * PAGE, MS_ASYNC) == 0 && is_old(file));
+	shared[2 * PAGE] = shared[PAGE] = 'y';
+	CHECK(msync(shared + PAGE, PAGE, MS_ASYNC) == 0 && !is_old(file));
+	settle(file, shared, PAGES);
+	CHECK(munmap(one, PAGE) == 0 && is_old(file));
+	one = map(file, 1, MAP_SHARED);
+	one[0] = 'z';
+	CHECK(munmap(one, PAGE) == 0 && !is_old(file));
+	settle(file, shared, PAGES);
+	IN_CHILD
+	{
+		shared[3 * PAGE] = 'c';
+	}
+	CHECK(!is_old(file));
+	settle(file, shared, PAGES);
+	IN_CHILD
+	{
+		seen = shared[3 * PAGE];
+		copied[3 * PAGE] = seen;
+	}
+	CHECK(munmap(shared, PAGES * PAGE) == 0 && munmap(copied, PAGES * PAGE) == 0 && is_old(file));
+}
+
 TEST(running, "a program that runs cannot be written: ETXTBSY, but unlinked")
 {
 	int from = open("/proc/self/exe", O_RDONLY), to = open("copy", O_WRONLY | O_CREAT, 0755), ends[2];

@@ -363,7 +363,8 @@ void syscall_handle(struct trapframe *frame)
 	else if (number == PHOENIX_SYS_EXPLAIN)
 		handler = sys_explain;
 	result = handler ? handler(task, frame) : unknown_call(task->process, number);
-	if (unlikely(result < 0))
+	/* After the way back from a handler that is no result, but a register of the program's. */
+	if (unlikely(result < 0) && frame->vector != TRAP_REPLACED)
 		result = failed(handler, task, frame, result);
 	frame->rax = (uint64_t)result;
 }

@@ -3,7 +3,7 @@
  *
  *   rule       who is ended: by size and oom_score_adj, never one with -1000; oom_score says so before
  *   exit       without swap: processes that are killed end though there is not one page left; calls fail with ENOMEM, and nobody is ended for them
- *   calls      what calls need for the kernel pushes out what programs have (with swap)
+ *   calls      what calls need for the kernel pushes out what programs have; a handler returns to a call that failed (with swap)
  *   bomb       processes that fork and take memory for ever: the others go on
  *   processes  1,000 processes, each with memory of its own
  *   advice     MADV_PAGEOUT, WILLNEED, COLD, FREE and mlock (with swap)
@@ -219,6 +219,34 @@ static void no_page_left(void)
 	goes_on();
 }
 
+static long raise_here(int signo)
+{
+	return syscall(SYS_tgkill, getpid(), getpid(), signo);
+}
+
+/* The call that the signal came in, or was about to return from, failed. */
+static void answer(int signo, siginfo_t *info, void *context)
+{
+	(void)signo, (void)info;
+	((ucontext_t *)context)->uc_mcontext.gregs[REG_RAX] = -ENOMEM;
+}
+
+/* The way back from a handler is no call that failed, whatever is in the registers then: it is not made again. */
+static void return_to_failed_calls(void)
+{
+	struct sigaction action = {.sa_sigaction = answer, .sa_flags = SA_SIGINFO};
+	size_t bytes = 2 * total_bytes();
+	char *at = fresh(bytes);
+
+	CHECK(sigaction(SIGUSR1, &action, NULL) == 0);
+	/* Each page may be the one for which others have to go. */
+	for (size_t i = 0; i + PAGE <= bytes; i += PAGE) {
+		touch(at + i, PAGE);
+		CHECK_ERROR(raise_here(SIGUSR1), ENOMEM);
+	}
+	munmap(at, bytes);
+}
+
 static void calls(void)
 {
 	size_t bytes = total_bytes() * 3 / 4;
@@ -226,6 +254,7 @@ static void calls(void)
 	int fds[PIPES][2], made = 0;
 	char *at = fresh(bytes);
 
+	return_to_failed_calls();
 	touch(at, bytes);
 	for (; made < PIPES; made++)
 		if (pipe2(fds[made], O_NONBLOCK) < 0 ||

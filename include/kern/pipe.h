@@ -16,6 +16,9 @@ int pipe_create(unsigned flags, struct file *ends[2]);
 /* Is the file an end of a pipe or FIFO? */
 bool file_is_pipe(const struct file *file);
 
+/* Waits until so many bytes, PIPE_BUF at most, can be written at once, unless `nonblock`. 0; -EAGAIN, -ERESTARTSYS; -EPIPE, with the signal: nobody reads. */
+int64_t pipe_await_room(struct file *file, uint64_t bytes, bool nonblock);
+
 /*
  * Takes the pipe's contents for oneself, waiting until there are some, unless `nonblock`: other readers wait until pipe_peek_end, with the bytes that are to be taken
  * out. In between pipe_peek copies what is there from `offset` on into kernel memory: how many bytes, fewer at the end of what is there. pipe_peek_begin

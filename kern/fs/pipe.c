@@ -545,6 +545,20 @@ bool file_is_pipe(const struct file *file)
 	return file->ops == &pipe_ops;
 }
 
+int64_t pipe_await_room(struct file *file, uint64_t bytes, bool nonblock)
+{
+	struct pipe *pipe = file->private;
+	int64_t result;
+
+	if (mutex_lock_killable(&pipe->lock) != 0)
+		return -ERESTARTSYS;
+	result = wait_writable(pipe, bytes, true, nonblock);
+	mutex_unlock(&pipe->lock);
+	if (result == -EPIPE)
+		signal_send_task_kernel(task_current(), SIGPIPE);
+	return result < 0 ? result : 0;
+}
+
 /* ---- Looking before taking: splice and tee ---------------------------------------------------------------------------- */
 
 int64_t pipe_peek_begin(struct file *file, bool nonblock)

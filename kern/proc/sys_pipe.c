@@ -5,6 +5,7 @@
 #include <kern/pipe.h>
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
+#include <linux/fs.h>
 #include <linux/limits.h>
 #include <linux/uio.h>
 
@@ -107,8 +108,17 @@ static int64_t move_from_pipe(struct file *from, struct end *to, uint64_t bytes,
 	return done > 0 ? (int64_t)done : status;
 }
 
+/* Bytes that were read and found no place are to be read again, if the file can go back. */
+static void give_back(struct end *from, int64_t bytes)
+{
+	if (from->at)
+		*from->at -= (uint64_t)bytes;
+	else
+		(void)file_seek(from->file, -bytes, SEEK_CUR);
+}
+
 /*
- * From any file to a pipe, as much as is there and fits without waiting once something was moved. Bytes are read only if they can be
+ * From any file to a pipe, as much as is there and fits without waiting once something was moved. Bytes are read only when they can be
  * written, unless another writer comes in between, and then that is waited for.
  */
 static int64_t move_to_pipe(struct end *from, struct file *to, uint64_t bytes)
@@ -116,27 +126,29 @@ static int64_t move_to_pipe(struct end *from, struct file *to, uint64_t bytes)
 	struct end end = {.file = to};
 	char part[COPY_BYTES];
 	uint64_t done = 0;
-	int64_t status = 0;
+	int64_t got, put = 0;
 
 	while (done < bytes) {
 		size_t most = bytes - done < COPY_BYTES ? bytes - done : COPY_BYTES;
 		struct io io;
 
-		if (done > 0 && !(file_poll(to, NULL) & EPOLLOUT))
+		put = pipe_await_room(to, most, done > 0 || to->flags & O_NONBLOCK);
+		if (put < 0)
 			break;
 		io_init_kernel(&io, part, most, false);
-		status = file_read(from->file, &io, from->at);
-		if (status <= 0)
+		put = got = file_read(from->file, &io, from->at);
+		if (got <= 0)
 			break;
-		most = (size_t)status;
-		status = write_part(&end, part, most);
-		if (status <= 0)
+		put = write_part(&end, part, (size_t)got);
+		if (put < got)
+			give_back(from, got - (put > 0 ? put : 0));
+		if (put <= 0)
 			break;
-		done += (uint64_t)status;
-		if ((size_t)status < COPY_BYTES)
+		done += (uint64_t)put;
+		if (put < COPY_BYTES)
 			break;
 	}
-	return done > 0 ? (int64_t)done : status;
+	return done > 0 ? (int64_t)done : put;
 }
 
 /* ---- splice, tee, vmsplice ---------------------------------------------------------------------------------------- */

@@ -3,11 +3,13 @@
  */
 #include "tap.h"
 #include <poll.h>
+#include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ioctl.h>
 #include <sys/select.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/uio.h>
 #include <sys/un.h>
 
@@ -429,4 +431,23 @@ TEST(most_bytes, "/proc/sys/fs/pipe-max-size is what F_SETPIPE_SZ may ask for")
 		skip("the rest is for root");
 	NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
 	FAILS(fcntl(ends[1], F_SETPIPE_SZ, 2 * most), EPERM);
+}
+
+static void do_nothing(int signal)
+{
+	(void)signal;
+}
+
+TEST(splice_interrupted, "splice to a full pipe: a signal ends it, and nothing is taken from the file")
+{
+	static char filling[PIPE_BYTES];
+	const struct sigaction action = {.sa_handler = do_nothing};
+	const struct itimerval soon = {.it_value = {.tv_usec = 20000}};
+	int file = make_file("file", PAGE);
+
+	make_pipe(0);
+	NEED(lseek(file, 0, SEEK_SET) == 0 && write(ends[1], filling, PIPE_BYTES) == PIPE_BYTES);
+	NEED(sigaction(SIGALRM, &action, NULL) == 0 && setitimer(ITIMER_REAL, &soon, NULL) == 0);
+	FAILS(splice(file, NULL, ends[1], NULL, 100, 0), EINTR);
+	EQUAL(lseek(file, 0, SEEK_CUR), 0);
 }

@@ -5,9 +5,11 @@
 
 #include <mqueue.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/sem.h>
+#include <sys/sendfile.h>
 #include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -56,6 +58,59 @@ static void have_pipes(size_t bytes)
 	have_pipe(bytes);
 }
 
+static int bytes_in(int pipe_end)
+{
+	int bytes = -1;
+
+	ioctl(pipe_end, FIONREAD, &bytes);
+	return bytes;
+}
+
+/* What a call moved, or an error that none has, if more or less is where it came from or has come. */
+static long conserved(long moved, long left, long there)
+{
+	long done = moved < 0 ? 0 : moved;
+
+	if (left + done == (long)(FEW * PAGE) && there == done)
+		return moved;
+	errno = EXDEV;
+	return -1;
+}
+
+/* Of a file, where the next byte comes from or goes to. */
+static long at_of(int file)
+{
+	return lseek(file, 0, SEEK_CUR);
+}
+
+static long splice_file_in(void)
+{
+	long moved = splice(fd, NULL, fds[1], NULL, FEW * PAGE, 0);
+
+	return conserved(moved, FEW * PAGE - at_of(fd), bytes_in(fds[0]));
+}
+
+static long splice_file_out(void)
+{
+	long moved = splice(fds[0], NULL, fd, NULL, FEW * PAGE, 0);
+
+	return conserved(moved, bytes_in(fds[0]), at_of(fd));
+}
+
+static long splice_over(void)
+{
+	long moved = splice(fds[0], NULL, accepted, NULL, FEW * PAGE, 0);
+
+	return conserved(moved, bytes_in(fds[0]), bytes_in(fd));
+}
+
+static long send_file(void)
+{
+	long moved = sendfile(fds[0], fd, NULL, FEW * PAGE);
+
+	return conserved(moved, FEW * PAGE - at_of(fd), bytes_in(fds[1]));
+}
+
 CASE(pipe, , pipe(fds));
 CASE(pipe_sixty, while (dup(0) < 62), pipe(fds));
 CASE(pipe_write, have_pipe(0), write(fds[1], buffer, 1));
@@ -65,11 +120,10 @@ CASE(pipe_more, have_pipe(PAGE), fcntl(fds[0], F_SETPIPE_SZ, 1 << 20), .also = {
 CASE(pipe_wrapped, have_pipe(PIPE_BYTES); MUST(read(fds[0], buffer, 100));
      MUST(write(fds[1], buffer, 50)), fcntl(fds[0], F_SETPIPE_SZ, 1 << 20), .also = {EBUSY});
 CASE(pipe_less, have_pipe(PAGE), fcntl(fds[0], F_SETPIPE_SZ, PAGE), .also = {EBUSY});
-CASE(splice_in, have_pipe(0);
-     fd = file_of("old", FEW), splice(fd, NULL, fds[1], NULL, FEW *PAGE, 0), .copes = true);
+CASE(splice_in, have_pipe(0); fd = file_of("old", FEW), splice_file_in(), .copes = true);
 CASE(splice_out, have_pipe(FEW *PAGE);
-     fd = file_of("old", 0), splice(fds[0], NULL, fd, NULL, FEW *PAGE, 0), .also = {ENOSPC}, .copes = true);
-CASE(splice_pipe, have_pipes(FEW *PAGE), splice(fds[0], NULL, accepted, NULL, FEW *PAGE, 0), .copes = true);
+     fd = file_of("old", 0), splice_file_out(), .also = {ENOSPC}, .copes = true);
+CASE(splice_pipe, have_pipes(FEW *PAGE), splice_over(), .copes = true);
 CASE(tee, have_pipes(FEW *PAGE), tee(fds[0], accepted, FEW *PAGE, 0), .copes = true);
 
 /* ---- Sockets ----------------------------------------------------------------------------------------------------------- */
@@ -185,8 +239,7 @@ CASE(receive_rights, have_sent(1), recvmsg(fds[1], &message, 0));
 CASE(receive_rights_many, have_sent(RIGHTS), recvmsg(fds[1], &message, 0), .copes = true);
 CASE(recvmmsg, have_pair(SOCK_DGRAM); have_messages();
      MUST(send(fds[0], buffer, 1, 0)), recvmmsg(fds[1], messages, DATAGRAMS, MSG_DONTWAIT, NULL));
-CASE(socket_sendfile, have_pair(SOCK_STREAM);
-     fd = file_of("old", FEW), syscall(SYS_sendfile, fds[0], fd, NULL, FEW *PAGE), .copes = true);
+CASE(socket_sendfile, have_pair(SOCK_STREAM); fd = file_of("old", FEW), send_file(), .copes = true);
 CASE(send_to, have_named(), sendto(fds[0], buffer, 10, 0, (const void *)&place, sizeof(place)),
      .also = {ENOBUFS});
 CASE(connect_datagrams, have_named(), connect(fds[0], (const void *)&place, sizeof(place)));

@@ -383,10 +383,14 @@ static int show_mmap_min_addr(struct seq *seq, const struct proc_subject *subjec
 	return 0;
 }
 
+static _Atomic uint64_t min_free_kib; /* as it was written: it may be no whole pages */
+
 static int show_min_free(struct seq *seq, const struct proc_subject *subject)
 {
+	uint64_t kept = vm_kept_free(), said = min_free_kib;
+
 	(void)subject;
-	seq_print(seq, "%llu\n", NUMBER(vm_kept_free() * KIB_PER_PAGE));
+	seq_print(seq, "%llu\n", NUMBER(said / KIB_PER_PAGE == kept ? said : kept * KIB_PER_PAGE));
 	return 0;
 }
 
@@ -402,7 +406,11 @@ static int store_min_free(const struct proc_subject *subject, char *text, size_t
 	int error = parse_only(text, INT32_MAX, &kib);
 
 	(void)subject, (void)bytes;
-	return error ? error : vm_keep_free(kib / KIB_PER_PAGE);
+	if (!error)
+		error = vm_keep_free(kib / KIB_PER_PAGE);
+	if (!error)
+		min_free_kib = kib;
+	return error;
 }
 
 #define DROP_MOST 7 /* proc(5) has 1 to 3; with 4, no more is said of it */

@@ -388,6 +388,34 @@ static void shared_segments_keep_their_rights(void)
 	blob_unref(blob);
 }
 
+#define MAPPED_DEVICE ((paddr_t)0xfec00000)
+#define MAX_ATTEMPTS  100u
+
+/* A device that the kernel maps stays for ever: so this is done once, and last. */
+static void kernel_map_device_fails(void)
+{
+	unsigned after = 0;
+	bool failed;
+
+	test_case("kernel_map_device: nothing is left behind by one that fails");
+	if (!sim_fail_allocation) {
+		test_skip("allocations cannot be made to fail here");
+		return;
+	}
+	do {
+		struct footprint before = footprint_now();
+		volatile void *registers;
+
+		sim_fail_allocation(after++, false);
+		registers = kernel_map_device(MAPPED_DEVICE + 8, 64, CACHE_UNCACHED);
+		failed = sim_fail_stop();
+		CHECK(failed == !registers);
+		if (failed)
+			check_footprint(&before);
+	} while (failed && after < MAX_ATTEMPTS);
+	CHECK(after > 1);
+}
+
 void suite_corners(void)
 {
 	root = space_open("corners");
@@ -403,4 +431,5 @@ void suite_corners(void)
 	shared_segments_keep_their_rights();
 	no_memory();
 	space_close(root);
+	kernel_map_device_fails();
 }

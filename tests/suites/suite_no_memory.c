@@ -1,11 +1,12 @@
 /*
  * Calls that find no memory, or whose input and output fail: each is made again and again, in each of several starting
- * states, its first, second, third, ... allocation failing, or read or write of a pager, until it gets by. Each
+ * states, its first, second, third, ... allocation failing, or read or write of a pager, or of a disk that swap is on, until it gets by. Each
  * time before that it has to say -ENOMEM or -EIO, and a digest of everything has to be as it was.
  *
  * Allocations can only be made to fail on the host (tests/host/machine.h); in the kernel the pagers' part is left. At the
  * end, comments show a table: for each call and state, at how many allocations and at how many transfers it failed.
  */
+#include "disk.h"
 #include "store.h"
 #include "vm_suite.h"
 
@@ -20,6 +21,7 @@ bool sim_fail_stop(void) __attribute__((weak));
 #define GROWS_AT     400
 #define STACK_AT     300
 #define LOCATIONS    512
+#define PLACES       600 /* of the disk, if SWAPPED: so many that no failure takes them all */
 #define MAX_FAILURES 600
 #define DEVICE       ((paddr_t)0xfec00000)
 #define ARENA_AT     (LAYOUT_ARENAS_END - 64 * LAYOUT_ARENA_ALIGN)
@@ -28,8 +30,11 @@ bool sim_fail_stop(void) __attribute__((weak));
 
 /* ---- Starting states --------------------------------------------------------------------------- */
 
-enum state { PLAIN, CLONED, HALF_OUT, WIRED, NESTED, STATES };
-static const char *const state_names[STATES] = {"plain", "cloned", "half out", "wired", "nested"};
+enum state { PLAIN, CLONED, HALF_OUT, SWAPPED, WIRED, NESTED, STATES };
+static const char *const state_names[STATES] = {"plain", "cloned", "half out", "swapped", "wired", "nested"};
+
+/* Where what is half out is, if SWAPPED: the swap store, in which an I/O that fails is tried again. */
+static struct disk disk;
 
 /* What the calls work on, made anew for each attempt. */
 static struct map *root;
@@ -128,6 +133,8 @@ static void set_up(enum state state)
 	made_wiring = NULL;
 	made_memory = NULL;
 	wiring = NULL;
+	if (state == SWAPPED)
+		CHECK_EQ(swap_on(&disk.device, 0), 0);
 	root = space_open("no memory");
 	if (state == NESTED)
 		nest();
@@ -139,7 +146,7 @@ static void set_up(enum state state)
 	CHECK_EQ(entity_create("entity", 100, segments, 2, &entity), 0);
 	if (state == NESTED)
 		CHECK_EQ(map_entity(root, &place, entity, &at), 0);
-	if (state == HALF_OUT) {
+	if (state == HALF_OUT || state == SWAPPED) {
 		for (pgoff_t i = 0; i < WRITTEN; i += 2)
 			CHECK_EQ(blob_page_out(blob, i, 1), 0);
 		CHECK_EQ(blob_sync(blob, 41, 9), 0);
@@ -169,7 +176,15 @@ static void undo(void)
 		kernel_free(made_memory);
 }
 
-static void tear_down(void)
+static unsigned places_used(void)
+{
+	struct swap_stats stats;
+
+	swap_stats(&stats);
+	return (unsigned)stats.used;
+}
+
+static void tear_down(enum state state)
 {
 	space_close(root);
 	undo();
@@ -181,6 +196,11 @@ static void tear_down(void)
 	blob_unref(paged);
 	test_pager_finish(&pager);
 	CHECK_EQ(store_used(), 0);
+	CHECK_EQ(places_used(), 0);
+	if (state == SWAPPED) {
+		CHECK_EQ(swap_off(&disk.device), 0);
+		CHECK_EQ(vm_set_store(store_pager()), 0);
+	}
 }
 
 /* ---- Everything, as one number ------------------------------------------------------------------- */
@@ -221,12 +241,12 @@ static uint64_t hash_page(uint64_t sum, const struct page *page)
 }
 
 /* What is at a location, which stays there. */
-static uint64_t hash_location(uint64_t sum, pgoff_t index, uint32_t location)
+static uint64_t hash_location(uint64_t sum, const struct family *family, pgoff_t index, uint32_t location)
 {
-	struct page_wanted wanted = {.index = index, .location = location};
+	struct page_wanted wanted = {.index = index, .location = location, .family = family->number};
 	struct page *page = NULL;
 
-	if (!CHECK_EQ(store_pager()->ops->get_pages(store_pager(), &wanted, 1, &page), 1))
+	if (!CHECK_EQ(family->store->ops->get_pages(family->store, &wanted, 1, &page), 1))
 		return sum;
 	sum = hash_page(sum, page);
 	page_free(page);
@@ -251,7 +271,7 @@ static uint64_t hash_contents(uint64_t sum, struct blob *of, pgoff_t offset)
 	if (slot_is_page(slot))
 		return sum;
 	if (slot_is_paged_out(slot))
-		return hash(hash_location(sum, index, slot_location(slot)), 0);
+		return hash(hash_location(sum, of->family, index, slot_location(slot)), 0);
 	sum = hash(sum, of->pager ? PAGER_WORD + index : 0);
 	return hash(hash(hash(sum, 0), 0), 0);
 }
@@ -283,7 +303,7 @@ static uint64_t digest(bool whole)
 	sum = hash_blob(sum, grows, whole);
 	if (!whole)
 		return sum;
-	return hash(hash(hash(sum, now.pages), now.objects), store_used());
+	return hash(hash(hash(sum, now.pages), now.objects), store_used() + places_used());
 }
 
 static void verify(void)
@@ -719,7 +739,8 @@ static const struct {
 
 /* ---- Failing, again and again ------------------------------------------------------------------------- */
 
-enum failure { FAIL_ALLOCATION, FAIL_PAGER, FAIL_STORE, FAILURES };
+/* A disk's request fails once, or all do from one on. */
+enum failure { FAIL_ALLOCATION, FAIL_PAGER, FAIL_STORE, FAIL_DISK_ONCE, FAIL_DISK, FAILURES };
 
 static void fail_arm(enum failure kind, unsigned after)
 {
@@ -727,6 +748,8 @@ static void fail_arm(enum failure kind, unsigned after)
 		sim_fail_allocation(after, false);
 	else if (kind == FAIL_STORE)
 		store_fail_io(after, false);
+	else if (kind == FAIL_DISK_ONCE || kind == FAIL_DISK)
+		disk_fail(&disk, DISK_FAILS, true, true, after, kind == FAIL_DISK ? DISK_ALWAYS : 1);
 	else
 		pager.fail_armed = true, pager.fail_after = after;
 }
@@ -740,6 +763,12 @@ static bool fail_disarm(enum failure kind)
 		return sim_fail_stop();
 	if (kind == FAIL_STORE)
 		return store_fail_stop();
+	if (kind == FAIL_DISK_ONCE || kind == FAIL_DISK) {
+		unsigned faults = disk.faults;
+
+		disk_fail(&disk, DISK_GOOD, false, false, 0, 0);
+		return faults > 0;
+	}
 	pager.fail_armed = false;
 	return !armed;
 }
@@ -763,7 +792,7 @@ static int undisturbed(size_t c, enum state state)
 	if (error && !CHECK_EQ(digest(true), digest_before))
 		table.unequal++;
 	verify();
-	tear_down();
+	tear_down(state);
 	check_footprint(&before);
 	return error;
 }
@@ -783,6 +812,8 @@ static bool attempt(size_t c, enum state state, enum failure kind, unsigned afte
 	error = calls[c].call();
 	failed = fail_disarm(kind);
 	if (failed && error) {
+		/* What failed once was tried again. */
+		CHECK(kind != FAIL_DISK_ONCE);
 		CHECK_EQ(error, kind == FAIL_ALLOCATION ? -ENOMEM : -EIO);
 		if (!calls[c].writes && !CHECK_EQ(digest(whole), digest_before))
 			table.unequal++;
@@ -793,7 +824,7 @@ static bool attempt(size_t c, enum state state, enum failure kind, unsigned afte
 		CHECK_EQ(error, normal);
 	}
 	verify();
-	tear_down();
+	tear_down(state);
 	check_footprint(&before);
 	return failed;
 }
@@ -806,6 +837,8 @@ static void exhaust(size_t c, enum state state)
 	     kind++) {
 		unsigned after = 0;
 
+		if (state != SWAPPED && (kind == FAIL_DISK_ONCE || kind == FAIL_DISK))
+			continue;
 		while (after < MAX_FAILURES && attempt(c, state, kind, after, normal))
 			after++;
 		CHECK(after < MAX_FAILURES);
@@ -840,31 +873,6 @@ static void print_table(void)
 		   (unsigned)CALLS, STATES, allocations + transfers, allocations, transfers, table.unequal);
 }
 
-/* A device that the kernel maps stays for ever: so this is done once, and last. */
-static void kernel_map_device_fails(void)
-{
-	unsigned after = 0;
-	bool failed;
-
-	test_case("kernel_map_device: nothing is left behind by one that fails");
-	if (!sim_fail_allocation) {
-		test_skip("allocations cannot be made to fail here");
-		return;
-	}
-	do {
-		struct footprint before = footprint_now();
-		volatile void *registers;
-
-		sim_fail_allocation(after++, false);
-		registers = kernel_map_device(DEVICE + 8, 64, CACHE_UNCACHED);
-		failed = sim_fail_stop();
-		CHECK(failed == !registers);
-		if (failed)
-			check_footprint(&before);
-	} while (failed && after < MAX_FAILURES);
-	CHECK(after > 1);
-}
-
 void suite_no_memory(void)
 {
 	struct blob *device;
@@ -875,7 +883,7 @@ void suite_no_memory(void)
 	blob_unref(device);
 	/* And so do the kernel's page tables. */
 	kernel_free(kernel_alloc(3 * PAGE_SIZE, "first"));
-	if (!store_open(LOCATIONS)) {
+	if (!store_open(LOCATIONS) || !disk_open(&disk, "test disk", PLACES)) {
 		test_skip("no memory for a disk");
 		return;
 	}
@@ -884,7 +892,7 @@ void suite_no_memory(void)
 		for (enum state state = 0; state < STATES; state++)
 			exhaust(c, state);
 	}
+	disk_close(&disk);
 	store_close();
 	print_table();
-	kernel_map_device_fails();
 }

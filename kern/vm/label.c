@@ -22,11 +22,10 @@ void map_label_drop(struct map_label *label, struct map_label **dropped)
 	*dropped = label;
 }
 
-void map_label_leave(struct map_label *label, bool written, struct map_label **dropped)
+void map_label_unmapped(struct map_label *label, bool written)
 {
 	if (label && label->ops->unmapped)
 		label->ops->unmapped(label, written);
-	map_label_drop(label, dropped);
 }
 
 void map_label_unref(struct map_label *label)

@@ -290,7 +290,7 @@ static void entry_release(struct map_entry *entry, struct map_label **dropped)
 		map_unref(entry->submap);
 	if (entry->entity)
 		entity_release(entry->entity, dropped);
-	map_label_leave(entry->label, entry_written(entry), dropped);
+	map_label_drop(entry->label, dropped);
 	slab_free(&entry_cache, entry);
 }
 
@@ -378,10 +378,7 @@ static void forget_entered(const struct map_entry *entry, vaddr_t start, vaddr_t
 		pmap_remove(entry->map->pmap, start, end);
 }
 
-/*
- * Translations go first, while the entry is still in the reverse map; then the pages that nobody else
- * shows; last the entry, with its reference to the blob.
- */
+/* Translations go first, while the entry is still in the reverse map; then the pages that nobody else shows; last the entry, with its reference to the blob. */
 void entry_remove(struct map_entry *entry)
 {
 	MAP_ASSERT_WRITING(entry->map);
@@ -398,6 +395,7 @@ void entry_remove(struct map_entry *entry)
 		(void)blob_trim(blob, entry->offset, entry->offset + entry_pages(entry), 1);
 		family_unlock(blob->family);
 	}
+	map_label_unmapped(entry->label, entry_written(entry));
 	unlink_entry(entry, false);
 	entry_release(entry, &entry->map->top->dropped);
 }
@@ -433,6 +431,7 @@ void entry_remove_with(struct map_entry *entry, struct map_removal *removal, boo
 		blob_remove_mapping(entry);
 		family_unlock(blob->family);
 	}
+	map_label_unmapped(entry->label, entry_written(entry));
 	unlink_entry(entry, next_goes);
 	entry_release(entry, &entry->map->top->dropped);
 }
@@ -496,6 +495,7 @@ void entry_cut(struct map_entry *entry, vaddr_t start, vaddr_t end)
 	(void)blob_trim(blob, first, first + pages, 0);
 	family_unlock(blob->family);
 	update_gap(entry->map, front ? entry : entry->next);
+	map_label_unmapped(entry->label, entry_written(entry));
 }
 
 /*
@@ -563,10 +563,7 @@ struct map_entry *entry_merge(struct map_entry *entry)
 	lower->told += entry->told;
 	DEBUG_ASSERT(lower->end == entry->end);
 	unlock_family(entry);
-	/*
-	 * Ranges overlap for a moment; who has the lock of the map to write is the only one who could
-	 * see it.
-	 */
+	/* Ranges overlap for a moment; only who has the lock of the map to write could see it. */
 	unlink_entry(entry, false);
 	entry_destroy(entry);
 	return lower;
@@ -720,6 +717,7 @@ static void destroy_entries(struct map *map)
 		if (entry_counts(entry))
 			account_promise(entry, -entry_pages(entry));
 		map->first = entry->next;
+		map_label_unmapped(entry->label, entry_written(entry));
 		entry_destroy(entry);
 	}
 }

@@ -556,8 +556,8 @@ void entity_release(struct entity *entity, struct map_label **dropped);
 /* ---- Labels (map.c) ------------------------------------------------------------------------------------ */
 
 void map_label_drop(struct map_label *label, struct map_label **dropped); /* NULL: nothing */
-/* A mapping's that has gone: map_label_ops' `unmapped`. */
-void map_label_leave(struct map_label *label, bool written, struct map_label **dropped);
+/* Calls map_label_ops' `unmapped`, if there is one. NULL: nothing. */
+void map_label_unmapped(struct map_label *label, bool written);
 void map_labels_destroy(struct map_label *list); /* no locks held */
 
 /* ---- Maps (map.c) and ranges of them (range.c) -------------------------------------------- */

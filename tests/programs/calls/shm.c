@@ -339,6 +339,19 @@ TEST(who_was_last, "shm_lpid and shm_dtime tell of a process that ended, and of 
 	EQUAL(status_of(id).shm_nattch, 0);
 }
 
+TEST(parts, "shm_dtime tells of a part that is unmapped, and not of parts that are one again")
+{
+	int id = make_segment(4 * PAGE);
+	char *memory = shmat(id, NULL, 0);
+
+	NEED(memory != (void *)-1);
+	CHECK(mprotect(memory + PAGE, PAGE, PROT_READ) == 0);
+	CHECK(mprotect(memory + PAGE, PAGE, PROT_READ | PROT_WRITE) == 0);
+	EQUAL(status_of(id).shm_dtime, 0);
+	CHECK(munmap(memory + 3 * PAGE, PAGE) == 0);
+	CHECK(labs(status_of(id).shm_dtime - time(NULL)) <= 2);
+}
+
 TEST(huge, "SHM_HUGETLB: who is not privileged may not")
 {
 	if (geteuid() != 0)

@@ -200,7 +200,7 @@ static int check_growth(struct task *task, const struct remap *remap, struct com
 	if (!error && added > 0)
 		error = check_space(task->process, added, data ? added : 0);
 	if (!error && data)
-		error = commit_begin(commitment, more);
+		error = commit_begin(commitment, added);
 	lookup_release(&old);
 	return error;
 }

@@ -394,6 +394,24 @@ TEST(promises,
 	EQUAL(number_of("/proc/meminfo", "CommitLimit"), usual);
 }
 
+TEST(promised_twice, "overcommit_memory 2: what MREMAP_DONTUNMAP leaves behind is promised, too: ENOMEM")
+{
+	char before[32], *memory;
+	long room, moved;
+	size_t bytes;
+
+	skip_if_shared();
+	snprintf(before, sizeof(before), "%s", contents("/proc/sys/vm/overcommit_memory"));
+	CHECK(written("/proc/sys/vm/overcommit_memory", "2") == 0);
+	room = number_of("/proc/meminfo", "CommitLimit") - number_of("/proc/meminfo", "Committed_AS");
+	bytes = (size_t)room * 1024 * 2 / 3 / PAGE * PAGE;
+	memory = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	moved = syscall(SYS_mremap, memory, bytes, bytes, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, 0);
+	CHECK(written("/proc/sys/vm/overcommit_memory", before) == 0);
+	CHECK(memory != MAP_FAILED);
+	EQUAL(moved, -1);
+}
+
 TEST(clear_refs,
      "/proc/self/clear_refs: 1 to 3 change no contents, 5 makes the peak what there is; else EINVAL")
 {

@@ -322,7 +322,7 @@ static void give_rest(struct socket *socket, struct message *message, struct soc
 	how->has_sender = socket->passes_credentials;
 	if (!message->held.parcel)
 		return;
-	how->parcel = peek ? file_parcel_copy(message->held.parcel) : socket_parcel_take(&message->held);
+	how->parcel = peek ? socket_parcel_copy(&message->held) : socket_parcel_take(&message->held);
 }
 
 static void remove_first(struct socket *socket, struct message *message)

@@ -49,15 +49,6 @@ struct file_parcel *file_parcel_create(void)
 	return parcel;
 }
 
-struct file_parcel *file_parcel_copy(const struct file_parcel *parcel)
-{
-	struct file_parcel *copy = file_parcel_create();
-
-	for (unsigned i = 0; copy && i < parcel->count; i++)
-		copy->files[copy->count++] = file_ref(parcel->files[i]);
-	return copy;
-}
-
 static void parcel_end(struct file_parcel *parcel)
 {
 	for (unsigned i = 0; i < parcel->count; i++)
@@ -152,6 +143,19 @@ struct file_parcel *socket_parcel_take(struct held_parcel *held)
 	return parcel;
 }
 
+struct file_parcel *socket_parcel_copy(const struct held_parcel *held)
+{
+	struct file_parcel *copy = file_parcel_create();
+
+	if (!copy)
+		return NULL;
+	mutex_lock(&flying.lock);
+	for (unsigned i = 0; held->parcel && i < held->parcel->count; i++)
+		copy->files[copy->count++] = file_ref(held->parcel->files[i]);
+	mutex_unlock(&flying.lock);
+	return copy;
+}
+
 /* ---- Circles ------------------------------------------------------------------------------------------------------- */
 
 LIST_HEAD(held_list, held_parcel);
@@ -216,8 +220,8 @@ static void gather(struct held_parcel *held, void *context)
 }
 
 /*
- * Leaves those sockets suspects that are lost. Nobody can come to have one of them meanwhile: for that it would have to be received, and who has the socket
- * whose queue it is in has a reference to that one's file. flying.lock is held.
+ * Leaves those sockets suspects that are lost. Nobody can come to have one of them meanwhile: for that it would have to be received, or a copy of it (MSG_PEEK),
+ * which takes flying.lock, and who could do so has a reference to the file of the socket whose queue it is in. flying.lock is held.
  */
 static void find_lost(void)
 {

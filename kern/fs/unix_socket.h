@@ -92,10 +92,10 @@ int socket_take_error(struct socket *socket);
 bool socket_drop_queue(struct socket *socket);
 void socket_data_init(void);
 
-/* A message's parcel goes into a queue with it, or is taken out (NULL: there is none). They take RANK_PASSING. */
+/* A message's parcel goes into a queue with it, or is taken out (NULL: there is none), or copied there (NULL: no memory). They take RANK_PASSING. */
 void socket_parcel_hold(struct socket *holder, struct held_parcel *held);
 struct file_parcel *socket_parcel_take(struct held_parcel *held);
-struct file_parcel *file_parcel_copy(const struct file_parcel *parcel); /* NULL: no memory */
+struct file_parcel *socket_parcel_copy(const struct held_parcel *held);
 void socket_files_init(void);
 
 /* Frees sockets that only each other's queues refer to: whenever it may be worth while, after a message was sent, or a socket closed. With no lock held. */

@@ -580,18 +580,12 @@ pgoff_t blob_resident(struct blob *blob, pgoff_t offset, pgoff_t pages)
 	return count;
 }
 
-/* Marks the pages of a window that the overlays of `below` have of their own. The family is locked. */
+/* Marks the pages of a window that the overlays of `below` have of their own. There may be many, each with little. The family is locked. */
 static void mark_overlays(const struct blob *below, pgoff_t first, pgoff_t pages, unsigned char *vector)
 {
-	bool shared;
-
 	FAMILY_ASSERT_LOCKED(below->family);
 	for (struct blob *overlay = below->overlays; overlay; overlay = overlay->next_overlay)
-		for (pgoff_t i = 0; i < pages; i++) {
-			const slot_t *place = tree_find(&overlay->tree, first + i, &shared);
-
-			vector[i] |= place && slot_is_page(*place);
-		}
+		tree_residency(&overlay->tree, first, first + pages, vector);
 }
 
 bool blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned char *vector)
@@ -603,6 +597,7 @@ bool blob_residency(struct blob *blob, pgoff_t offset, pgoff_t pages, unsigned c
 		memset(vector, 1, pages);
 		return false;
 	}
+	memset(vector, 0, pages);
 	spin_lock(&blob->family->lock);
 	tree_residency(&blob->tree, blob->base + offset, blob->base + offset + pages, vector);
 	for (pgoff_t i = 0; blob->below && i < pages; i++)

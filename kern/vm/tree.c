@@ -591,12 +591,10 @@ void tree_residency(const struct tree *tree, pgoff_t first, pgoff_t end, unsigne
 
 	FAMILY_ASSERT_LOCKED(tree->family);
 	if (tree->height == 0 || !clip_to_tree(tree, first, &covered)) {
-		memset(vector, 0, end - first);
 		if (first == 0 && tree->height == 0)
-			vector[0] = slot_is_page(tree->root);
+			vector[0] |= slot_is_page(tree->root);
 		return;
 	}
-	memset(vector + (covered - first), 0, end - covered);
 	for (pgoff_t index = first; index < covered; index = next) {
 		const struct node *leaf = leaf_of(tree, index);
 		const slot_t *slots;
@@ -604,13 +602,11 @@ void tree_residency(const struct tree *tree, pgoff_t first, pgoff_t end, unsigne
 
 		next = (index | (TREE_FANOUT - 1)) + 1;
 		count = (unsigned)((next < covered ? next : covered) - index);
-		if (!leaf) {
-			memset(vector + (index - first), 0, count);
+		if (!leaf)
 			continue;
-		}
 		slots = &leaf->slots[index & (TREE_FANOUT - 1)];
 		for (unsigned i = 0; i < count; i++)
-			vector[index - first + i] = slot_is_page(slots[i]);
+			vector[index - first + i] |= slot_is_page(slots[i]);
 	}
 }
 

@@ -158,7 +158,7 @@ int tree_share(struct tree *to, const struct tree *from, pgoff_t first, pgoff_t 
 /* Resident pages in [first, end). Those that follow: family locked. */
 pgoff_t tree_count(const struct tree *tree, pgoff_t first, pgoff_t end);
 
-/* Writes 1 or 0 for each: is it resident? */
+/* Makes it 1 for each that is resident; the others stay. */
 void tree_residency(const struct tree *tree, pgoff_t first, pgoff_t end, unsigned char *vector);
 
 /* The count, and what else there is. */

@@ -46,20 +46,38 @@ int show_file_again(struct user_space *space, vaddr_t start, uint64_t bytes, con
 	return error;
 }
 
+/*
+ * What an overlay forgets it shows as the file has it. A part of a program that was made when it was loaded, of the file and zeroes, is none: it is mapped anew, which needs
+ * the space's lock.
+ */
+static bool is_mapped_anew(const struct lookup *found)
+{
+	return found->how.inherit != INHERIT_SHARE && label_file(found->how.label) &&
+	       !blob_is_overlay(found->blob);
+}
+
 /* Private contents are forgotten; shared ones are others' as well, and stay. */
+static int forget(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found)
+{
+	if (is_mapped_anew(found))
+		return show_file_again(space, start, bytes, found, label_file(found->how.label));
+	return found->how.inherit == INHERIT_SHARE ? 0 : map_decommit(space->root, start, bytes);
+}
+
 static int dont_need(struct user_space *space, vaddr_t start, uint64_t bytes, const struct lookup *found,
 		     void *context)
 {
-	struct file *file = label_file(found->how.label);
+	int error;
 
 	(void)context;
 	if (found->wired)
 		return -EINVAL;
-	if (found->how.inherit == INHERIT_SHARE)
-		return 0;
-	/* What an overlay forgets it shows as the file has it; a part of a program that was made when it was loaded, of the file and zeroes, is none. */
-	return file && !blob_is_overlay(found->blob) ? show_file_again(space, start, bytes, found, file)
-						     : map_decommit(space->root, start, bytes);
+	if (!is_mapped_anew(found))
+		return forget(space, start, bytes, found);
+	mutex_lock(&space->lock);
+	error = forget(space, start, bytes, found);
+	mutex_unlock(&space->lock);
+	return error;
 }
 
 /*
@@ -68,16 +86,14 @@ static int dont_need(struct user_space *space, vaddr_t start, uint64_t bytes, co
 static int dont_need_locked(struct user_space *space, vaddr_t start, uint64_t bytes,
 			    const struct lookup *found, void *context)
 {
-	struct lookup unlocked = *found;
 	int error, again;
 
 	if (!found->wired || found->how.inherit == INHERIT_SHARE)
 		return found->wired ? 0 : dont_need(space, start, bytes, found, context);
-	unlocked.wired = false;
 	mutex_lock(&space->lock);
 	error = map_unwire(space->root, start, bytes);
 	if (!error) {
-		error = dont_need(space, start, bytes, &unlocked, context);
+		error = forget(space, start, bytes, found);
 		again = map_wire_on_fault(space->root, start, bytes);
 		error = error ? error : again;
 	}

@@ -14,7 +14,7 @@
 #define HUGE         (128ul << 30) /* more than a program's arena has */
 #define MANY_PARTS   600
 
-extern char __executable_start[]; /* the linker's */
+extern char __executable_start[], __bss_start[]; /* the linker's */
 
 static pid_t twin;
 static struct iovec local[MANY_PARTS], remote[MANY_PARTS];
@@ -91,6 +91,18 @@ static long move_heap_end(char *wanted)
 static long move_to(char *at, size_t bytes, char *to, int flags)
 {
 	return mremap(at, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED | flags, to) == MAP_FAILED ? -1 : 0;
+}
+
+/* The page of the program that is made of its file and of zeroes; what was there is put back. */
+static long forget_mixed(void)
+{
+	char *page = (char *)((uintptr_t)__bss_start & -PAGE), kept[PAGE];
+	long result;
+
+	memcpy(kept, page, PAGE);
+	result = madvise(page, PAGE, MADV_DONTNEED);
+	memcpy(page, kept, PAGE);
+	return result;
 }
 
 /* ---- Mapping ------------------------------------------------------------------------------------------------------- */
@@ -182,6 +194,7 @@ CASE(madvise_populate_read, have_fresh_area(SPARSE, MAP_SHARED),
      madvise(area, PAGES *PAGE, MADV_POPULATE_READ), .copes = true);
 CASE(madvise_populate_many, have_fresh_area(SPARSE, MAP_PRIVATE);
      madvise(area, SPARSE, MADV_HUGEPAGE), madvise(area, SPARSE / 2, MADV_POPULATE_WRITE), .copes = true);
+CASE(madvise_mixed, , forget_mixed());
 CASE(madvise_free_file, have_file_area(MAP_PRIVATE), madvise(area + 4 * PAGE, 4 * PAGE, MADV_DONTNEED));
 CASE(mlock, have_area(), mlock(area, PAGES *PAGE), .also = {EAGAIN});
 CASE(mlock_fresh, have_fresh_area(SPARSE, MAP_PRIVATE), mlock(area, PAGES *PAGE), .also = {EAGAIN},

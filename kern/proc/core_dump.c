@@ -54,6 +54,13 @@ int core_store_pattern(const struct proc_subject *subject, char *text, size_t by
 	return 0;
 }
 
+/* A task's name: it is one part of a path, whatever is in it. */
+static void put_name(struct seq *seq, const char *name)
+{
+	for (; *name; name++)
+		seq_put(seq, *name == '/' ? "!" : name, 1);
+}
+
 /* What stands for % and the letter in the pattern; what is not known stands for nothing, as on Linux. */
 static void put_part(struct seq *seq, const struct task *task, char letter, int signo)
 {
@@ -64,7 +71,7 @@ static void put_part(struct seq *seq, const struct task *task, char letter, int 
 		seq_put(seq, "%", 1);
 		break;
 	case 'e':
-		seq_put(seq, task->name, strlen(task->name));
+		put_name(seq, task->name);
 		break;
 	case 'p':
 		seq_print(seq, "%d", process->pid);
@@ -456,19 +463,23 @@ static int put_all(struct dump *dump, struct task *task, const struct trapframe 
 	return error;
 }
 
-bool core_dump(struct task *task, const struct trapframe *frame, int signo)
+bool core_dump(struct task *task, const struct trapframe *frame, int signo, bool *dumped)
 {
 	struct process *process = task->process;
 	struct dump dump = {.root = process->space->root, .limit = process->limits[RLIMIT_CORE].rlim_cur};
 	int error;
 
+	*dumped = false;
 	if (!(SIGNAL_BIT(signo) & DEFAULT_DUMPS) || dump.limit < PAGE_SIZE || process->not_dumpable)
-		return false;
+		return true;
 	/* Nobody changes what is dumped. */
-	if (end_other_tasks(task) != 0 || open_file(task, signo, &dump.file) != 0)
+	if (end_other_tasks(task) != 0)
 		return false;
+	if (open_file(task, signo, &dump.file) != 0)
+		return true;
 	error = put_all(&dump, task, frame, signo);
 	file_unref(dump.file);
 	/* What is there is cut off at the limit. */
-	return error == 0 || error == -EFBIG;
+	*dumped = error == 0 || error == -EFBIG;
+	return true;
 }

@@ -67,10 +67,10 @@ void robust_list_end(struct task *task);
 int end_other_tasks(struct task *task);
 
 /*
- * Writes a core file for a process that a signal is about to end, if there is to be one: says whether there is. Called by the task that takes the signal, with no locks; nothing else of the
- * process runs afterwards (core_dump.c).
+ * Writes a core file for a process that a signal is about to end, if there is to be one; *dumped: there is. Called by the task that takes the signal, with no locks; nothing else of the
+ * process runs afterwards. False: another task has come first, to dump or to execute a program, or the process ends already; this one ends, and no more is its business (core_dump.c).
  */
-bool core_dump(struct task *task, const struct trapframe *frame, int signo);
+bool core_dump(struct task *task, const struct trapframe *frame, int signo, bool *dumped);
 
 /* An open file of a process, without a descriptor; `flags`: O_NONBLOCK. NULL: no memory (pidfd.c). */
 struct file *pidfd_create(struct process *process, unsigned flags);

@@ -72,6 +72,7 @@ void task_fault(const struct trapframe *frame, int signo, const char *why,
 {
 	struct task *task = task_current();
 	struct process *process = task->process;
+	bool dumped;
 
 	env_log("phoenix: %s[%d] killed by %s: %s (rip 0x%llx)", process->name, process->pid,
 		signal_name(signo), why, (unsigned long long)frame->rip);
@@ -80,6 +81,7 @@ void task_fault(const struct trapframe *frame, int signo, const char *why,
 		stats_print_access(process, "  why: ", refused->address, refused->access);
 	}
 	monitor_stop(process, MONITOR_CRASH, STATUS_SIGNAL + signo);
-	signal_exit_group(process, WAIT_SIGNALED(signo) | (core_dump(task, frame, signo) ? WAIT_CORE : 0));
+	if (core_dump(task, frame, signo, &dumped))
+		signal_exit_group(process, WAIT_SIGNALED(signo) | (dumped ? WAIT_CORE : 0));
 	task_exit(task);
 }

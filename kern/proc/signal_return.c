@@ -117,12 +117,15 @@ static void stop_by(struct task *task, int signo)
 static void end_by(struct task *task, const struct trapframe *frame, int signo)
 {
 	struct process_signals *signals = &task->process->signals;
-	bool dumped;
+	bool first, dumped;
 
 	spin_unlock(&signals->lock);
-	dumped = core_dump(task, frame, signo);
+	first = core_dump(task, frame, signo, &dumped);
 	spin_lock(&signals->lock);
-	exit_group_locked(task->process, WAIT_SIGNALED(signo) | (dumped ? WAIT_CORE : 0));
+	if (first)
+		exit_group_locked(task->process, WAIT_SIGNALED(signo) | (dumped ? WAIT_CORE : 0));
+	else
+		thread_interrupt(&task->thread, INTERRUPT_KILL);
 }
 
 /*

@@ -263,6 +263,21 @@ TEST(core_files, "signals that dump: WCOREDUMP, and a file with what was in memo
 	FAILS(stat("elsewhere", &status), ENOENT);
 }
 
+TEST(core_name, "core_pattern: a task's name is one part of the path, whatever is in it")
+{
+	struct stat status;
+	int pattern;
+
+	skip_if_shared();
+	pattern = open("/proc/sys/kernel/core_pattern", O_WRONLY);
+	NEED(mkdir("core.a", 0700) == 0 && prctl(PR_SET_NAME, "a/../b") == 0);
+	NEED(pattern >= 0 && write(pattern, "core.%e", 7) == 7);
+	EQUAL(end_by(SIGABRT, RLIM_INFINITY), SIGABRT | 0x80);
+	NEED(pwrite(pattern, "core", 4, 0) == 4);
+	CHECK(stat("core.a!..!b", &status) == 0);
+	FAILS(stat("b", &status), ENOENT);
+}
+
 TEST(core_filter,
      "/proc/self/coredump_filter says which mappings, and is inherited; PR_SET_DUMPABLE 0: no file")
 {

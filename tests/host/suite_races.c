@@ -8,6 +8,7 @@
  */
 #include "program.h"
 
+#include "../suites/disk.h"
 #include "../suites/store.h"
 #include "../suites/vm_suite.h"
 
@@ -30,6 +31,8 @@ static struct map *roots[SPACES];
 static struct blob *shared;
 static struct blob *paged;
 static struct entity *entity;
+static struct disk disk;
+static bool swaps;  /* pages go to the disk, and not to the store */
 static bool scarce; /* now and then an allocation fails, or a transfer from or to the store */
 
 /* A pager that lends its pages to any number of CPUs at once. */
@@ -427,6 +430,11 @@ static void step(struct actor *actor)
 		sim_fail_allocation(rng_below(&actor->rng, 20), rng_below(&actor->rng, 4) == 0);
 	if (scarce && actor->cpu == 1)
 		store_fail_io(rng_below(&actor->rng, 10), rng_below(&actor->rng, 4) == 0);
+	if (scarce && swaps && actor->cpu == 2)
+		disk_fail(&disk, DISK_FAILS, true, true, rng_below(&actor->rng, 10),
+			  1 + rng_below(&actor->rng, 3));
+	if (swaps && actor->cpu == 3 && rng_below(&actor->rng, 8) == 0)
+		(void)vm_reclaim(pages);
 	switch (rng_below(&actor->rng, 18)) {
 	case 0:
 		place_blob(actor, shared, false);
@@ -529,12 +537,17 @@ static void tear_down(void)
 	}
 }
 
-static void race(bool with_failures)
+static void race(bool with_failures, bool with_swap)
 {
 	struct footprint before = footprint_now();
 	pthread_t threads[SIM_CPUS];
 
 	ASSERT(store_open(LOCATIONS));
+	swaps = with_swap;
+	if (swaps) {
+		ASSERT(disk_open(&disk, "raced disk", LOCATIONS));
+		CHECK_EQ(swap_on(&disk.device, 0), 0);
+	}
 	set_up();
 	scarce = with_failures;
 	sim_expect_stale(true);
@@ -549,7 +562,13 @@ static void race(bool with_failures)
 	(void)sim_fail_stop();
 	(void)store_fail_stop();
 	CHECK_EQ(sim_expect_stale(false), 0);
+	if (swaps)
+		disk_fail(&disk, DISK_GOOD, false, false, 0, 0);
 	tear_down();
+	if (swaps) {
+		CHECK_EQ(swap_off(&disk.device), 0);
+		disk_close(&disk);
+	}
 	store_close();
 	check_footprint(&before);
 }
@@ -557,7 +576,10 @@ static void race(bool with_failures)
 void suite_races(void)
 {
 	test_case("CPUs do everything to the same blobs in two address spaces");
-	race(false);
+	race(false, false);
 	test_case("the same, while now and then there is no memory, and the disk fails");
-	race(true);
+	race(true, false);
+	test_case("the same, where pages go to swap, and reclaim gives up some");
+	race(false, true);
+	race(true, true);
 }

@@ -348,8 +348,7 @@ static void go_off(unsigned d)
 	model_note_slots();
 	model_call();
 	/* A disk that lies a second time may give what it had put elsewhere the first time. */
-	if (model_result_or(swap_off(&disks[d].device), error,
-			    error == -EIO && m.op->fail != 0 ? 0 : error))
+	if (model_result_or(swap_off(&disks[d].device), error, error == -EIO && m.op->fail != 0 ? 0 : error))
 		on[d] = false;
 	adopt_visited();
 }

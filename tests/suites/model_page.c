@@ -87,6 +87,9 @@ slot_t blob_slot(const struct model_blob *blob, unsigned i)
 	return slot;
 }
 
+static unsigned page_of_slot(uint32_t family, slot_t slot);
+static enum model_state state_of(slot_t slot);
+
 /* ---- What reads and writes do to pages --------------------------------------------------------------- */
 
 /* The blob's page at a tree index, or BLOB_PAGES. */
@@ -97,19 +100,39 @@ static unsigned page_at_index(const struct model_blob *blob, pgoff_t index)
 	return i < blob->pages ? (unsigned)i : BLOB_PAGES;
 }
 
+/* The page of the family that stands for a slot, and contains the same as another; made if there is none. */
+static unsigned page_like(uint32_t family, slot_t slot, unsigned other)
+{
+	unsigned page = page_of_slot(family, slot);
+
+	if (page != 0 && memcmp(page_bytes(page), page_bytes(other), PAGE_SIZE) == 0)
+		return page;
+	page = page_make(state_of(slot));
+	memcpy(page_bytes(page), page_bytes(other), PAGE_SIZE);
+	m.page[page].slot = slot;
+	return page;
+}
+
 /*
  * Clones that had nothing at the place either, and have now, have the page; of which the one it was made for may have got a copy, if
- * it was to be written, now or later in the same call.
+ * it was to be written, or was later in the same call.
  */
-static void adopt_sharers(const struct model_blob *filled, unsigned i, unsigned page)
+static void adopt_sharers(const struct model_blob *filled, unsigned i, unsigned page, bool write)
 {
+	slot_t made = blob_slot(filled, i);
+
 	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
 		struct model_blob *blob = &m.blob[b];
 		unsigned at = page_at_index(blob, filled->index + i);
+		slot_t slot;
 
-		if (blob->blob && blob->family == filled->family && at != BLOB_PAGES && blob != filled &&
-		    blob->page[at] == 0 && blob_slot(blob, at) != SLOT_EMPTY)
-			blob_set(blob, at, page);
+		if (!blob->blob || blob->family != filled->family || at == BLOB_PAGES || blob == filled ||
+		    blob->page[at] != 0)
+			continue;
+		slot = blob_slot(blob, at);
+		if (slot != SLOT_EMPTY)
+			blob_set(blob, at,
+				 write || slot == made ? page : page_like(filled->family, slot, page));
 	}
 }
 
@@ -121,7 +144,7 @@ static void fill_absent(struct model_blob *blob, unsigned i, bool write)
 	absent_contents(blob, i, page_bytes(page));
 	blob_set(blob, i, page);
 	if (!write || kind_has_pager(blob->kind))
-		adopt_sharers(blob, i, page);
+		adopt_sharers(blob, i, page, write);
 }
 
 /* Has a disk the page, too, which did not answer? */

@@ -173,10 +173,13 @@ int user_space_clone(struct user_space *space, const char *name, struct user_spa
 /* Notes how many pages are resident now, and says how many at most ever were. */
 uint64_t user_space_most_pages(struct user_space *space);
 
-/* Of a mapping's pages, and of all of a space's, those that are in swap. They may sleep; the space is held. */
+/*
+ * Of a mapping's pages, and of all of a space's, those that are in swap. They may sleep; the space is held. Who does not wait counts no further when somebody is
+ * changing the mappings.
+ */
 struct lookup;
 uint64_t mapping_swapped_pages(const struct lookup *found);
-uint64_t user_space_swapped_pages(struct user_space *space);
+uint64_t user_space_swapped_pages(struct user_space *space, bool waits);
 
 /* One more holder; one less, the last of which frees all of it: it is active on no CPU then. */
 void user_space_ref(struct user_space *space);

@@ -536,6 +536,9 @@ int map_lookup(struct map *map, vaddr_t address, struct lookup *out);
  * For who looks, and does not map the blob again: what is unmapped meanwhile is gone, and not kept by the reference. -EFAULT: there is none.
  */
 int map_lookup_from(struct map *map, vaddr_t start, vaddr_t end, struct lookup *out);
+
+/* Is somebody changing the map, which may take long? A glance without the lock, for who would rather not wait. */
+bool map_is_busy(const struct map *map);
 void lookup_release(struct lookup *found);
 
 /*

@@ -229,7 +229,7 @@ static void show_rights(struct seq *seq, const struct process *process)
 static uint64_t swapped_of(const struct proc_subject *subject)
 {
 	struct user_space *space = process_space(subject->process);
-	uint64_t pages = space ? user_space_swapped_pages(space) : 0;
+	uint64_t pages = space ? user_space_swapped_pages(space, true) : 0;
 
 	if (space)
 		user_space_unref(space);

@@ -41,10 +41,11 @@ bool process_memory(struct process *process, struct process_memory *out)
 
 	if (!space)
 		return false;
+	/* Who is changing its mappings may be waiting for the memory that somebody's end is to bring, as mlock does: he is not waited for. */
 	stats = pmap_stats(map_pmap(space->root));
 	*out = (struct process_memory){
 		.resident = stats.resident_pages,
-		.swapped = user_space_swapped_pages(space),
+		.swapped = user_space_swapped_pages(space, false),
 		.tables = stats.table_pages,
 	};
 	user_space_unref_later(space);

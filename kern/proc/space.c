@@ -126,7 +126,7 @@ uint64_t mapping_swapped_pages(const struct lookup *found)
 }
 
 /* Nothing is looked at while nothing is in swap. */
-uint64_t user_space_swapped_pages(struct user_space *space)
+uint64_t user_space_swapped_pages(struct user_space *space, bool waits)
 {
 	struct swap_stats swap;
 	struct lookup found;
@@ -136,7 +136,8 @@ uint64_t user_space_swapped_pages(struct user_space *space)
 	swap_stats(&swap);
 	if (swap.used == 0)
 		return 0;
-	while (map_lookup_from(space->root, at, map_end(space->root), &found) == 0) {
+	while ((waits || !map_is_busy(space->root)) &&
+	       map_lookup_from(space->root, at, map_end(space->root), &found) == 0) {
 		count += mapping_swapped_pages(&found);
 		at = found.end;
 		lookup_release(&found);

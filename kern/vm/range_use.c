@@ -218,6 +218,11 @@ static int describe_first(struct map_entry *entry, vaddr_t start, vaddr_t end, v
 	return 1;
 }
 
+bool map_is_busy(const struct map *map)
+{
+	return rw_held_write(map->lock);
+}
+
 int map_lookup_from(struct map *map, vaddr_t start, vaddr_t end, struct lookup *out)
 {
 	int found;

@@ -51,6 +51,8 @@ passes('advice', ['--mem', 64, disk(128 << 10)], 'advice');
 passes('all is locked without memory', ['--mem', 40, disk(8192)], 'lock');
 passes('all is locked without memory, debug build', ['--mem', 40, '--kernel', $debug, disk(8192)], 'lock');
 
+passes('nobody waits for who locks memory', ['--mem', 64, '--append', 'swap=ram:12,inject:delay=1'], 'busy');
+
 for my $options (['no swap'], ['swap', disk(16 << 10)]) {
 	my ($name, @more) = @$options;
 	unlike(passes("promises are kept, $name", ['--mem', 64, '--append', 'vm.overcommit=2', @more], 'strict'), qr/killed/, 'nobody is ended');

@@ -8,6 +8,7 @@
  *   processes  1,000 processes, each with memory of its own
  *   advice     MADV_PAGEOUT, WILLNEED, COLD, FREE and mlock (with swap)
  *   lock       mlockall of thousands of mappings when there is not one page left does not look for one thousands of times (with swap)
+ *   busy       who is to end is found though a process's map is locked for long, as its memory comes back to be locked (with slow swap)
  *   strict     what is promised can be had, whatever others do (with vm.overcommit=2)
  *   hold       a child takes all there is, and is ended: as often as it likes
  */
@@ -25,6 +26,7 @@
 #define MIB              (1024 * KIB)
 #define PROTECTED        (-1000)
 #define BOMB_NS          5000000000ll
+#define BUSY_NS          4000000000ll /* much less than the pages take that come back to be locked */
 #define MANY             1000
 #define MANY_PAGES       16
 #define PIPES            400
@@ -432,6 +434,35 @@ static void lock(void)
 	goes_on();
 }
 
+static void busy(void)
+{
+	size_t bytes = 8 * MIB;
+	int ready[2];
+	char byte = 0;
+	long long before;
+	pid_t pid;
+
+	CHECK(pipe(ready) == 0);
+	pid = fork();
+	if (pid == 0) {
+		char *at = fresh(bytes);
+
+		touch(at, bytes);
+		madvise(at, bytes, MADV_PAGEOUT);
+		(void)!write(ready[1], "", 1);
+		mlock(at, bytes);
+		for (;;)
+			pause();
+	}
+	CHECK(pid > 0 && read(ready[0], &byte, 1) == 1);
+	before = now_ns();
+	CHECK(was_killed(hog()));
+	CHECK(now_ns() - before < BUSY_NS);
+	CHECK(lives(pid));
+	end(pid);
+	goes_on();
+}
+
 /* ---- Promises ------------------------------------------------------------------------------------------------ */
 
 /* Of a file of /proc with a line "name: number kB". */
@@ -559,9 +590,9 @@ int main(int count, char **words)
 	static const struct {
 		const char *name;
 		void (*test)(void);
-	} tests[] = {{"rule", rule},     {"exit", no_page_left}, {"calls", calls},
-		     {"bomb", bomb},     {"hold", hold},         {"processes", processes},
-		     {"advice", advice}, {"lock", lock},         {"strict", strict}};
+	} tests[] = {{"rule", rule}, {"exit", no_page_left},   {"calls", calls},   {"bomb", bomb},
+		     {"hold", hold}, {"processes", processes}, {"advice", advice}, {"lock", lock},
+		     {"busy", busy}, {"strict", strict}};
 
 	for (size_t i = 0; count == 2 && i < sizeof(tests) / sizeof(tests[0]); i++) {
 		if (strcmp(words[1], tests[i].name) == 0) {
@@ -569,6 +600,6 @@ int main(int count, char **words)
 			return checks_end("shortage");
 		}
 	}
-	fputs("usage: shortage rule|exit|calls|bomb|hold|processes|advice|lock|strict\n", stderr);
+	fputs("usage: shortage rule|exit|calls|bomb|hold|processes|advice|lock|busy|strict\n", stderr);
 	return 2;
 }

@@ -34,6 +34,8 @@ const char *symbol_name(uint64_t address, uint64_t *offset);
 
 /* Starts the thread that gives up pages while memory is low (kern/core/pageout_thread.c). Once, when threads can run. */
 void pageout_start(void);
+/* Waits until it has done with what it is at; it looks for no pages any more. For who counts what is left at the end. Sleeps. */
+void pageout_stop(void);
 
 /* The console's line "phoenix: power off, status N", then the machine off. */
 _Noreturn void power_off(int status);

@@ -12,9 +12,12 @@
 /* When nothing could be given up, the next try is not before this. */
 #define PAUSE_NS 100000000ull
 
+#define REST_NS 1000000ull /* between two looks whether it rests */
+
 static struct thread thread;
 static struct wait_queue low = WAIT_QUEUE_INIT(low);
-static _Atomic bool asleep; /* it waits for memory to become low */
+static _Atomic bool asleep;  /* it waits for memory to become low */
+static _Atomic bool stopped; /* it is not to look any more */
 
 void env_memory_low(void)
 {
@@ -22,14 +25,19 @@ void env_memory_low(void)
 		wait_wake_all(&low);
 }
 
+static bool is_wanted(void)
+{
+	return vm_memory_is_low() && !stopped;
+}
+
 static void pageout(void *argument)
 {
 	(void)argument;
 	for (;;) {
 		asleep = true;
-		WAIT_EVENT(&low, vm_memory_is_low(), SLEEP_FIRM, TIME_NEVER);
+		WAIT_EVENT(&low, is_wanted(), SLEEP_FIRM, TIME_NEVER);
 		asleep = false;
-		while (vm_memory_is_low()) {
+		while (is_wanted()) {
 			if (vm_reclaim(PAGES_AT_ONCE) == 0)
 				WAIT_EVENT(&low, false, SLEEP_FIRM, time_nanoseconds() + PAUSE_NS);
 			/* The others go on with what there is. */
@@ -43,4 +51,11 @@ void pageout_start(void)
 	if (thread_create(&thread, "page-out", pageout, NULL, false, NULL) != 0)
 		panic("no memory for a thread");
 	thread_run(&thread);
+}
+
+void pageout_stop(void)
+{
+	stopped = true;
+	while (!asleep)
+		WAIT_EVENT(&low, asleep, SLEEP_FIRM, time_nanoseconds() + REST_NS);
 }

@@ -235,6 +235,7 @@ static int run(const struct program_start *start, int *status, struct reason *re
 	}
 	thread_run(&task->thread);
 	*status = status_of_wait(await_end(task->process));
+	pageout_stop();
 	shm_end();
 	msg_end();
 	sem_end();

@@ -34,6 +34,13 @@
 /* The hand has been everywhere twice, taking the accessed bits first and then what was idle, and once more, as others may have been at work. */
 #define ROUNDS_MAX 3u
 
+/*
+ * Where nothing else can be given up, the list's last pages go, too: more of them than an instruction needs. If only such went so often, one after the
+ * other, they may be driving each other out for an instruction that needs several, which would go on for ever: then there is no memory.
+ */
+#define LAST_PAGES 16u
+#define LAST_MOST  256u
+
 /* What is kept for the kernel, and when to begin: shares of all RAM, and at most so many pages. */
 #define KEPT_SHARE 256u
 #define KEPT_MAX   1024u
@@ -50,7 +57,9 @@ static struct {
 	_Atomic bool on;           /* (a) there is somewhere to put pages */
 	_Atomic bool full;         /* (a) the last page that was to be written could not be */
 	_Atomic uint64_t enough;   /* (a) so many free pages besides the reserve are enough */
-	_Atomic uint64_t wanted;   /* (a) what vm_keep_free() said; 0: nothing */
+	_Atomic uint64_t
+		went_last; /* (a) pages that went when the list had but its last ones, since others did */
+	_Atomic uint64_t wanted;                                /* (a) what vm_keep_free() said; 0: nothing */
 	_Atomic uint64_t scanned, given_up, promoted, returned; /* (a) figures */
 	_Atomic uint64_t direct, failed;                        /* (a) */
 	_Atomic uint64_t direct_scanned, direct_given_up;       /* (a) parts of the above */
@@ -527,14 +536,16 @@ static bool take_returned(struct search *search)
 	return true;
 }
 
-/* Has the list more than its share? */
+/* Has the list more than its share, or, where there is nothing else, than what has to stay? */
 static bool returned_is_long(const struct search *search)
 {
 	uint64_t share = page_ram_count() / RETURNED_SHARE;
 
 	if (share < RETURNED_LEAST)
 		share = RETURNED_LEAST;
-	return reclaim.count > (search->whatever || reclaim.full ? 0 : share);
+	if (search->whatever || reclaim.full)
+		share = reclaim.went_last < LAST_MOST ? 0 : LAST_PAGES;
+	return reclaim.count > share;
 }
 
 /* ---- What is said to be cold --------------------------------------------------------------------------------------------- */
@@ -595,15 +606,19 @@ static void search_run(struct search *search)
 	unsigned allowance = 0; /* pages that the hand may look at for what went from the list */
 
 	while (search->found < search->wanted && search->rounds <= ROUNDS_MAX) {
+		bool last = reclaim.count <= LAST_PAGES;
 		unsigned found = search->found;
 
 		env_breathe();
 		if (!returned_is_long(search) || !take_returned(search)) {
 			hand_move(search, IDLE_AGE);
+			if (search->found > found)
+				reclaim.went_last = 0;
 			/* It has been everywhere and found nothing: then the list's share, too. */
 			search->whatever |= search->rounds > 1 && search->found == 0;
 			continue;
 		}
+		reclaim.went_last = last ? reclaim.went_last + search->found - found : 0;
 		allowance += HAND_PAGES * (search->found - found);
 		if (allowance >= TREE_FANOUT) {
 			allowance -= TREE_FANOUT;

@@ -368,6 +368,48 @@ static struct page *use_up(uint64_t leave)
 	return list;
 }
 
+#define TRIES 1000u
+
+/*
+ * An instruction that needs two pages, of which one has room, as all others are dirty and the disk is full. Each of its faults brings in one and lets the
+ * other go: that does not go on for ever.
+ */
+static void two_pages_for_one(void)
+{
+	struct page *taken = NULL, *page;
+	struct blob *blob;
+	unsigned tries = 0;
+	uint64_t word;
+	int error = 0;
+
+	test_case("two pages that drive each other out do so for a while, and then there is no memory");
+	root = space_open("reclaim");
+	if (!root || !CHECK(disk_open(&disk, "test disk", 3)) || !CHECK_EQ(swap_on(&disk.device, 0), 0))
+		return;
+	blob = fill(SPACE_BASE, 100);
+	CHECK_EQ(blob_page_out(blob, 0, 1), 0);
+	CHECK_EQ(blob_page_out(blob, PAGES - 1, 1), 0);
+	while ((page = page_alloc(PAGE_BLOB, 0)) != NULL) {
+		page->next = taken;
+		taken = page;
+	}
+	page = taken;
+	taken = taken->next;
+	page_free(page);
+	while (!error && tries++ < TRIES &&
+	       !(try_load(root, page_at(0), &word) && try_load(root, page_at(PAGES - 1), &word))) {
+		error = user_load(root, page_at(0), &word);
+		if (!error)
+			error = user_load(root, page_at(PAGES - 1), &word);
+	}
+	CHECK_EQ(error, -ENOMEM);
+	CHECK(tries > 1);
+	free_all(taken);
+	check_all(SPACE_BASE, 100);
+	blob_unref(blob);
+	finish();
+}
+
 static void wiring_makes_room(void)
 {
 	struct blob *blob, *other;
@@ -404,6 +446,7 @@ void suite_reclaim(void)
 	cold_pages();
 	without_memory();
 	wiring_makes_room();
+	two_pages_for_one();
 	test_case("nothing is lost or left");
 	check_footprint(&before);
 }

@@ -68,10 +68,13 @@ ifeq ($(findstring clang,$(CC)),)
 $(BUILD)/obj/kern/core/string.c.o: KERNEL_CFLAGS += -fno-tree-loop-distribute-patterns
 endif
 
-.PHONY: all iso run run-built gdb gdb-built test test-built test-host test-qemu bench lint compdb clean help force
+.PHONY: all iso run run-built gdb gdb-built test test-files test-built test-host test-qemu bench lint compdb clean help force
 .DELETE_ON_ERROR:
 .SUFFIXES:
 MAKEFLAGS += --no-builtin-rules
+
+# For a make in a recipe that only builds: all CPUs, unless the user said how many. What runs is run by another, so that no make below it looks for this one's.
+PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 
 ## all         kernel, programs, boot archive and ISO (the default)
 all: $(KERNEL) $(ARCHIVE) $(ISO)
@@ -160,6 +163,7 @@ iso: $(ISO)
 ## run         boots the ISO in QEMU: a shell on a terminal, else the demo; exits with its status
 run:
 	@tools/deps run
+	@$(MAKE) --no-print-directory $(PARALLEL) $(ISO)
 	@$(MAKE) --no-print-directory run-built
 
 run-built: $(ISO)
@@ -184,9 +188,12 @@ PROVE = prove --timer
 ## test        lint, host tests and QEMU tests
 test:
 	@tools/deps test
+	@$(MAKE) --no-print-directory $(PARALLEL) test-files
 	@$(MAKE) --no-print-directory test-built
 
-test-built: $(KERNEL) $(ARCHIVE) $(ISO) $(TEST_FILES) $(HOST_TEST_FILES)
+test-files: $(KERNEL) $(ARCHIVE) $(ISO) $(TEST_FILES) $(HOST_TEST_FILES)
+
+test-built: test-files
 	@$(PROVE) $(wildcard tests/lint tests/tools tests/host tests/qemu tests/programs)
 
 ## test-host   the VM core as a host program

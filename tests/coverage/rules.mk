@@ -3,8 +3,6 @@
 
 COVERAGE ?=
 COVERAGE_BUILD := $(BUILD)/coverage
-# For a make in a recipe: all CPUs, unless the user said how many.
-PARALLEL = $(if $(filter -j% --jobserver%,$(MAKEFLAGS)),,-j$(shell nproc))
 COVERAGE_RUN := COVERAGE=1 CC=gcc HOSTCC=gcc HOST_SANITIZE= BUILD=$(COVERAGE_BUILD)
 
 .PHONY: coverage coverage-built

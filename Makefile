@@ -219,7 +219,7 @@ lint:
 ## soak-shell  a shell on Phoenix that runs programs for HOURS=1; no page may be lost
 ## soak-swap   programs with four times more data than RAM, which has to be right, for HOURS=1, from SEED on
 ## tsan        the suites with several threads, under the thread sanitizer
-## check-all   all of that, one after the other, each stressor of stress-ng for longer, programs with half of the memory that they need, and all of them at once for 30 minutes, without swap and with: hours
+## check-all   all of that, one after the other, programs with half of the memory that they need, each stressor of stress-ng for longer, and all stressors at once for 30 minutes, without swap and with: hours
 # Their rules are in tests/*/rules.mk.
 
 ## bench       counted instructions of the benchmarks

@@ -87,9 +87,8 @@ struct thread {
 	const char *name;      /* (-) for messages; not freed */
 	void (*entry)(void *); /* (-) */
 	void *argument;        /* (-) */
-	void (*release)(
-		struct
-		thread *); /* (-) called when it is dead and its stack is given back: frees it. May not sleep */
+	/* (-) called when it is dead and its stack is given back: frees it. May not sleep */
+	void (*release)(struct thread *);
 	TAILQ_ENTRY(thread) link;    /* (q) in the run queue */
 	enum thread_state state;     /* (q) */
 	enum sleep_mode mode;        /* (q) while it sleeps */

@@ -52,14 +52,13 @@
 /* Locks: (r) its lock; (a) atomic. */
 static struct {
 	struct spinlock lock;
-	struct page *first, *last; /* (r) through next and previous */
-	_Atomic uint64_t count;    /* (a) changed under the lock */
-	_Atomic bool on;           /* (a) there is somewhere to put pages */
-	_Atomic bool full;         /* (a) the last page that was to be written could not be */
-	_Atomic uint64_t enough;   /* (a) so many free pages besides the reserve are enough */
-	_Atomic uint64_t
-		went_last; /* (a) pages that went when the list had but its last ones, since others did */
-	_Atomic uint64_t wanted;                                /* (a) what vm_keep_free() said; 0: nothing */
+	struct page *first, *last;  /* (r) through next and previous */
+	_Atomic uint64_t count;     /* (a) changed under the lock */
+	_Atomic bool on;            /* (a) there is somewhere to put pages */
+	_Atomic bool full;          /* (a) the last page that was to be written could not be */
+	_Atomic uint64_t enough;    /* (a) so many free pages besides the reserve are enough */
+	_Atomic uint64_t went_last; /* (a) of the list's last pages, since others went */
+	_Atomic uint64_t wanted;    /* (a) what vm_keep_free() said; 0: nothing */
 	_Atomic uint64_t scanned, given_up, promoted, returned; /* (a) figures */
 	_Atomic uint64_t direct, failed;                        /* (a) */
 	_Atomic uint64_t direct_scanned, direct_given_up;       /* (a) parts of the above */

@@ -232,9 +232,11 @@ static uint64_t limit_of(const struct filesystem *fs)
 static void ramfs_statfs(struct filesystem *fs, struct statfs *out)
 {
 	uint64_t limit = limit_of(fs), available = ramfs_free_pages();
+	/* When a device that is paged to goes, more may be in use than the limit is then. */
+	uint64_t left = limit > fs->used_pages ? limit - fs->used_pages : 0;
 
-	if (fs->limit_pages && available > limit - fs->used_pages)
-		available = limit - fs->used_pages;
+	if (fs->limit_pages && available > left)
+		available = left;
 	out->f_blocks = limit;
 	out->f_bfree = out->f_bavail = available;
 	out->f_files = fs->limit_inodes ? fs->limit_inodes : page_ram_count();

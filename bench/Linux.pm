@@ -5,13 +5,14 @@ use strict;
 use warnings;
 use Exporter qw(import);
 
-our @EXPORT_OK = qw(linux_kernel linux_module LINUX_LEAN);
+our @EXPORT_OK = qw(linux_machine linux_module);
 
 use constant {
 	PACKAGE => 'linux-image-cloud-amd64',
 
 	# As lean as its command line allows.
-	LINUX_LEAN => 'mitigations=off init_on_alloc=0 cgroup_disable=memory hardened_usercopy=off randomize_kstack_offset=off no5lvl',
+	LEAN       => 'mitigations=off init_on_alloc=0 cgroup_disable=memory hardened_usercopy=off randomize_kstack_offset=off no5lvl',
+	CPIO_ALIGN => 4,
 };
 
 # Its image, unpacked into `place` out of the package that the other one depends on.
@@ -36,6 +37,16 @@ sub linux_module
 	linux_kernel($place);
 	my ($there) = glob "$place/linux/lib/modules/*/kernel/$name.ko";
 	return $there // die "Linux's kernel has no module $name\n";
+}
+
+# The command that runs it for at most so many seconds with the files of an archive (tools/lib/Archive.pm), which is written into `place`; what it says comes on
+# standard output. `line` is more of its command line, `options` are QEMU's.
+sub linux_machine
+{
+	my ($place, $seconds, $archive, $line, @options) = @_;
+	$archive->write("$place/linux.cpio", CPIO_ALIGN);
+	return ('timeout', $seconds, 'qemu-system-x86_64', qw(-accel tcg -nodefaults -display none -no-reboot -serial stdio), '-kernel', linux_kernel($place),
+		'-initrd', "$place/linux.cpio", '-append', join(' ', 'console=ttyS0 quiet panic=-1', LEAN, $line), @options);
 }
 
 1;

@@ -424,10 +424,32 @@ static bool chosen(const char *name, int argc, char **argv)
 	return argc < 2;
 }
 
+/* Whether each argument chooses something; says what there is, if not. */
+static bool all_known(int argc, char **argv)
+{
+	size_t count = sizeof(benches) / sizeof(benches[0]);
+
+	for (int i = 1; i < argc; i++) {
+		size_t known = 0;
+
+		while (known < count && strncmp(benches[known].name, argv[i], strlen(argv[i])) != 0)
+			known++;
+		if (known < count)
+			continue;
+		printf("no case begins with \"%s\"; there are (some with more rows than one):\n", argv[i]);
+		for (size_t j = 0; j < count; j++)
+			printf("  %s\n", benches[j].name);
+		return false;
+	}
+	return true;
+}
+
 int main(int argc, char **argv)
 {
 	if (argc > 1 && strcmp(argv[1], DO_NOTHING) == 0)
 		return 0;
+	if (!all_known(argc, argv))
+		return 2;
 	own_path = argv[0];
 	memset(order, 0, sizeof(order));
 	memset(resident, 0, sizeof(resident));

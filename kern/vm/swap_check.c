@@ -1,8 +1,8 @@
 /*
  * Checksums of pages that are on a device, and the test for pages of zeroes.
  *
- * Four sums run side by side, each over every fourth word, so that a CPU can overlap them. A step, turning, adding a word and multiplying with an odd
- * number, maps different sums to different ones: so pages that differ in one word differ in its sum, and the turns let each bit
+ * Four sums run side by side, each over every fourth word, so that a CPU can overlap them. A step takes two words: one before it multiplies with an odd
+ * number, one after it, and turns. It maps different sums to different ones: so pages that differ in one word differ in its sum, and the turns let each bit
  * of a word reach all others. That is meant for devices that err, not for those that lie on purpose.
  */
 #include "swap_internal.h"
@@ -19,9 +19,9 @@ static inline uint64_t turn(uint64_t value, unsigned bits)
 	return value << bits | value >> (64 - bits);
 }
 
-static inline uint64_t step(uint64_t sum, uint64_t word, uint64_t factor)
+static inline uint64_t step(uint64_t sum, uint64_t before, uint64_t after, uint64_t factor)
 {
-	return (turn(sum, TURN) ^ word) * factor;
+	return turn((sum ^ before) * factor + after, TURN);
 }
 
 /* The upper half of a product depends on all bits below. */
@@ -34,7 +34,7 @@ static inline uint32_t fold(uint64_t sum)
 
 uint32_t swap_owner(uint32_t family, pgoff_t index)
 {
-	return fold(step(step(0, family, factors[1]), index, factors[2]));
+	return fold(step(0, family, index, factors[1]));
 }
 
 uint32_t swap_sum(const struct page *page, uint32_t owner, uint32_t write)
@@ -44,13 +44,13 @@ uint32_t swap_sum(const struct page *page, uint32_t owner, uint32_t write)
 	uint64_t a = begin, b = ~begin, c = turn(begin, 16), d = turn(begin, 48);
 
 #pragma GCC unroll 4
-	for (unsigned i = 0; i < PAGE_SIZE / sizeof(*words); i += LANES) {
-		a = step(a, words[i], factors[0]);
-		b = step(b, words[i + 1], factors[1]);
-		c = step(c, words[i + 2], factors[2]);
-		d = step(d, words[i + 3], factors[3]);
+	for (unsigned i = 0; i < PAGE_SIZE / sizeof(*words); i += 2 * LANES) {
+		a = step(a, words[i], words[i + LANES], factors[0]);
+		b = step(b, words[i + 1], words[i + LANES + 1], factors[1]);
+		c = step(c, words[i + 2], words[i + LANES + 2], factors[2]);
+		d = step(d, words[i + 3], words[i + LANES + 3], factors[3]);
 	}
-	return fold(step(step(step(a, b, factors[1]), c, factors[2]), d, factors[3]));
+	return fold(step(step(a, b, c, factors[1]), d, 0, factors[3]));
 }
 
 bool swap_is_zero(const struct page *page)

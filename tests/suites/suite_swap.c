@@ -5,6 +5,7 @@
 #include <vm/swap.h>
 
 #include "../../kern/vm/bitset.h"
+#include "../../kern/vm/swap_internal.h"
 #include "disk.h"
 #include "vm_suite.h"
 
@@ -582,11 +583,68 @@ static void kept_and_written_twice(void)
 	kept_while_written(write_again_and_copy, 2);
 }
 
+/* ---- Checksums ------------------------------------------------------------------------------------- */
+
+#define SUM_WORDS (PAGE_SIZE / sizeof(uint64_t))
+#define WORD_BITS 64u
+
+/* How often one flipped bit, and two words in each other's places, leave a page's sum as it is. Good sums do that once in 2^32. */
+static unsigned unnoticed(struct page *page)
+{
+	uint64_t *words = page_data(page);
+	uint32_t sum = swap_sum(page, 1, 1);
+	unsigned count = 0;
+
+	for (unsigned bit = 0; bit < SUM_WORDS * WORD_BITS; bit++) {
+		words[bit / WORD_BITS] ^= 1ull << bit % WORD_BITS;
+		count += swap_sum(page, 1, 1) == sum;
+		words[bit / WORD_BITS] ^= 1ull << bit % WORD_BITS;
+	}
+	for (unsigned i = 0; i < SUM_WORDS; i++) {
+		unsigned other_word = (i * 7 + 1) % SUM_WORDS;
+		uint64_t word = words[i];
+
+		if (word == words[other_word])
+			continue;
+		words[i] = words[other_word];
+		words[other_word] = word;
+		count += swap_sum(page, 1, 1) == sum;
+		words[other_word] = words[i];
+		words[i] = word;
+	}
+	return count;
+}
+
+static void sums(void)
+{
+	struct page *page = page_alloc(PAGE_KERNEL, 0);
+	uint64_t *words;
+
+	test_case("any bit that flips changes a page's checksum, and so do its owner, its write, and words "
+		  "in other places");
+	if (!CHECK(page))
+		return;
+	words = page_data(page);
+	memset(words, 0, PAGE_SIZE);
+	CHECK_EQ(unnoticed(page), 0);
+	for (unsigned i = 0; i < SUM_WORDS; i++)
+		words[i] = word_of(5, i);
+	CHECK_EQ(unnoticed(page), 0);
+	for (unsigned bit = 0; bit < 32; bit++) {
+		CHECK(swap_sum(page, 1u << bit, 0) != swap_sum(page, 0, 0));
+		CHECK(swap_sum(page, 0, 1u << bit) != swap_sum(page, 0, 0));
+		CHECK(swap_owner(1u << bit, 0) != swap_owner(0, 0));
+		CHECK(swap_owner(0, 1ull << bit) != swap_owner(0, 0));
+	}
+	page_free(page);
+}
+
 void suite_swap(void)
 {
 	struct footprint before = footprint_now();
 
 	sets();
+	sums();
 	there_and_back();
 	zeroes();
 	clones();

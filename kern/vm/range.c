@@ -172,6 +172,9 @@ static void shrink_submap(struct map_entry *entry, vaddr_t start, vaddr_t end)
 /*
  * What is at the ends is split, so that only whole entries are removed. An entity or submap shrinks
  * with what it loses at an end; one that is left without its middle keeps its range, with a hole in it.
+ *
+ * What becomes of pages is what becomes of them where the mappings are unmapped one by one, in the order of their addresses: an entity has
+ * its blobs' pages until it goes itself.
  */
 void range_unmap(struct map *map, vaddr_t start, vaddr_t end, struct split_reserve *reserve)
 {
@@ -192,6 +195,7 @@ void range_unmap(struct map *map, vaddr_t start, vaddr_t end, struct split_reser
 		vaddr_t part_end = lower(entry->end, end);
 
 		if (entry_is_passable(entry)) {
+			removal_finish(&removal);
 			range_unmap(entry->submap, part_start, part_end, reserve);
 			shrink_submap(entry, part_start, part_end);
 		} else {

@@ -302,6 +302,49 @@ static void partial_unmap(void)
 	blob_unref(blob);
 }
 
+/*
+ * A page of the blob is shown below an entity that refers to the blob, and by nothing else. Returns how many pages are left when both are unmapped; a mapping of
+ * another page stays.
+ */
+static uint64_t pages_left(bool at_once)
+{
+	const struct mapping how = {.prot = RW, .name = "page"};
+	struct placement place = fixed_at(page_at(0));
+	uint64_t before = blob_pages_now(), left;
+	struct segment segment = good_segment();
+	struct entity *other = NULL;
+	vaddr_t at;
+
+	segment.blob = make_blob(3);
+	segment.sharing = SEGMENT_SHARED;
+	segment.prot = RW;
+	CHECK_EQ(entity_create("other", 1, &segment, 1, &other), 0);
+	CHECK_EQ(map_blob(root, &place, segment.blob, 1, 1, &how, &at), 0);
+	place = fixed_at(page_at(1));
+	CHECK_EQ(map_entity(root, &place, other, &at), 0);
+	place = fixed_at(page_at(40));
+	CHECK_EQ(map_blob(root, &place, segment.blob, 2, 1, &how, &at), 0);
+	entity_unref(other);
+	blob_unref(segment.blob);
+	CHECK_EQ(user_store(root, page_at(0), 1), 0);
+	CHECK_EQ(user_store(root, page_at(1), 2), 0);
+	CHECK_EQ(user_store(root, page_at(40), 3), 0);
+	CHECK_EQ(map_unmap(root, page_at(0), at_once ? 2 * PAGE_SIZE : PAGE_SIZE), 0);
+	if (!at_once)
+		CHECK_EQ(map_unmap(root, page_at(1), PAGE_SIZE), 0);
+	left = blob_pages_now() - before;
+	CHECK_EQ(word_at(root, page_at(40)), 3);
+	unmap_all();
+	CHECK_EQ(blob_pages_now(), before);
+	return left;
+}
+
+static void unmap_at_once(void)
+{
+	test_case("what is unmapped at once leaves the pages that it leaves one by one");
+	CHECK_EQ(pages_left(true), pages_left(false));
+}
+
 static void changes(void)
 {
 	struct placement place;
@@ -374,6 +417,7 @@ void suite_entity(void)
 	all_or_nothing();
 	depth_limit();
 	partial_unmap();
+	unmap_at_once();
 	changes();
 	lifetime();
 	test_case("all memory is back");

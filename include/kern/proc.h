@@ -7,6 +7,7 @@
 #ifndef KERN_PROC_H
 #define KERN_PROC_H
 
+#include <kern/elf.h>
 #include <kern/kern.h>
 #include <kern/queue.h>
 #include <kern/sched.h>
@@ -63,37 +64,6 @@ int string_store_add_empty(struct string_store *store, struct string_pack *pack)
 
 /* Makes the packs of a store usable, when all strings are in. */
 int string_store_finish(struct string_store *store, struct string_pack *packs, size_t count);
-
-/* ---- ELF (kern/proc/elf.c) ------------------------------------------------------------------- */
-
-/* One line of text that says why a program cannot be run. */
-#define REASON_BYTES 192
-struct reason {
-	char text[REASON_BYTES];
-};
-
-/* An executable, ready to be mapped. Addresses are as linked: add (where it is) - start. */
-struct program_image {
-	struct entity *entity;
-	vaddr_t start;   /* where the entity was linked to be */
-	uint64_t align;  /* what its place must be a multiple of */
-	bool relocates;  /* may be anywhere: position independent */
-	vaddr_t entry;   /* the first instruction */
-	vaddr_t headers; /* the program headers in memory; 0: not in memory */
-	uint16_t header_count;
-	/* Where in the file its interpreter's name is, which ends with a NUL if all is well; 0 bytes: it needs none. */
-	uint64_t interpreter_offset, interpreter_bytes;
-};
-
-/*
- * Makes an entity of the executable that fills the first `bytes` of `file`; checks all of it before it makes
- * anything. The caller owns image->entity. -ENOEXEC with the reason, -ENOMEM, or -EIO.
- */
-int elf_load(struct blob *file, uint64_t bytes, const char *name, struct map_label *label,
-	     struct program_image *image, struct reason *reason);
-
-/* Prepares the slab cache of elf.c; once. */
-void elf_init(void);
 
 /* ---- A program's memory (kern/proc/exec.c) ------------------------------------------------------ */
 

@@ -7,7 +7,7 @@
  * supplement.
  */
 #include <asm/errno.h>
-#include <kern/proc.h>
+#include <kern/elf.h>
 #include <linux/elf.h>
 #include <linux/elf-em.h>
 #include <linux/limits.h>

@@ -11,7 +11,7 @@ FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
 FUZZ_NOT_EXPLORED := $(patsubst %,kern/vm/%.c,page slab check)
 FUZZ_EXPLORED := $(filter-out $(FUZZ_NOT_EXPLORED),$(sort $(wildcard kern/vm/*.c))) $(sort $(wildcard kern/arch/x86_64/pmap*.c)) kern/proc/elf.c
 FUZZ_OTHERS := tests/fuzz/fuzz.c $(FUZZ_NOT_EXPLORED) $(patsubst %,tests/host/%.c,env machine mmu probe program) \
-	$(sort $(wildcard tests/suites/vm_suite.c tests/suites/store.c tests/suites/model*.c))
+	$(sort $(wildcard tests/suites/vm_suite.c tests/suites/store.c tests/suites/disk.c tests/suites/model*.c))
 FUZZ_OBJECTS := $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(FUZZ_EXPLORED) $(FUZZ_OTHERS))
 
 FUZZ_CFLAGS := -std=gnu11 -O1 -g -pthread -DDEBUG -fno-omit-frame-pointer -fno-strict-aliasing $(WARNINGS) \
@@ -49,10 +49,6 @@ CONFIG_fuzz := $(FUZZCC) $(FUZZ_CFLAGS) $(FUZZ_SANITIZE) $(FUZZ_OBJECTS)
 $(eval $(call config_file,fuzz))
 
 $(patsubst %,$(BUILD)/fuzz/obj/%.o,$(FUZZ_EXPLORED)): FUZZ_SANITIZE += -fsanitize=fuzzer-no-link
-
-# Linux's <linux/time.h>, which <kern/proc.h> brings, and the C library's types exclude each other.
-$(BUILD)/fuzz/obj/kern/proc/elf.c.o $(BUILD)/fuzz/obj/tests/fuzz/target_elf.c.o: FUZZ_CFLAGS += -D_LINUX_TIME_H \
-	-D__kernel_old_timeval=timeval -include sys/time.h
 
 $(BUILD)/fuzz/obj/%.c.o: %.c $(BUILD)/fuzz.config
 	$(say) FUZZCC $<

@@ -9,7 +9,7 @@
 #include "../host/program.h"
 #include "../suites/vm_suite.h"
 
-#include <kern/proc.h>
+#include <kern/elf.h>
 #include <linux/elf.h>
 
 #define MAX_FILE_BYTES ((size_t)64 << 10)

@@ -306,9 +306,9 @@ bool stream_end(void)
 	return !m.wrong;
 }
 
-ptrdiff_t stream_run(const struct stream_op *ops, size_t count)
+ptrdiff_t stream_run(const struct stream_op *ops, size_t count, bool swaps)
 {
-	if (!stream_begin(false))
+	if (!stream_begin(swaps))
 		return 0;
 	for (size_t i = 0; i < count; i++) {
 		if (!stream_step(&ops[i]))

@@ -42,15 +42,14 @@ bool stream_swaps(uint64_t seed);
 
 /*
  * Runs a stream from a fresh state, in which the model and the VM agree, to its end, where everything is given up again and memory is
- * what it was before. Returns the first operation that did not do what the model says, whose number is `count`
+ * what it was before. `swaps`: pages go to swap, on disks that come and go, and err; else to a store of the tests'. Returns the first operation that did not do what the model says, whose number is `count`
  * if it is the end that is not as it should be; or -1. What is wrong has been printed then, as lines that begin with "#".
  * Broken invariants of the VM panic. Not for several threads at once.
  */
-ptrdiff_t stream_run(const struct stream_op *ops, size_t count);
+ptrdiff_t stream_run(const struct stream_op *ops, size_t count, bool swaps);
 
 /*
- * The same without all operations at hand at once: begin, any number of steps while they return true, end. `swaps`: pages go to swap, on disks that come
- * and go, and err; else to a store of the tests'.
+ * The same without all operations at hand at once: begin, any number of steps while they return true, end.
  */
 bool stream_begin(bool swaps);
 bool stream_step(const struct stream_op *op);

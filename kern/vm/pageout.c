@@ -15,9 +15,7 @@
  *   lent by the blob's pager                   -                       -
  *   copied or forgotten by others meanwhile    what was written goes   what was written goes
  *
- * There are no queues of pages: who looks for pages to give up goes through the descriptors in the
- * order of frames, a clock's hand. So a page fault adds to no list, and no list has to be kept
- * right.
+ * Which pages are to be given up when memory is short is reclaim.c's business.
  */
 #include <asm/errno.h>
 

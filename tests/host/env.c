@@ -2,6 +2,8 @@
  * The host's side of <vm/env.h> that is not locks' fast paths (include/vm/env_impl.h) or the
  * machine (machine.c): output, panic, and the check of the lock order.
  */
+#include "../suites/probe.h"
+
 #include <vm/env.h>
 
 #include <stdarg.h>
@@ -78,7 +80,17 @@ void env_stall_begin(void) {}
 void env_stall_end(void) {}
 
 /* Nobody waits for it here: tests call vm_reclaim() themselves. */
-void env_memory_low(void) {}
+static _Atomic unsigned low_calls;
+
+void env_memory_low(void)
+{
+	low_calls++;
+}
+
+unsigned probe_low_calls(void)
+{
+	return low_calls;
+}
 
 /* Others have CPUs of their own. */
 void env_breathe(void) {}

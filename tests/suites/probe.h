@@ -29,4 +29,7 @@ bool probe_fetch(vaddr_t va) __attribute__((weak));
 bool probe_panics(void (*action)(void *context), void *context, char *message, size_t bytes)
 	__attribute__((weak));
 
+/* How often env_memory_low() was called: on a machine where nobody waits for that. */
+unsigned probe_low_calls(void) __attribute__((weak));
+
 #endif

@@ -284,6 +284,38 @@ static void wired(void)
 	finish();
 }
 
+#define WINDOW_FIRST 4u /* page of the file that a window begins with */
+
+static void windows_and_views(void)
+{
+	struct blob *overlay;
+	uint64_t word;
+
+	begin("an overlay of a part of the file loses the pages that the file loses, and no others", PAGES);
+	CHECK_EQ(blob_overlay(file, WINDOW_FIRST, PAGES, &overlay), 0);
+	show(root, overlay, place_of(1), INHERIT_COPY);
+	for (pgoff_t i = 0; i < PAGES - WINDOW_FIRST; i++)
+		CHECK_EQ(word_at(root, page_of(1, i)), FIRST + WINDOW_FIRST + i);
+	CHECK_EQ(blob_decommit(file, WINDOW_FIRST + 2, 2), 0);
+	for (pgoff_t i = 0; i < PAGES - WINDOW_FIRST; i++)
+		CHECK_EQ(try_load(root, page_of(1, i), &word), i != 2 && i != 3);
+	CHECK_EQ(word_at(root, page_of(1, 2)), 0);
+	CHECK_EQ(word_at(root, page_of(1, 4)), FIRST + WINDOW_FIRST + 4);
+	finish();
+
+	begin("a page that an overlay gets of its own is what all its mappings show", PAGES);
+	CHECK_EQ(blob_overlay(file, 0, PAGES, &overlay), 0);
+	blob_ref(overlay);
+	show(root, overlay, place_of(1), INHERIT_SHARE);
+	show(root, overlay, place_of(2), INHERIT_SHARE);
+	CHECK_EQ(word_at(root, page_of(1, 3)), FIRST + 3);
+	CHECK_EQ(word_at(root, page_of(2, 3)), FIRST + 3);
+	CHECK_EQ(user_store(root, page_of(1, 3), 9), 0);
+	CHECK_EQ(word_at(root, page_of(2, 3)), 9);
+	CHECK_EQ(get_word(file, 3), FIRST + 3);
+	finish();
+}
+
 static void counts(void)
 {
 	unsigned char resident[PAGES];
@@ -571,6 +603,7 @@ void suite_overlay(void)
 	wired();
 	wired_around();
 	cleared();
+	windows_and_views();
 	counts();
 	residency_of_others();
 	random_steps();

@@ -4,10 +4,13 @@
  * To know exactly what is free, some cases take all memory but for an arena of ARENA_PAGES pages, of
  * which they free what they like; nothing else runs meanwhile. A bitmap is the model of the arena.
  */
+#include "probe.h"
+
 #include <asm/errno.h>
 #include <kern/test.h>
 #include <vm/layout.h>
 #include <vm/page.h>
+#include <vm/swap.h>
 
 #define ARENA_PAGES  512u
 #define RANDOM_STEPS 4000u
@@ -319,6 +322,64 @@ static void reserve(void)
 	page_check();
 }
 
+#define KEPT 100u
+
+/* Takes all pages that there are for a state, linked by `next`; counts them. */
+static struct page *take_all_for(enum page_state state, unsigned *count)
+{
+	struct page *list = NULL, *page;
+
+	for (*count = 0; (page = page_alloc(state, 0)) != NULL; ++*count) {
+		page->next = list;
+		list = page;
+	}
+	return list;
+}
+
+static void free_list(struct page *list)
+{
+	while (list) {
+		struct page *next = list->next;
+
+		page_free(list);
+		list = next;
+	}
+}
+
+/* Most memory is taken in runs, so that the rest is soon used up. */
+static void kept_from_blobs(void)
+{
+	struct page *some, *of_blobs, *kernels;
+	unsigned blobs, kernel, told;
+
+	test_case(
+		"what is kept for the kernel no blob gets, and somebody is told before that is all there is");
+	some = page_alloc_run(PAGE_KERNEL, ARENA_PAGES, 1, PAGE_ANYWHERE, 0);
+	if (!CHECK(some != NULL))
+		return;
+	hoard_all(0);
+	page_free_run(some, ARENA_PAGES);
+	page_set_watermarks(KEPT, 2 * KEPT);
+	told = probe_low_calls ? probe_low_calls() : 0;
+	some = page_alloc(PAGE_KERNEL, 0);
+	CHECK(page_spare_count() > 2 * KEPT);
+	if (probe_low_calls)
+		CHECK_EQ(probe_low_calls(), told);
+	of_blobs = take_all_for(PAGE_BLOB, &blobs);
+	CHECK(page_spare_count() >= KEPT);
+	if (probe_low_calls)
+		CHECK(probe_low_calls() > told);
+	kernels = take_all_for(PAGE_KERNEL, &kernel);
+	CHECK_EQ(kernel, KEPT);
+	CHECK_EQ(blobs + kernel + 1, ARENA_PAGES);
+	CHECK_EQ(vm_keep_free(0), 0);
+	page_free(some);
+	free_list(of_blobs);
+	free_list(kernels);
+	hoard_free();
+	page_check();
+}
+
 static void single_pages_to_the_last(void)
 {
 	uint64_t free_before = page_stats().free_pages;
@@ -523,6 +584,7 @@ void suite_page(void)
 	impossible_runs();
 	device_frames();
 	reserve();
+	kept_from_blobs();
 	single_pages_to_the_last();
 	runs_across_buddies();
 	runs_below_a_limit();

@@ -112,6 +112,34 @@ static void used_pages_stay(void)
 	finish();
 }
 
+/* A file of PAGES pages that is not mapped itself, but an overlay of it is, from page OVERLAY_FIRST on. */
+#define OVERLAY_FIRST 20u
+
+static void files_pages_stay(void)
+{
+	struct blob *file, *overlay, *idle;
+
+	test_case("pages of a file that are used through private mappings stay");
+	if (!begin())
+		return;
+	file = make_blob(PAGES);
+	for (pgoff_t i = 0; i < PAGES; i++)
+		put_word(file, i, 100 + i);
+	CHECK_EQ(blob_overlay(file, OVERLAY_FIRST, PAGES - OVERLAY_FIRST, &overlay), 0);
+	map_all_at(root, SPACE_BASE, overlay);
+	idle = fill(page_at(PAGES), 1000);
+	for (unsigned i = 0; i < 8; i++) {
+		for (pgoff_t page = 0; page < PAGES - OVERLAY_FIRST; page++)
+			CHECK_EQ(word_at(root, page_at(page)), 100 + OVERLAY_FIRST + page);
+		CHECK(vm_reclaim(32) >= 32);
+	}
+	CHECK_EQ(blob_resident(file, OVERLAY_FIRST, PAGES - OVERLAY_FIRST), PAGES - OVERLAY_FIRST);
+	blob_unref(overlay);
+	blob_unref(file);
+	blob_unref(idle);
+	finish();
+}
+
 static void wired_pages_stay(void)
 {
 	struct blob *blob;
@@ -277,6 +305,70 @@ static void passes(void)
 	finish();
 }
 
+#define RETURNED_USED 150u /* pages: with as many others they are more than the list's share */
+
+static struct reclaim_stats reclaim_now(void)
+{
+	struct reclaim_stats now;
+
+	vm_reclaim_stats(&now);
+	return now;
+}
+
+/* Of what came back, some pages are used again while they are in the list, between the others. */
+static void used_again(void)
+{
+	struct blob *used, *others;
+	uint64_t promoted, read;
+
+	test_case("what came back and is used again is looked at twice, and stays");
+	if (!begin())
+		return;
+	used = fill(SPACE_BASE, 100);
+	others = fill(page_at(PAGES), 1000);
+	reclaim_all();
+	for (pgoff_t i = 0; i < RETURNED_USED; i++)
+		CHECK_EQ(word_at(root, page_at(i)), 100 + i);
+	for (pgoff_t i = 0; i < PAGES; i++)
+		CHECK_EQ(get_word(others, i), 1000 + i);
+	read = disk.pages_read;
+	promoted = reclaim_now().promoted;
+	while (resident(others) > 0 && reclaim_now().promoted < promoted + RETURNED_USED) {
+		CHECK(vm_reclaim(16) > 0);
+		for (pgoff_t i = 0; i < RETURNED_USED; i++)
+			CHECK_EQ(word_at(root, page_at(i)), 100 + i);
+	}
+	CHECK_EQ(disk.pages_read, read);
+	blob_unref(used);
+	blob_unref(others);
+	finish();
+}
+
+#define RETURNED_FEW 50u /* pages: fewer than the list's share */
+
+static void full_for_a_while(void)
+{
+	struct blob *few, *idle;
+
+	test_case("what came back has its share again when a disk takes pages again");
+	if (!begin())
+		return;
+	few = fill(SPACE_BASE, 100);
+	CHECK_EQ(blob_page_out(few, 0, PAGES), 0);
+	idle = fill(page_at(PAGES), 1000);
+	disk_fail(&disk, DISK_FAILS, true, false, 0, DISK_ALWAYS);
+	CHECK_EQ(vm_reclaim(16), 0);
+	disk_fail(&disk, DISK_GOOD, false, false, 0, 0);
+	CHECK(vm_reclaim(16) >= 16);
+	for (pgoff_t i = 0; i < RETURNED_FEW; i++)
+		CHECK_EQ(get_word(few, i), 100 + i);
+	CHECK(vm_reclaim(64) >= 64);
+	CHECK_EQ(resident(few), RETURNED_FEW);
+	blob_unref(few);
+	blob_unref(idle);
+	finish();
+}
+
 static void cold_pages(void)
 {
 	struct blob *used, *cold, *clone;
@@ -438,11 +530,14 @@ void suite_reclaim(void)
 
 	there_and_back();
 	used_pages_stay();
+	files_pages_stay();
 	wired_pages_stay();
 	shared_pages();
 	unmapped();
 	full_disk();
 	passes();
+	used_again();
+	full_for_a_while();
 	cold_pages();
 	without_memory();
 	wiring_makes_room();

@@ -323,6 +323,51 @@ static void off_of_clones(void)
 	finish();
 }
 
+static struct blob *written_meanwhile;
+static int written_error; /* what that said */
+
+static void write_out_meanwhile(void)
+{
+	written_error = page_out(written_meanwhile);
+}
+
+/* While its first page comes back, somebody writes pages. */
+static void off_while_written(void)
+{
+	struct swap_info info[2];
+	struct blob *blob, *second;
+
+	test_case("a device that is left takes nothing more: others do");
+	if (!begin_with(PLACES) || !CHECK(disk_open(&other, "other disk", PLACES)))
+		return;
+	blob = make_words(PAGES, 45);
+	CHECK_EQ(page_out(blob), 0);
+	CHECK_EQ(swap_on(&other.device, 0), 0);
+	second = make_words(PAGES, 46);
+	written_meanwhile = second;
+	disk.meanwhile = write_out_meanwhile;
+	CHECK_EQ(swap_off(&disk.device), 0);
+	CHECK_EQ(written_error, 0);
+	CHECK_EQ(swap_devices(info, 2), 1);
+	CHECK_EQ(info[0].used, PAGES);
+	CHECK_EQ(other.pages_written, PAGES);
+	CHECK_EQ(disk.pages_written, PAGES);
+	check_words(blob, PAGES, 45);
+
+	test_case("if there is no other, there is no room");
+	written_meanwhile = blob;
+	other.meanwhile = write_out_meanwhile;
+	CHECK_EQ(swap_off(&other.device), 0);
+	CHECK_EQ(written_error, -ENOSPC);
+	check_words(blob, PAGES, 45);
+	check_words(second, PAGES, 46);
+	blob_unref(blob);
+	blob_unref(second);
+	disk_close(&other);
+	CHECK_EQ(swap_on(&disk.device, 0), 0);
+	finish();
+}
+
 static void off_fails(void)
 {
 	struct blob *blob;
@@ -395,6 +440,48 @@ static void read_errors(void)
 	CHECK_EQ(get_word(blob, 0), word_of(14, 0));
 	disk_fail(&disk, DISK_GOOD, false, false, 0, 0);
 	check_words(blob, PAGES, 14);
+	blob_unref(blob);
+	finish();
+}
+
+/* What the store says to whoever asks for a location as such a page of such a family; the page's first word. */
+static int ask(struct page_wanted wanted, uint64_t *word)
+{
+	struct page *page;
+	int given = swap.pager.ops->get_pages(&swap.pager, &wanted, 1, &page);
+
+	if (given != 1)
+		return given;
+	*word = *(const uint64_t *)page_data(page);
+	page_free(page);
+	return 0;
+}
+
+/* Who asks for a page by mistake gets an error, and not the page. */
+static void whose_page(void)
+{
+	struct page_wanted wanted;
+	struct blob *blob;
+	uint64_t word = 0;
+	bool shared;
+
+	test_case("a page is given only as the one that it was written as");
+	if (!begin_with(PLACES))
+		return;
+	blob = make_words(2, 47);
+	CHECK_EQ(page_out(blob), 0);
+	spin_lock(&blob->family->lock);
+	wanted = (struct page_wanted){blob->base, slot_location(*tree_find(&blob->tree, blob->base, &shared)),
+				      blob->family->number};
+	family_unlock(blob->family);
+	CHECK_EQ(ask(wanted, &word), 0);
+	CHECK_EQ(word, word_of(47, 0));
+	wanted.index++;
+	CHECK_EQ(ask(wanted, &word), -EIO);
+	wanted.index--;
+	wanted.family++;
+	CHECK_EQ(ask(wanted, &word), -EIO);
+	check_words(blob, 2, 47);
 	blob_unref(blob);
 	finish();
 }
@@ -543,6 +630,28 @@ static void kept_pages(void)
 	finish();
 }
 
+/* A disk that did not answer when it was read may still write to the frame that it was given. */
+static void kept_frame(void)
+{
+	struct blob *blob;
+
+	test_case("what is read again is not in the frame that a device keeps");
+	if (!begin_with(PLACES))
+		return;
+	blob = make_words(1, 44);
+	CHECK_EQ(page_out(blob), 0);
+	disk_fail(&disk, DISK_KEEPS, false, true, 0, 1);
+	CHECK_EQ(get_word(blob, 0), word_of(44, 0));
+	if (CHECK_EQ(disk.kept_count, 1))
+		memset(page_data(disk.kept[0]), 0xff, PAGE_SIZE);
+	CHECK_EQ(get_word(blob, 0), word_of(44, 0));
+	put_word(blob, 0, 1);
+	CHECK_EQ(stats().used, 0);
+	disk_let_go(&disk);
+	blob_unref(blob);
+	finish();
+}
+
 static struct blob *written_twice;
 
 static void write_again(void)
@@ -653,13 +762,16 @@ void suite_swap(void)
 	pieces();
 	several();
 	off_of_clones();
+	off_while_written();
 	off_fails();
 	write_errors();
 	read_errors();
+	whose_page();
 	lies();
 	damage_is_shared();
 	damage_at_a_fault();
 	kept_pages();
+	kept_frame();
 	kept_and_written_twice();
 	test_case("nothing is lost or left");
 	check_footprint(&before);

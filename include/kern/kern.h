@@ -66,10 +66,12 @@ const char *cmdline_nth(const char *name, unsigned n);
 void time_start(void);
 /* Calibrates the time-stamp counter and reads the battery clock. After apic_init. */
 void time_init(void);
-uint64_t time_nanoseconds(void);    /* since boot, monotonic */
-int64_t time_realtime_offset(void); /* nanoseconds to add for the time since 1970 (from the RTC) */
-void time_set_realtime_offset(int64_t offset);
-const void *time_gate_data(void); /* the page of <kern/gate.h> */
+uint64_t time_nanoseconds(void);               /* since boot, monotonic */
+int64_t time_realtime_offset(void);            /* nanoseconds to add for the time since 1970 (from the RTC) */
+void time_set_realtime_offset(int64_t offset); /* timers of the time of day go by it from now on */
+uint64_t
+time_since_boot(uint64_t time_of_day); /* in nanoseconds since 1970, as the clock is now; 0: before boot */
+const void *time_gate_data(void);      /* the page of <kern/gate.h> */
 /* The current thread sleeps until the time is reached. */
 void time_sleep_until(uint64_t nanoseconds);
 /* Lets the APIC's timer interrupt at that time, or earlier (TIME_NEVER: not at all); halts until the next interrupt, interrupts being off. */

@@ -26,13 +26,21 @@ struct thread;
 
 /* ---- Timers (kern/core/timer.c) ------------------------------------------------------------------- */
 
+/* What a timer goes by. Who sets the clock changes when those of the time of day fire. */
+enum timer_clock {
+	TIMER_BOOT, /* nanoseconds since boot */
+	TIMER_DAY,  /* nanoseconds since 1970 */
+	TIMER_CLOCKS
+};
+
 /*
  * Calls `fire` once, when its time has come, in some thread that holds no spinlocks, and no mutexes above RANK_INODE, and that may not sleep then. Embedded in what it is about.
  * Locks: (t) the timer lock of its CPU; (-) set once.
  */
 struct timer {
 	RB_ENTRY(timer) link;         /* (t) */
-	uint64_t when;                /* (t) nanoseconds since boot */
+	uint64_t when;                /* (t) by its clock */
+	enum timer_clock clock;       /* (t) */
 	void (*fire)(struct timer *); /* (-) */
 	unsigned cpu;                 /* (t) whose queue it is in */
 	bool active;                  /* (t) it is in a queue */
@@ -41,8 +49,12 @@ struct timer {
 
 void timer_init(struct timer *timer, void (*fire)(struct timer *));
 
-/* (Re)starts it. With a time that has passed it fires soon. Any spinlock of a rank below RANK_TIMER may be held. */
+/*
+ * (Re)starts it, by the time since boot or by either clock. With a time that has passed it fires soon. Any spinlock of a rank below
+ * RANK_TIMER may be held.
+ */
 void timer_start(struct timer *timer, uint64_t when);
+void timer_start_by(struct timer *timer, enum timer_clock clock, uint64_t when);
 
 /*
  * Stops it: it does not fire any more. False: it was not active. timer_cancel_wait also waits until a `fire` that is being called
@@ -202,6 +214,7 @@ void thread_sleep_begin(enum sleep_mode mode);
  * allows. No spinlocks held.
  */
 int thread_sleep(uint64_t deadline);
+int thread_sleep_by(enum timer_clock clock, uint64_t deadline);
 
 /* The current thread does not sleep after all. */
 void thread_sleep_end(void);

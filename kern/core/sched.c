@@ -286,6 +286,11 @@ static void sleep_without_deadline(struct thread *current)
 
 int thread_sleep(uint64_t deadline)
 {
+	return thread_sleep_by(TIMER_BOOT, deadline);
+}
+
+int thread_sleep_by(enum timer_clock clock, uint64_t deadline)
+{
 	struct thread *current = thread_current();
 	struct alarm alarm = {.thread = current};
 
@@ -296,7 +301,7 @@ int thread_sleep(uint64_t deadline)
 		sleep_without_deadline(current);
 	} else {
 		timer_init(&alarm.timer, ring);
-		timer_start(&alarm.timer, deadline);
+		timer_start_by(&alarm.timer, clock, deadline);
 		sleep_without_deadline(current);
 		/* It lies on this stack. */
 		timer_cancel_wait(&alarm.timer);

@@ -28,6 +28,9 @@ uint64_t timers_next(void);
 /* Calls what is due on this CPU. No locks held. */
 void timers_run(void);
 
+/* The time of day is another now. */
+void timers_day_set(void);
+
 /* The timer's interrupt has to come no later than `when`. */
 void timer_armed_before(uint64_t when);
 

@@ -10,6 +10,8 @@
 #include <kern/kern.h>
 #include <kern/sched.h>
 
+#include "sched_internal.h"
+
 #define NANOSECONDS 1000000000ull /* in a second */
 
 /* On a page of its own, which users read (gate.c). Locks: (-) the first two, set by time_start and time_init; the last is one word. */
@@ -53,7 +55,17 @@ int64_t time_realtime_offset(void)
 
 void time_set_realtime_offset(int64_t offset)
 {
-	__atomic_store_n(&gate.time.realtime_offset, offset, __ATOMIC_RELAXED);
+	__atomic_store_n(&gate.time.realtime_offset, offset, __ATOMIC_SEQ_CST);
+	timers_day_set();
+}
+
+uint64_t time_since_boot(uint64_t time_of_day)
+{
+	int64_t offset = time_realtime_offset();
+
+	if (offset > 0 && time_of_day < (uint64_t)offset)
+		return 0;
+	return time_of_day - (uint64_t)offset;
 }
 
 /* The timer's ticks in that many nanoseconds, at least 1, at most what the timer can count. */

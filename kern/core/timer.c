@@ -1,6 +1,6 @@
 /*
- * Timers: what shall be called when its time has come. Each CPU has a tree of its own, ordered by time; the hardware's timer is armed by
- * sched.c.
+ * Timers: what shall be called when its time has come. Each CPU has a tree of its own for each clock, ordered by that clock's time, so that who sets
+ * the time of day moves no timer; the hardware's timer is armed by sched.c.
  */
 #include <kern/kern.h>
 #include <kern/sched.h>
@@ -12,8 +12,8 @@ RB_HEAD(timer_tree, timer);
 /* Locks: (t) its own lock. */
 struct timer_queue {
 	struct spinlock lock;
-	struct timer_tree tree; /* (t) */
-	_Atomic uint64_t first; /* (t) writes; the time of the first timer, TIME_NEVER: none */
+	struct timer_tree tree[TIMER_CLOCKS]; /* (t) */
+	_Atomic uint64_t first; /* (t) writes; when the first one is due, since boot, or TIME_NEVER */
 };
 
 static struct timer_queue queues[ENV_MAX_CPUS];
@@ -32,7 +32,8 @@ void timers_init(void)
 {
 	for (unsigned i = 0; i < ENV_MAX_CPUS; i++) {
 		spin_init(&queues[i].lock, RANK_TIMER, "timers");
-		RB_INIT(&queues[i].tree);
+		for (unsigned clock = 0; clock < TIMER_CLOCKS; clock++)
+			RB_INIT(&queues[i].tree[clock]);
 		queues[i].first = TIME_NEVER;
 	}
 }
@@ -42,17 +43,41 @@ uint64_t timers_next(void)
 	return queues[env_cpu()].first;
 }
 
+/* Since boot. */
+static uint64_t due_at(enum timer_clock clock, uint64_t when)
+{
+	return clock == TIMER_DAY ? time_since_boot(when) : when;
+}
+
+/* The timer that is due first, and when that is; NULL: there is none. The queue is locked. */
+static struct timer *find_first(struct timer_queue *queue, uint64_t *due)
+{
+	struct timer *first = NULL;
+
+	*due = TIME_NEVER;
+	for (unsigned clock = 0; clock < TIMER_CLOCKS; clock++) {
+		struct timer *timer = RB_MIN(timer_tree, &queue->tree[clock]);
+
+		if (timer && (!first || due_at(clock, timer->when) < *due)) {
+			first = timer;
+			*due = due_at(clock, timer->when);
+		}
+	}
+	return first;
+}
+
 /* The queue is locked. */
 static void note_first(struct timer_queue *queue)
 {
-	struct timer *first = RB_MIN(timer_tree, &queue->tree);
+	uint64_t due;
 
-	queue->first = first ? first->when : TIME_NEVER;
+	find_first(queue, &due);
+	queue->first = due;
 }
 
 static void remove(struct timer_queue *queue, struct timer *timer)
 {
-	RB_REMOVE(timer_tree, &queue->tree, timer);
+	RB_REMOVE(timer_tree, &queue->tree[timer->clock], timer);
 	timer->active = false;
 	note_first(queue);
 }
@@ -62,7 +87,21 @@ void timer_init(struct timer *timer, void (*fire)(struct timer *))
 	*timer = (struct timer){.fire = fire, .cpu = env_cpu()};
 }
 
+/* This CPU has a timer that is due then. */
+static void expect(uint64_t due)
+{
+	if (due <= time_nanoseconds())
+		cpu_note_work(CPU_WORK_TIMER);
+	else
+		timer_armed_before(due);
+}
+
 void timer_start(struct timer *timer, uint64_t when)
+{
+	timer_start_by(timer, TIMER_BOOT, when);
+}
+
+void timer_start_by(struct timer *timer, enum timer_clock clock, uint64_t when)
 {
 	struct timer_queue *queue = &queues[timer->cpu];
 
@@ -70,16 +109,24 @@ void timer_start(struct timer *timer, uint64_t when)
 	if (timer->active)
 		remove(queue, timer);
 	timer->when = when;
+	timer->clock = clock;
 	if (when != TIME_NEVER) {
 		timer->active = true;
-		RB_INSERT(timer_tree, &queue->tree, timer);
+		RB_INSERT(timer_tree, &queue->tree[clock], timer);
 		note_first(queue);
 	}
 	spin_unlock(&queue->lock);
-	if (when <= time_nanoseconds())
-		cpu_note_work(CPU_WORK_TIMER);
-	else
-		timer_armed_before(when);
+	expect(due_at(clock, when));
+}
+
+void timers_day_set(void)
+{
+	for (unsigned i = 0; i < ENV_MAX_CPUS; i++) {
+		spin_lock(&queues[i].lock);
+		note_first(&queues[i]);
+		spin_unlock(&queues[i].lock);
+	}
+	expect(timers_next());
 }
 
 bool timer_cancel(struct timer *timer)
@@ -109,10 +156,11 @@ bool timer_cancel_wait(struct timer *timer)
 static struct timer *take_due(struct timer_queue *queue)
 {
 	struct timer *first;
+	uint64_t due;
 
 	spin_lock(&queue->lock);
-	first = RB_MIN(timer_tree, &queue->tree);
-	if (first && first->when > time_nanoseconds())
+	first = find_first(queue, &due);
+	if (first && due > time_nanoseconds())
 		first = NULL;
 	if (first) {
 		remove(queue, first);

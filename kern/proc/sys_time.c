@@ -157,6 +157,12 @@ int clock_read(const struct clock *clock, int64_t *now)
 	return 0;
 }
 
+enum timer_clock clock_timer(const struct clock *clock)
+{
+	ASSERT(clock->kind != CLOCK_KIND_CPU);
+	return clock->kind == CLOCK_KIND_REAL ? TIMER_DAY : TIMER_BOOT;
+}
+
 uint64_t clock_to_boot(const struct clock *clock, int64_t time)
 {
 	if (clock->kind == CLOCK_KIND_REAL)
@@ -195,7 +201,6 @@ static void set_realtime(int64_t now)
 	time_set_realtime_offset(now - (int64_t)time_nanoseconds());
 }
 
-/* Who sleeps until a time of day that was given before goes by the old clock. */
 int64_t sys_clock_settime(struct task *task, struct trapframe *frame)
 {
 	int64_t now;
@@ -260,17 +265,23 @@ int64_t sys_time(struct task *task, struct trapframe *frame)
 
 /* ---- Sleeping ----------------------------------------------------------------------------------------- */
 
-/* Until a time since boot. 0, or -EINTR. */
-static int sleep_until(uint64_t deadline)
+/* 0, or -EINTR. */
+static int sleep_until_by(enum timer_clock clock, uint64_t deadline)
 {
 	int status;
 
 	do {
 		thread_sleep_begin(SLEEP_INTERRUPTIBLE);
-		status = thread_sleep(deadline);
-	} while (!status && time_nanoseconds() < deadline);
+		status = thread_sleep_by(clock, deadline);
+	} while (!status);
 	thread_sleep_end();
 	return status == -EINTR ? -EINTR : 0;
+}
+
+/* Until a time since boot. */
+static int sleep_until(uint64_t deadline)
+{
+	return sleep_until_by(TIMER_BOOT, deadline);
 }
 
 /* Until a process has used so much CPU time: it is looked at when it might have. */
@@ -390,5 +401,5 @@ int64_t sys_clock_nanosleep(struct task *task, struct trapframe *frame)
 							      : sleep_by_cpu_time(task, &clock, time, frame);
 	if (!absolute)
 		return sleep_for(task, time, frame->r10);
-	return sleep_until(clock_to_boot(&clock, time)) == 0 ? 0 : -ERESTARTNOHAND;
+	return sleep_until_by(clock_timer(&clock), (uint64_t)time) == 0 ? 0 : -ERESTARTNOHAND;
 }

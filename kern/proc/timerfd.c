@@ -21,8 +21,9 @@ struct timer_file {
 	struct timer timer;   /* (l) the kernel's; first */
 	struct spinlock lock; /* RANK_INODE */
 	struct clock clock;   /* (-) */
-	uint64_t when;     /* (l) since boot: when it expires, or has expired and was not read; 0: not set */
-	uint64_t interval; /* (l) 0: once */
+	uint64_t when;        /* (l) by `by`: when it expires, or has expired and was not read; 0: not set */
+	enum timer_clock by; /* (l) the time of day where it was given such a one, else the time since boot */
+	uint64_t interval;   /* (l) 0: once */
 	struct wait_queue expired; /* (-) */
 };
 
@@ -38,23 +39,30 @@ static void fire(struct timer *timer)
 	wait_wake_all(&((struct timer_file *)timer)->expired);
 }
 
+/* What `when` is compared with. Locked. */
+static uint64_t time_shown(const struct timer_file *timer)
+{
+	return time_nanoseconds() + (timer->by == TIMER_DAY ? (uint64_t)time_realtime_offset() : 0);
+}
+
 static bool has_expired(const struct timer_file *timer)
 {
-	return timer->when != 0 && timer->when <= time_nanoseconds();
+	return timer->when != 0 && timer->when <= time_shown(timer);
 }
 
 /* How often it has expired since that was taken last. */
 static bool take(struct timer_file *timer, uint64_t *times)
 {
-	uint64_t now = time_nanoseconds();
+	uint64_t now;
 
 	*times = 0;
 	spin_lock(&timer->lock);
-	if (has_expired(timer)) {
+	now = time_shown(timer);
+	if (timer->when != 0 && timer->when <= now) {
 		*times = timer->interval ? (now - timer->when) / timer->interval + 1 : 1;
 		timer->when = timer->interval ? timer->when + *times * timer->interval : 0;
 		if (timer->when != 0)
-			timer_start(&timer->timer, timer->when);
+			timer_start_by(&timer->timer, timer->by, timer->when);
 	}
 	spin_unlock(&timer->lock);
 	return *times > 0;
@@ -160,7 +168,7 @@ static int get(struct task *task, int descriptor, struct file **file)
 /* As timerfd_gettime has it: the time left, and the interval. Locked. */
 static void get_state(const struct timer_file *timer, int64_t state[2])
 {
-	uint64_t now = time_nanoseconds(), when = timer->when;
+	uint64_t now = time_shown(timer), when = timer->when;
 
 	if (when != 0 && when <= now && timer->interval != 0)
 		when += ((now - when) / timer->interval + 1) * timer->interval;
@@ -180,13 +188,12 @@ static void set(struct timer_file *timer, int64_t value, int64_t interval, bool 
 	uint64_t when = 0;
 
 	if (value != 0)
-		when = absolute ? clock_to_boot(&timer->clock, value) : time_after(value);
-	if (value != 0 && when == 0)
-		when = 1;
+		when = absolute ? (uint64_t)value : time_after(value);
 	timer->when = when;
+	timer->by = absolute ? clock_timer(&timer->clock) : TIMER_BOOT;
 	timer->interval = (uint64_t)interval;
 	if (when != 0)
-		timer_start(&timer->timer, when);
+		timer_start_by(&timer->timer, timer->by, when);
 	else
 		timer_cancel(&timer->timer);
 }

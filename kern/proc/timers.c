@@ -28,10 +28,11 @@ struct posix_timer {
 	int signo;                    /* (-) */
 	int tid;                      /* (-) which task gets it; 0: any */
 	sigval_t value;               /* (-) */
-	uint64_t when;                /* (g) nanoseconds since boot, or of CPU time; 0: not set */
-	uint64_t interval;            /* (g) 0: once */
-	uint64_t overruns;            /* (g) since the signal was made pending */
-	int last_overruns;            /* (g) what the last signal that was taken said */
+	uint64_t when;     /* (g) nanoseconds since boot, of CPU time or, by_day, since 1970; 0: not set */
+	bool by_day;       /* (g) it was given a time of day, and goes by the clock though that be set */
+	uint64_t interval; /* (g) 0: once */
+	uint64_t overruns; /* (g) since the signal was made pending */
+	int last_overruns; /* (g) what the last signal that was taken said */
 };
 
 static struct slab_cache timer_cache;
@@ -43,7 +44,7 @@ static bool counts_cpu_time(const struct posix_timer *timer)
 	return timer->clock.kind == CLOCK_KIND_CPU;
 }
 
-/* What `when` is compared with, by the timer's clock. False: whose CPU time it was is gone. */
+/* The time since boot, or of CPU time by a clock that counts that. False: whose it was is gone. */
 static bool time_by(const struct clock *clock, uint64_t *now)
 {
 	int64_t time;
@@ -57,6 +58,12 @@ static bool time_by(const struct clock *clock, uint64_t *now)
 	return true;
 }
 
+/* What `when` is compared with, `now` being what time_by() said. */
+static uint64_t shown_by(const struct posix_timer *timer, uint64_t now)
+{
+	return timer->by_day ? now + (uint64_t)time_realtime_offset() : now;
+}
+
 /* Lets the kernel's timer come when this one may expire, `now` being what its clock says. */
 static void start(struct posix_timer *timer, uint64_t now)
 {
@@ -65,7 +72,7 @@ static void start(struct posix_timer *timer, uint64_t now)
 	if (timer->notify == SIGEV_NONE)
 		return;
 	if (!counts_cpu_time(timer))
-		timer_start(&timer->timer, timer->when);
+		timer_start_by(&timer->timer, timer->by_day ? TIMER_DAY : TIMER_BOOT, timer->when);
 	else
 		timer_start(&timer->timer,
 			    time_after((int64_t)(left < SHORTEST_STEP_NS ? SHORTEST_STEP_NS : left)));
@@ -143,6 +150,7 @@ static void fire(struct timer *kernel_timer)
 
 	spin_lock(&signals->lock);
 	if (timer->when != 0 && lives) {
+		now = shown_by(timer, now);
 		if (timer->when <= now)
 			expire(timer, now);
 		else
@@ -153,7 +161,7 @@ static void fire(struct timer *kernel_timer)
 
 void posix_timer_taken(struct posix_timer *timer, siginfo_t *info)
 {
-	uint64_t now = time_nanoseconds();
+	uint64_t now = shown_by(timer, time_nanoseconds());
 
 	if (timer->when != 0 && timer->when <= now && !counts_cpu_time(timer)) {
 		timer->overruns += skip_expired(timer, now);
@@ -351,7 +359,7 @@ static int put_state(vaddr_t to, const struct interval_timer *state)
 	return error ? error : time_to_user(to + offsetof(struct itimerspec, it_value), (int64_t)state->when);
 }
 
-/* Sets a timer; the process's signals are locked. `now`: what its clock says. */
+/* Sets a timer; the process's signals are locked. `now`: what time_by() said. */
 static void set(struct posix_timer *timer, uint64_t now, int64_t value, int64_t interval, bool absolute)
 {
 	timer_cancel(&timer->timer);
@@ -361,24 +369,24 @@ static void set(struct posix_timer *timer, uint64_t now, int64_t value, int64_t 
 	timer->interval = (uint64_t)interval;
 	if (value == 0)
 		return;
-	if (!absolute)
-		timer->when = (uint64_t)value > INT64_MAX - now ? INT64_MAX : now + (uint64_t)value;
+	timer->by_day = absolute && timer->clock.kind == CLOCK_KIND_REAL;
+	if (absolute)
+		timer->when = (uint64_t)value;
 	else
-		timer->when = counts_cpu_time(timer) ? (uint64_t)value : clock_to_boot(&timer->clock, value);
-	timer->when = timer->when ? timer->when : 1;
-	start(timer, now);
+		timer->when = (uint64_t)value > INT64_MAX - now ? INT64_MAX : now + (uint64_t)value;
+	start(timer, shown_by(timer, now));
 }
 
 static struct interval_timer exchange(struct posix_timer *timer, uint64_t now, int64_t value,
 				      int64_t interval, bool absolute)
 {
-	struct interval_timer old = state(timer, now);
+	struct interval_timer old = state(timer, shown_by(timer, now));
 
 	set(timer, now, value, interval, absolute);
 	return old;
 }
 
-/* What a timer's clock says, before the process's signals are locked. -EINVAL: there is no such timer. */
+/* What time_by() says of a timer's clock, before the process's signals are locked. -EINVAL: there is no such timer. */
 static int read_timer_clock(struct process_signals *signals, int id, uint64_t *now)
 {
 	struct posix_timer *timer;
@@ -437,7 +445,7 @@ int64_t sys_timer_gettime(struct task *task, struct trapframe *frame)
 	spin_lock(&signals->lock);
 	timer = find(signals, id);
 	if (timer)
-		now_set = state(timer, now);
+		now_set = state(timer, shown_by(timer, now));
 	spin_unlock(&signals->lock);
 	return timer ? put_state(frame->rsi, &now_set) : -EINVAL;
 }

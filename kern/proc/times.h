@@ -44,7 +44,10 @@ int clock_find(const struct task *task, int number, struct clock *clock);
 /* What it says now, in nanoseconds. -EINVAL: nobody has that process's or task's number. No locks held. */
 int clock_read(const struct clock *clock, int64_t *now);
 
-/* The time since boot of a time by a clock that is not CPU time. */
+/* What timers of absolute times by a clock go by that is not CPU time. */
+enum timer_clock clock_timer(const struct clock *clock);
+
+/* The time since boot of a time by such a clock, as it is set now. */
 uint64_t clock_to_boot(const struct clock *clock, int64_t time);
 
 #endif

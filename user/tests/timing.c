@@ -6,11 +6,13 @@
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #define SECOND       1000000000l
 #define MILLISECOND  1000000l
+#define HOUR         (60 * 60 * SECOND)
 #define NO_CLOCK     1000
 #define THREAD_ID    4 /* SIGEV_THREAD_ID, which some C libraries hide */
 #define KERNEL_BYTES 64
@@ -391,6 +393,88 @@ static void cpu_clocks(void)
 	CHECK_ERROR(syscall(SYS_clock_settime, CLOCK_MONOTONIC, &time), EINVAL);
 }
 
+/* Sets the clock so far forward, or back. */
+static void turn_clock(int64_t by)
+{
+	struct timespec time = spec(now(CLOCK_REALTIME) + by);
+
+	CHECK(clock_settime(CLOCK_REALTIME, &time) == 0);
+}
+
+/* For who sleeps: turns the clock an hour forward after a while, and exits. */
+static pid_t turn_later(void)
+{
+	struct timespec wait = spec(20 * MILLISECOND);
+	pid_t child = fork();
+
+	if (child == 0) {
+		nanosleep(&wait, NULL);
+		turn_clock(HOUR);
+		_exit(0);
+	}
+	return child;
+}
+
+/* What was given a time of day goes by the clock though somebody sets it; what was given a length of time does not. */
+static void clock_set(void)
+{
+	struct itimerspec in_minutes = {.it_value = spec(0)}, relative = {.it_value = spec(10 * 60 * SECOND)},
+			  left;
+	struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGUSR1};
+	timer_t absolute_timer, relative_timer;
+	int file = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
+	struct timespec until;
+	int64_t start;
+	uint64_t times;
+	pid_t child;
+
+	/* The clock of the machine that tests this on Linux is not ours to set. */
+	if (!on_phoenix())
+		return;
+	handle(SIGUSR1, 0);
+	in_minutes.it_value = spec(now(CLOCK_REALTIME) + 10 * 60 * SECOND);
+	CHECK(timer_create(CLOCK_REALTIME, &event, &absolute_timer) == 0);
+	CHECK(timer_create(CLOCK_REALTIME, &event, &relative_timer) == 0);
+	CHECK(timer_settime(absolute_timer, TIMER_ABSTIME, &in_minutes, NULL) == 0);
+	CHECK(timer_settime(relative_timer, 0, &relative, NULL) == 0);
+	CHECK(timerfd_settime(file, TFD_TIMER_ABSTIME, &in_minutes, NULL) == 0);
+	turn_clock(5 * 60 * SECOND);
+	CHECK(timer_gettime(absolute_timer, &left) == 0 && left.it_value.tv_sec / 60 == 4);
+	CHECK(timer_gettime(relative_timer, &left) == 0 && left.it_value.tv_sec / 60 == 9);
+	CHECK(timerfd_gettime(file, &left) == 0 && left.it_value.tv_sec / 60 == 4);
+	CHECK(came == 0);
+	CHECK_ERROR(read(file, &times, sizeof(times)), EAGAIN);
+	turn_clock(-HOUR);
+	CHECK(timer_gettime(absolute_timer, &left) == 0 && left.it_value.tv_sec / 60 == 64);
+	turn_clock(2 * HOUR);
+	usleep(1000);
+	CHECK(came == 1 && last.si_code == SI_TIMER);
+	CHECK(read(file, &times, sizeof(times)) == sizeof(times) && times == 1);
+	CHECK(timer_gettime(relative_timer, &left) == 0 && left.it_value.tv_sec / 60 == 9);
+	CHECK(timer_delete(absolute_timer) == 0 && timer_delete(relative_timer) == 0 && close(file) == 0);
+
+	/* One that repeats has its intervals on the new clock. */
+	in_minutes.it_value = spec(now(CLOCK_REALTIME) + HOUR - 10 * 60 * SECOND);
+	in_minutes.it_interval = spec(60 * SECOND);
+	CHECK(timer_create(CLOCK_REALTIME, &event, &absolute_timer) == 0);
+	CHECK(timer_settime(absolute_timer, TIMER_ABSTIME, &in_minutes, NULL) == 0);
+	came = 0;
+	turn_clock(HOUR);
+	usleep(1000);
+	CHECK(came == 1 && timer_getoverrun(absolute_timer) == 10);
+	CHECK(timer_delete(absolute_timer) == 0);
+
+	start = now(CLOCK_MONOTONIC);
+	until = spec(now(CLOCK_REALTIME) + HOUR);
+	child = turn_later();
+	CHECK(clock_nanosleep(CLOCK_REALTIME, TIMER_ABSTIME, &until, NULL) == 0);
+	CHECK(now(CLOCK_REALTIME) >= until.tv_sec * SECOND + until.tv_nsec);
+	CHECK(now(CLOCK_MONOTONIC) - start < 10 * SECOND);
+	waitpid(child, NULL, 0);
+	/* Back to where it was. */
+	turn_clock(-(5 * 60 * SECOND) - 3 * HOUR);
+}
+
 int main(void)
 {
 	sleeping();
@@ -403,5 +487,6 @@ int main(void)
 	not_inherited();
 	cpu_clocks();
 	limited();
+	clock_set();
 	return checks_end("timing");
 }

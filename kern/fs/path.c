@@ -502,35 +502,44 @@ int name_path(struct name *name, struct name *root, char *to, size_t bytes, char
 
 /* ---- Where a process is --------------------------------------------------------------------------------------------- */
 
-/* Puts a name in the place of another of the context. */
-static int change_place(struct task *task, struct name **place, const struct path *found)
+static int may_be_in(struct task *task, const struct path *found)
 {
-	struct name *before;
-	int error;
-
 	if (!found->name || !S_ISDIR(found->inode->mode))
 		return -ENOTDIR;
-	error = inode_permission(task, found->inode, MAY_EXECUTE);
-	if (error)
-		return error;
+	return inode_permission(task, found->inode, MAY_EXECUTE);
+}
+
+/* Puts a name in the place of another of the context. */
+static void change_place(struct name **place, const struct path *found)
+{
+	struct name *before;
+
 	rw_write_lock(&names_lock);
 	before = *place;
 	*place = name_ref(found->name);
 	rw_write_unlock(&names_lock);
 	name_unref(before);
-	return 0;
 }
 
 int fs_change_directory(struct task *task, const struct path *found)
 {
-	return change_place(task, &task->context->directory, found);
+	int error = may_be_in(task, found);
+
+	if (!error)
+		change_place(&task->context->directory, found);
+	return error;
 }
 
+/* As Linux: what is wrong with the directory is said before who asks may not. */
 int fs_change_root(struct task *task, const struct path *found)
 {
-	if (!task_capable(task, CAP_SYS_CHROOT))
-		return -EPERM;
-	return change_place(task, &task->context->root, found);
+	int error = may_be_in(task, found);
+
+	if (!error && !task_capable(task, CAP_SYS_CHROOT))
+		error = -EPERM;
+	if (!error)
+		change_place(&task->context->root, found);
+	return error;
 }
 
 #define UNREACHABLE       "(unreachable)" /* before a path that is not under the root: getcwd(2) */

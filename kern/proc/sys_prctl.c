@@ -185,6 +185,10 @@ int64_t sys_arch_prctl(struct task *task, struct trapframe *frame)
 	case ARCH_GET_GS:
 		base = cpu_gs_base();
 		return copy_to_user(frame->rsi, &base, sizeof(base));
+	case ARCH_GET_CPUID: /* 1: the instruction does not fault, and cannot be made to */
+		return 1;
+	case ARCH_SET_CPUID:
+		return -ENODEV;
 	default:
 		return -EINVAL;
 	}

@@ -8,10 +8,12 @@
 #include <sys/uio.h>
 #include <time.h>
 
-#define ARCH_SET_FS 0x1002 /* <asm/prctl.h>, which musl does not have */
-#define ARCH_GET_FS 0x1003
-#define NANOSECONDS 1000000000l
-#define SLEEP       20000000l
+#define ARCH_SET_FS    0x1002 /* <asm/prctl.h>, which musl does not have */
+#define ARCH_GET_FS    0x1003
+#define ARCH_GET_CPUID 0x1011
+#define ARCH_SET_CPUID 0x1012
+#define NANOSECONDS    1000000000l
+#define SLEEP          20000000l
 
 static long now(clockid_t clock)
 {
@@ -94,6 +96,9 @@ static void test_thread_pointer(void)
 	CHECK(base != 0 && base == self);
 	CHECK_ERROR(syscall(SYS_arch_prctl, 0x9999, 0), EINVAL);
 	CHECK_ERROR(syscall(SYS_arch_prctl, ARCH_SET_FS, 1ul << 63), EPERM);
+	CHECK(syscall(SYS_arch_prctl, ARCH_GET_CPUID, 0) == 1);
+	/* There are CPUs that can be told to refuse it. */
+	CHECK(syscall(SYS_arch_prctl, ARCH_SET_CPUID, 1) == 0 || errno == ENODEV);
 }
 
 static void test_absent(void)

@@ -364,6 +364,8 @@ static void without_rights(void)
 	CHECK_ERROR(rename("sticky/roots", "sticky/mine"), EPERM);
 	CHECK_ERROR(mknod("sticky/device", S_IFCHR | 0600, makedev(1, 3)), EPERM);
 	CHECK_ERROR(chroot("."), EPERM);
+	CHECK_ERROR(chroot("closed"), EACCES);
+	CHECK_ERROR(chroot("group"), ENOTDIR);
 	CHECK(open("group", O_RDONLY) >= 0);
 	CHECK_ERROR(open("group", O_WRONLY), EACCES);
 	make("sticky/own");

@@ -386,6 +386,9 @@ struct file_table *process_files(struct process *process);
 struct new_utsname;
 void system_names(struct new_utsname *out);
 
+/* How many tasks there may be: /proc/sys/kernel/threads-max. */
+unsigned tasks_most(void);
+
 /* Numbers are given below this: /proc/sys/kernel/pid_max. PID_MAX_LEAST to PID_LIMIT, or -EINVAL. */
 int pid_max(void);
 int pid_max_set(int value);
@@ -522,6 +525,7 @@ void monitor_stop(struct process *process, enum monitor_event event, int status)
 /* ---- Random bytes (kern/proc/random.c) --------------------------------------------------------------- */
 
 /* Fills `to` from the CPU's generator, or, where it has none, from its time stamps: not for secrets then. */
+#define RANDOM_POOL_BITS 256 /* what is said to be known of the state; it never becomes less */
 void random_bytes(void *to, size_t bytes);
 
 #endif

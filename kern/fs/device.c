@@ -4,6 +4,7 @@
 #include <asm/errno.h>
 #include <linux/fcntl.h>
 #include <linux/major.h>
+#include <linux/random.h>
 
 #include "fs_internal.h"
 
@@ -108,6 +109,15 @@ static int64_t read_random(struct file *file, struct io *io, uint64_t *position)
 	return read_made(io, random_bytes);
 }
 
+/* As Linux since 5.18, whose generator is always full, and as /proc/sys/kernel/random/entropy_avail. */
+static int64_t random_ioctl(struct file *file, struct task *task, unsigned request, uint64_t argument)
+{
+	const int bits = RANDOM_POOL_BITS;
+
+	(void)file, (void)task;
+	return request == RNDGETENTCNT ? copy_to_user(argument, &bits, sizeof(bits)) : -ENOTTY;
+}
+
 static int64_t seek_nowhere(struct file *file, int64_t offset, int whence)
 {
 	(void)offset, (void)whence;
@@ -129,8 +139,11 @@ static const struct file_ops zero_ops = {
 	.name = "zero", .read = read_zero, .write = write_away, .seek = seek_nowhere, .mmap = map_zero};
 static const struct file_ops full_ops = {
 	.name = "full", .read = read_zero, .write = write_full, .seek = seek_nowhere};
-static const struct file_ops random_ops = {
-	.name = "random", .read = read_random, .write = write_away, .seek = seek_nowhere};
+static const struct file_ops random_ops = {.name = "random",
+					   .read = read_random,
+					   .write = write_away,
+					   .seek = seek_nowhere,
+					   .ioctl = random_ioctl};
 
 static struct device memory_devices[] = {
 	{.name = "null", .first_minor = MINOR_NULL, .ops = &null_ops},

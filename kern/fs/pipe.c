@@ -174,6 +174,26 @@ static int64_t put_in_page(struct pipe *pipe, struct io *io, uint32_t most)
 
 /* ---- Making and freeing ------------------------------------------------------------------------------------ */
 
+/* /proc/sys/fs/pipe-max-size: what pipes may have, be it asked for or not, of programs that are not privileged. */
+static _Atomic int most_bytes = MOST_BYTES;
+const struct proc_setting pipe_setting = {&most_bytes, (int)PAGE_SIZE, MOST_BYTES};
+
+static bool is_limited(void)
+{
+	return !task_capable(task_current(), CAP_SYS_RESOURCE);
+}
+
+/* How many pages a new one has: a power of two. */
+static uint32_t first_count(void)
+{
+	const uint32_t most = (uint32_t)most_bytes;
+	uint32_t count = DEFAULT_PAGES;
+
+	while (count << PAGE_SHIFT > most && is_limited())
+		count /= 2;
+	return count;
+}
+
 static struct pipe *allocate(void)
 {
 	struct pipe *pipe = slab_alloc(&pipe_cache);
@@ -186,7 +206,7 @@ static struct pipe *allocate(void)
 	wait_queue_init(&pipe->writable);
 	wait_queue_init(&pipe->opened);
 	pipe->pages = pipe->few;
-	pipe->page_count = DEFAULT_PAGES;
+	pipe->page_count = first_count();
 	return pipe;
 }
 
@@ -423,10 +443,6 @@ static int64_t resize(struct pipe *pipe, uint32_t count)
 	return capacity(pipe);
 }
 
-/* /proc/sys/fs/pipe-max-size: what programs may ask for that are not privileged. */
-static _Atomic int most_bytes = MOST_BYTES;
-const struct proc_setting pipe_setting = {&most_bytes, (int)PAGE_SIZE, MOST_BYTES};
-
 /* F_SETPIPE_SZ of fcntl(2). */
 static int64_t set_size(struct pipe *pipe, uint64_t bytes)
 {
@@ -435,13 +451,16 @@ static int64_t set_size(struct pipe *pipe, uint64_t bytes)
 
 	if (bytes == 0 || bytes > LARGEST_SIZE)
 		return -EINVAL;
-	if (bytes > (uint64_t)MOST_BYTES ||
-	    (bytes > (uint64_t)most_bytes && !task_capable(task_current(), CAP_SYS_RESOURCE)))
+	if (bytes > (uint64_t)MOST_BYTES)
 		return -EPERM;
 	while ((uint64_t)count << PAGE_SHIFT < bytes)
 		count *= 2;
 	mutex_lock(&pipe->lock);
-	result = resize(pipe, count);
+	/* It may have more than the limit, and become smaller. */
+	if (count > pipe->page_count && bytes > (uint64_t)most_bytes && is_limited())
+		result = -EPERM;
+	else
+		result = resize(pipe, count);
 	mutex_unlock(&pipe->lock);
 	if (result > 0)
 		wait_wake_all(&pipe->writable);

@@ -351,6 +351,40 @@ static int show_hostname(struct seq *seq, const struct proc_subject *subject)
 	return 0;
 }
 
+static int show_domainname(struct seq *seq, const struct proc_subject *subject)
+{
+	struct new_utsname name;
+
+	(void)subject;
+	system_names(&name);
+	seq_print(seq, "%s\n", name.domainname);
+	return 0;
+}
+
+static int show_kernel_version(struct seq *seq, const struct proc_subject *subject)
+{
+	struct new_utsname name;
+
+	(void)subject;
+	system_names(&name);
+	seq_print(seq, "%s\n", name.version);
+	return 0;
+}
+
+static int show_threads_max(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "%u\n", tasks_most());
+	return 0;
+}
+
+static int show_random_bits(struct seq *seq, const struct proc_subject *subject)
+{
+	(void)subject;
+	seq_print(seq, "%d\n", RANDOM_POOL_BITS);
+	return 0;
+}
+
 static int show_pid_max(struct seq *seq, const struct proc_subject *subject)
 {
 	(void)subject;
@@ -446,11 +480,15 @@ static const struct proc_setting panic_on_oom_setting = {&panic_on_oom, 0, 0};
 		.name = (text), .mode = S_IFREG | 0444, .show = (function) \
 	}
 
+static const struct proc_entry sys_random[] = {
+	FILE_OF("entropy_avail", show_random_bits), FILE_OF("poolsize", show_random_bits), {.name = NULL}};
+
 static const struct proc_entry sys_kernel[] = {
 	{.name = "core_pattern",
 	 .mode = S_IFREG | 0644,
 	 .show = core_show_pattern,
 	 .store = core_store_pattern},
+	FILE_OF("domainname", show_domainname),
 	FILE_OF("hostname", show_hostname),
 	{.name = "msg_next_id", .mode = S_IFREG | 0644, .setting = &msg_next_setting},
 	{.name = "msgmax", .mode = S_IFREG | 0644, .setting = &message_most_setting},
@@ -459,6 +497,7 @@ static const struct proc_entry sys_kernel[] = {
 	FILE_OF("osrelease", show_osrelease),
 	FILE_OF("ostype", show_ostype),
 	{.name = "pid_max", .mode = S_IFREG | 0644, .show = show_pid_max, .store = store_pid_max},
+	{.name = "random", .mode = S_IFDIR | 0555, .children = sys_random},
 	FILE_OF("randomize_va_space", show_zero),
 	{.name = "sem", .mode = S_IFREG | 0644, .show = sysv_show_sem_limits, .store = sysv_store_sem_limits},
 	{.name = "sem_next_id", .mode = S_IFREG | 0644, .setting = &sem_next_setting},
@@ -467,6 +506,8 @@ static const struct proc_entry sys_kernel[] = {
 	{.name = "shmmax", .mode = S_IFREG | 0644, .show = sysv_show_shmmax, .store = sysv_store_shmmax},
 	{.name = "shmmni", .mode = S_IFREG | 0644, .setting = &shm_limit_setting},
 	FILE_OF("tainted", show_zero),
+	FILE_OF("threads-max", show_threads_max),
+	FILE_OF("version", show_kernel_version),
 	{.name = NULL}};
 
 static const struct proc_entry sys_vm[] = {

@@ -84,6 +84,11 @@ static int take_number(void)
 	return -EAGAIN;
 }
 
+unsigned tasks_most(void)
+{
+	return table.most_tasks;
+}
+
 int pid_max(void)
 {
 	return table.number_end;

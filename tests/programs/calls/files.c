@@ -9,6 +9,8 @@
 #include <sys/sendfile.h>
 #include <sys/uio.h>
 
+#define RNDGETENTCNT _IOR('R', 0, int) /* <linux/random.h>, which musl does not have */
+
 #define MEGABYTE (1ul << 20)
 
 static char byte_at(int file, off_t offset)
@@ -536,7 +538,7 @@ TEST(devices, "/dev/null, zero, full, random, urandom, tty")
 	char bytes[64], zeroes[64] = {0};
 	int null = open("/dev/null", O_RDWR), zero = open("/dev/zero", O_RDWR),
 	    full = open("/dev/full", O_RDWR);
-	int random = open("/dev/urandom", O_RDONLY);
+	int random = open("/dev/urandom", O_RDONLY), entropy = 0;
 
 	NEED(null >= 0 && zero >= 0 && full >= 0 && random >= 0);
 	CHECK(read(null, bytes, 10) == 0 && write(null, bytes, 10) == 10);
@@ -545,6 +547,8 @@ TEST(devices, "/dev/null, zero, full, random, urandom, tty")
 	FAILS(write(full, bytes, 1), ENOSPC);
 	CHECK(read(full, bytes, 5) == 5);
 	CHECK(read(random, bytes, 64) == 64 && memcmp(bytes, zeroes, 64) != 0);
+	CHECK(ioctl(random, RNDGETENTCNT, &entropy) == 0 && entropy > 0);
+	EQUAL(atoi(contents("/proc/sys/kernel/random/entropy_avail")), entropy);
 	EQUAL(CALL(getrandom, bytes, 64, 0), 64);
 	FAILS(CALL(getrandom, bytes, 64, 0x80), EINVAL);
 	FAILS(CALL(getrandom, 8, 64, 0), EFAULT);

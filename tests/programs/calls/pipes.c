@@ -433,6 +433,42 @@ TEST(most_bytes, "/proc/sys/fs/pipe-max-size is what F_SETPIPE_SZ may ask for")
 	FAILS(fcntl(ends[1], F_SETPIPE_SZ, 2 * most), EPERM);
 }
 
+static void set_most_bytes(long bytes)
+{
+	FILE *file = fopen("/proc/sys/fs/pipe-max-size", "w");
+
+	NEED(file != NULL);
+	CHECK(fprintf(file, "%ld", bytes) > 0 && fclose(file) == 0);
+}
+
+TEST(less_bytes,
+     "who is not privileged has new pipes within pipe-max-size, and may make less of those that have more")
+{
+	long most = atol(contents("/proc/sys/fs/pipe-max-size"));
+	char bytes[4 * PAGE] = {0};
+	int before[2], after[2];
+
+	skip_if_shared();
+	if (geteuid() != 0)
+		skip("for root");
+	NEED(pipe(before) == 0);
+	set_most_bytes(2 * PAGE);
+	NEED(pipe(after) == 0);
+	EQUAL(fcntl(after[1], F_GETPIPE_SZ), 16 * PAGE);
+	IN_CHILD
+	{
+		NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+		EQUAL(fcntl(before[1], F_SETPIPE_SZ, 8 * PAGE), 8 * PAGE);
+		FAILS(fcntl(before[1], F_SETPIPE_SZ, 16 * PAGE), EPERM);
+		NEED(write(before[1], bytes, sizeof(bytes)) == sizeof(bytes));
+		FAILS(fcntl(before[1], F_SETPIPE_SZ, 2 * PAGE), EBUSY);
+		EQUAL(fcntl(before[1], F_SETPIPE_SZ, 4 * PAGE), 4 * PAGE);
+		NEED(pipe(after) == 0);
+		EQUAL(fcntl(after[1], F_GETPIPE_SZ), 2 * PAGE);
+	}
+	set_most_bytes(most);
+}
+
 static void do_nothing(int signal)
 {
 	(void)signal;

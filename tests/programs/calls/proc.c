@@ -317,6 +317,7 @@ TEST(processes, "/proc lists the processes")
 
 TEST(system, "/proc/vmstat, stat, filesystems, mounts, version, uptime, loadavg, cpuinfo, sys/vm")
 {
+	struct utsname name;
 	long per_second;
 
 	CHECK(number_of("/proc/vmstat", "nr_free_pages") > 0 && number_of("/proc/vmstat", "pgfault") > 0);
@@ -332,6 +333,10 @@ TEST(system, "/proc/vmstat, stat, filesystems, mounts, version, uptime, loadavg,
 	CHECK(strtol(contents("/proc/sys/vm/max_map_count"), NULL, 10) > 1000);
 	CHECK(strlen(contents("/proc/sys/vm/mmap_min_addr")) >= 2);
 	CHECK(strtol(contents("/proc/sys/kernel/pid_max"), NULL, 10) > 100);
+	CHECK(strtol(contents("/proc/sys/kernel/threads-max"), NULL, 10) > 100);
+	NEED(uname(&name) == 0);
+	CHECK(strncmp(contents("/proc/sys/kernel/version"), name.version, strlen(name.version)) == 0);
+	CHECK(strcmp(contents("/proc/sys/kernel/domainname"), "(none)\n") == 0);
 	CHECK(strchr(contents("/sys/devices/system/cpu/online"), '0') ==
 	      contents("/sys/devices/system/cpu/online"));
 	per_second = sysconf(_SC_CLK_TCK);

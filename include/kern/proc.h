@@ -192,7 +192,8 @@ struct credentials {
 	struct identity user, group;
 	struct group_list *groups; /* a reference; NULL: none */
 	uint64_t permitted, usable, inheritable, bounding, ambient;
-	bool keeps; /* PR_SET_KEEPCAPS */
+	bool keeps;           /* PR_SET_KEEPCAPS */
+	bool no_more_ambient; /* SECBIT_NO_CAP_AMBIENT_RAISE */
 	bool no_new_rights;
 };
 
@@ -321,7 +322,8 @@ struct process {
 	bool not_dumpable;              /* (p) PR_SET_DUMPABLE */
 	_Atomic unsigned dump_filter;   /* (a) coredump_filter (core(5)): which mappings are in core files */
 	bool no_large_pages;            /* (p) PR_SET_THP_DISABLE */
-	unsigned slack_ns;              /* (p) PR_SET_TIMERSLACK */
+	unsigned slack_ns;              /* (p) PR_SET_TIMERSLACK; 0: nobody has set it */
+	unsigned first_slack_ns;        /* (-) what it began with, and what 0 sets again */
 	uint32_t personality;           /* (p) personality(2)'s */
 	_Atomic int end_adjust;   /* (a) oom_score_adj (proc(5)): OOM_SCORE_ADJ_MIN to OOM_SCORE_ADJ_MAX */
 	_Atomic int least_adjust; /* (a) the least of it that is allowed without CAP_SYS_RESOURCE */
@@ -385,6 +387,8 @@ struct file_table *process_files(struct process *process);
 /* What uname(2) says (kern/proc/sys_system.c). */
 struct new_utsname;
 void system_names(struct new_utsname *out);
+/* hostname or domainname: up to the end or a newline, as much as fits. */
+void system_set_name(bool domain, const char *text, size_t bytes);
 
 /* How many tasks there may be: /proc/sys/kernel/threads-max. */
 unsigned tasks_most(void);

@@ -449,7 +449,7 @@ static int64_t set_size(struct pipe *pipe, uint64_t bytes)
 	uint32_t count = 1;
 	int64_t result;
 
-	if (bytes == 0 || bytes > LARGEST_SIZE)
+	if (bytes > LARGEST_SIZE)
 		return -EINVAL;
 	if (bytes > (uint64_t)MOST_BYTES)
 		return -EPERM;

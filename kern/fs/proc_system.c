@@ -361,6 +361,20 @@ static int show_domainname(struct seq *seq, const struct proc_subject *subject)
 	return 0;
 }
 
+static int store_hostname(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	(void)subject;
+	system_set_name(false, text, bytes);
+	return 0;
+}
+
+static int store_domainname(const struct proc_subject *subject, char *text, size_t bytes)
+{
+	(void)subject;
+	system_set_name(true, text, bytes);
+	return 0;
+}
+
 static int show_kernel_version(struct seq *seq, const struct proc_subject *subject)
 {
 	struct new_utsname name;
@@ -488,8 +502,8 @@ static const struct proc_entry sys_kernel[] = {
 	 .mode = S_IFREG | 0644,
 	 .show = core_show_pattern,
 	 .store = core_store_pattern},
-	FILE_OF("domainname", show_domainname),
-	FILE_OF("hostname", show_hostname),
+	{.name = "domainname", .mode = S_IFREG | 0644, .show = show_domainname, .store = store_domainname},
+	{.name = "hostname", .mode = S_IFREG | 0644, .show = show_hostname, .store = store_hostname},
 	{.name = "msg_next_id", .mode = S_IFREG | 0644, .setting = &msg_next_setting},
 	{.name = "msgmax", .mode = S_IFREG | 0644, .setting = &message_most_setting},
 	{.name = "msgmnb", .mode = S_IFREG | 0644, .setting = &queue_bytes_setting},

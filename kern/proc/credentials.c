@@ -7,6 +7,7 @@
 #include <linux/capability.h>
 #include <linux/limits.h>
 #include <linux/prctl.h>
+#include <linux/securebits.h>
 #include <vm/layout.h>
 
 #include "process_internal.h"
@@ -525,9 +526,22 @@ static int64_t ambient(struct task *task, uint64_t what, uint64_t capability)
 	}
 	if (what != PR_CAP_AMBIENT_RAISE)
 		return -EINVAL;
-	if (!(credentials->permitted & credentials->inheritable & bit))
+	if (!(credentials->permitted & credentials->inheritable & bit) || credentials->no_more_ambient)
 		return -EPERM;
 	credentials->ambient |= bit;
+	return 0;
+}
+
+/* What root may do can be taken away from it as capabilities only: the other bits are not to be had. */
+static int64_t set_secure_bits(struct task *task, uint64_t bits)
+{
+	struct credentials *credentials = &task->process->credentials;
+
+	if (bits & ~(uint64_t)(SECBIT_KEEP_CAPS | SECBIT_NO_CAP_AMBIENT_RAISE) ||
+	    !task_capable(task, CAP_SETPCAP))
+		return -EPERM;
+	credentials->keeps = bits & SECBIT_KEEP_CAPS;
+	credentials->no_more_ambient = bits & SECBIT_NO_CAP_AMBIENT_RAISE;
 	return 0;
 }
 
@@ -545,6 +559,11 @@ int64_t credentials_control(struct task *task, const struct trapframe *frame)
 			return -EINVAL;
 		credentials->keeps = argument;
 		return 0;
+	case PR_GET_SECUREBITS:
+		return (credentials->keeps ? SECBIT_KEEP_CAPS : 0) |
+		       (credentials->no_more_ambient ? SECBIT_NO_CAP_AMBIENT_RAISE : 0);
+	case PR_SET_SECUREBITS:
+		return set_secure_bits(task, argument);
 	case PR_CAPBSET_READ:
 		return argument > CAP_LAST_CAP ? -EINVAL : (int64_t)(credentials->bounding >> argument & 1);
 	case PR_CAPBSET_DROP:

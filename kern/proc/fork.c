@@ -149,7 +149,7 @@ static int fill_process(struct process *process, struct task *parent, const stru
 	process->not_dumpable = of->not_dumpable;
 	process->dump_filter = of->dump_filter;
 	process->no_large_pages = of->no_large_pages;
-	process->slack_ns = of->slack_ns;
+	process->slack_ns = process->first_slack_ns = of->slack_ns;
 	process->personality = of->personality;
 	process->end_adjust = of->end_adjust;
 	process->least_adjust = of->least_adjust;

@@ -238,27 +238,28 @@ int64_t sys_fallocate(struct task *task, struct trapframe *frame)
 
 /* ---- What has nothing to do here: all is in memory -------------------------------------------------------------------- */
 
-static int64_t check_only(struct task *task, uint64_t descriptor, bool regular)
+/* `refusal`: the error where it is no file nor directory; 0: none. */
+static int64_t check_only(struct task *task, uint64_t descriptor, int refusal)
 {
 	struct file *file = descriptor_get(task, (int)descriptor);
 	int64_t error = 0;
 
 	if (!file)
 		return -EBADF;
-	if (regular && !S_ISREG(file->inode->mode) && !S_ISDIR(file->inode->mode))
-		error = -EINVAL;
+	if (!S_ISREG(file->inode->mode) && !S_ISDIR(file->inode->mode))
+		error = refusal;
 	file_unref(file);
 	return error;
 }
 
 int64_t sys_fsync(struct task *task, struct trapframe *frame)
 {
-	return check_only(task, frame->rdi, true);
+	return check_only(task, frame->rdi, -EINVAL);
 }
 
 int64_t sys_syncfs(struct task *task, struct trapframe *frame)
 {
-	return check_only(task, frame->rdi, false);
+	return check_only(task, frame->rdi, 0);
 }
 
 int64_t sys_sync(struct task *task, struct trapframe *frame)
@@ -271,7 +272,7 @@ int64_t sys_sync_file_range(struct task *task, struct trapframe *frame)
 {
 	if ((int64_t)frame->rsi < 0 || (int64_t)frame->rdx < 0 || frame->r10 > 7)
 		return -EINVAL;
-	return check_only(task, frame->rdi, true);
+	return check_only(task, frame->rdi, -ESPIPE);
 }
 
 int64_t sys_fadvise64(struct task *task, struct trapframe *frame)

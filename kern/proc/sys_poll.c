@@ -5,6 +5,7 @@
 #include <kern/poll.h>
 #include <linux/eventpoll.h>
 #include <linux/fcntl.h>
+#include <linux/personality.h>
 #include <linux/posix_types.h>
 #include <linux/time.h>
 #include <linux/time_types.h>
@@ -97,7 +98,7 @@ static void put_time_left(vaddr_t to, uint64_t deadline, uint64_t unit)
 	uint64_t left = time_left(deadline);
 	const uint64_t parts[] = {left / NS_PER_SECOND, left % NS_PER_SECOND / unit};
 
-	if (to && deadline != TIME_NEVER)
+	if (to && deadline != TIME_NEVER && !(task_current()->process->personality & STICKY_TIMEOUTS))
 		copy_to_user(to, parts, sizeof(parts));
 }
 

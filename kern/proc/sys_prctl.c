@@ -16,8 +16,7 @@
 #define NAMESPACES                                                                                    \
 	(CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
 	 CLONE_NEWNET)
-#define KNOWN_PERSONALITY (ADDR_NO_RANDOMIZE | UNAME26 | STICKY_TIMEOUTS | WHOLE_SECONDS)
-#define PERSONALITY_ASK   0xffffffffu
+#define PERSONALITY_ASK 0xffffffffu
 
 /* ---- prctl ------------------------------------------------------------------------------------------------- */
 
@@ -82,7 +81,7 @@ static int64_t control_process(struct process *process, const struct trapframe *
 	case PR_GET_THP_DISABLE:
 		return argument || rest ? -EINVAL : process->no_large_pages;
 	case PR_SET_TIMERSLACK:
-		process->slack_ns = (int64_t)argument <= 0 ? DEFAULT_SLACK_NS : (unsigned)argument;
+		process->slack_ns = (int64_t)argument <= 0 ? process->first_slack_ns : (unsigned)argument;
 		return 0;
 	case PR_GET_TIMERSLACK:
 		return process->slack_ns ? process->slack_ns : DEFAULT_SLACK_NS;
@@ -113,7 +112,6 @@ int64_t sys_prctl(struct task *task, struct trapframe *frame)
 		return argument == PR_TSC_ENABLE ? 0 : -EINVAL;
 	case PR_GET_TIMING:
 	case PR_GET_SECCOMP:
-	case PR_GET_SECUREBITS:
 		return 0;
 	case PR_SET_TIMING:
 		return argument == PR_TIMING_STATISTICAL ? 0 : -EINVAL;
@@ -133,8 +131,8 @@ int64_t sys_personality(struct task *task, struct trapframe *frame)
 
 	if (wanted == PERSONALITY_ASK)
 		return before;
-	/* Addresses are not random here, and there is no other kind of system. */
-	if (wanted & ~(uint32_t)KNOWN_PERSONALITY)
+	/* Kept and told, but for one that select(2) knows; and no memory is more than it was asked to be. */
+	if (wanted & READ_IMPLIES_EXEC)
 		return -EINVAL;
 	task->process->personality = wanted;
 	return before;

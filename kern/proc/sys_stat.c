@@ -159,8 +159,6 @@ static int64_t read_target(struct task *task, struct inode *inode, vaddr_t to, u
 	struct page *page;
 	int64_t length;
 
-	if (!S_ISLNK(inode->mode))
-		return -EINVAL;
 	page = page_alloc(PAGE_KERNEL, 0);
 	if (!page)
 		return -ENOMEM;
@@ -175,13 +173,17 @@ static int64_t readlink_at(struct task *task, int directory, vaddr_t from, vaddr
 {
 	struct path found;
 	int64_t length;
+	char first;
 
 	if (bytes <= 0)
 		return -EINVAL;
 	length = look_up(task, directory, from, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH, &found);
 	if (length)
 		return length;
-	length = read_target(task, found.inode, to, (uint64_t)bytes);
+	if (S_ISLNK(found.inode->mode))
+		length = read_target(task, found.inode, to, (uint64_t)bytes);
+	else
+		length = copy_from_user(&first, from, 1) == 0 && first == '\0' ? -ENOENT : -EINVAL;
 	path_release(&found);
 	return length;
 }

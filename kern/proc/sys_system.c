@@ -53,6 +53,22 @@ int64_t sys_uname(struct task *task, struct trapframe *frame)
 	return copy_to_user(frame->rdi, &name, sizeof(name));
 }
 
+static void change_name(char to[__NEW_UTS_LEN + 1], const char name[__NEW_UTS_LEN + 1])
+{
+	spin_lock(&process_lock);
+	memcpy(to, name, __NEW_UTS_LEN + 1);
+	spin_unlock(&process_lock);
+}
+
+void system_set_name(bool domain, const char *text, size_t bytes)
+{
+	char name[__NEW_UTS_LEN + 1] = "";
+
+	for (size_t i = 0; i < bytes && i < __NEW_UTS_LEN && text[i] != '\n'; i++)
+		name[i] = text[i];
+	change_name(domain ? system_name.domainname : system_name.nodename, name);
+}
+
 static int64_t set_name(struct task *task, const struct trapframe *frame, char to[__NEW_UTS_LEN + 1])
 {
 	char name[__NEW_UTS_LEN + 1] = "";
@@ -64,9 +80,7 @@ static int64_t set_name(struct task *task, const struct trapframe *frame, char t
 		return -EINVAL;
 	if (copy_from_user(name, frame->rdi, (size_t)length) != 0)
 		return -EFAULT;
-	spin_lock(&process_lock);
-	memcpy(to, name, sizeof(name));
-	spin_unlock(&process_lock);
+	change_name(to, name);
 	return 0;
 }
 

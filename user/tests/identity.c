@@ -18,6 +18,8 @@
 #include <sys/wait.h>
 #include <time.h>
 
+#define NO_AMBIENT_RAISE 0x40 /* SECBIT_NO_CAP_AMBIENT_RAISE of <linux/securebits.h> */
+
 static void in_child(void (*what)(void))
 {
 	int status = -1;
@@ -105,8 +107,18 @@ static void capabilities(void)
 	header.pid = 1 << 20;
 	CHECK_ERROR(syscall(SYS_capget, &header, data), ESRCH);
 	header.pid = 0;
-	data[0].effective &= ~(1u << CAP_SYS_ADMIN);
+	data[0].inheritable |= 1u << CAP_CHOWN;
 	CHECK(syscall(SYS_capset, &header, data) == 0);
+	CHECK(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0) == 0);
+	CHECK(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_LOWER, CAP_CHOWN, 0, 0) == 0);
+	CHECK(prctl(PR_SET_SECUREBITS, NO_AMBIENT_RAISE) == 0 &&
+	      prctl(PR_GET_SECUREBITS) == NO_AMBIENT_RAISE);
+	CHECK_ERROR(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, CAP_CHOWN, 0, 0), EPERM);
+	CHECK(prctl(PR_SET_SECUREBITS, 0) == 0 && prctl(PR_GET_SECUREBITS) == 0);
+	CHECK_ERROR(prctl(PR_SET_SECUREBITS, 1ul << 20), EPERM);
+	data[0].effective &= ~(1u << CAP_SYS_ADMIN | 1u << CAP_SETPCAP);
+	CHECK(syscall(SYS_capset, &header, data) == 0);
+	CHECK_ERROR(prctl(PR_SET_SECUREBITS, 0), EPERM);
 	CHECK_ERROR(sethostname("x", 1), EPERM);
 	CHECK(syscall(SYS_capset, &header, none) == 0);
 	data[0].effective = data[0].permitted = 1;
@@ -184,8 +196,10 @@ static void priorities(void)
 
 static void names(void)
 {
+	struct timeval wait = {0, 10};
 	char name[16] = "";
-	int value = -1;
+	int value = -1, status;
+	pid_t child;
 
 	CHECK(prctl(PR_SET_NAME, "a name that is too long") == 0);
 	CHECK(prctl(PR_GET_NAME, name) == 0 && !strcmp(name, "a name that is "));
@@ -202,6 +216,17 @@ static void names(void)
 	CHECK_ERROR(prctl(12345), EINVAL);
 	CHECK(personality(0xffffffff) == 0 && personality(ADDR_NO_RANDOMIZE) == 0);
 	CHECK(personality(0xffffffff) == ADDR_NO_RANDOMIZE);
+	CHECK(personality(PER_SVR4) == ADDR_NO_RANDOMIZE && personality(STICKY_TIMEOUTS) == PER_SVR4);
+	CHECK(syscall(SYS_select, 0, NULL, NULL, NULL, &wait) == 0 && wait.tv_usec == 10);
+	CHECK(personality(ADDR_NO_RANDOMIZE) == STICKY_TIMEOUTS);
+	CHECK(syscall(SYS_select, 0, NULL, NULL, NULL, &wait) == 0 && wait.tv_usec == 0);
+	CHECK(prctl(PR_SET_TIMERSLACK, 70000) == 0 && prctl(PR_GET_TIMERSLACK) == 70000);
+	child = fork();
+	if (child == 0)
+		_exit(prctl(PR_GET_TIMERSLACK) == 70000 && prctl(PR_SET_TIMERSLACK, 1) == 0 &&
+		      prctl(PR_SET_TIMERSLACK, 0) == 0 && prctl(PR_GET_TIMERSLACK) == 70000);
+	CHECK(waitpid(child, &status, 0) == child && WEXITSTATUS(status) == 1);
+	CHECK(prctl(PR_SET_TIMERSLACK, 0) == 0 && prctl(PR_GET_TIMERSLACK) == 50000);
 	CHECK(unshare(0) == 0 && unshare(CLONE_FILES | CLONE_FS) == 0);
 	CHECK_ERROR(unshare(1), EINVAL);
 }

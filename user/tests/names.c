@@ -211,6 +211,7 @@ static void symbolic_links(void)
 	CHECK(readlink("link", target, 2) == 2);
 	CHECK_ERROR(readlink("real", target, 10), EINVAL);
 	CHECK_ERROR(readlink("missing", target, 10), ENOENT);
+	CHECK_ERROR(readlink("", target, 10), ENOENT);
 	CHECK_ERROR(syscall(SYS_readlink, "link", target, 0), EINVAL);
 	CHECK_ERROR(symlink("real", "link"), EEXIST);
 	CHECK_ERROR(symlink("", "empty"), ENOENT);

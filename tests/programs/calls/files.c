@@ -530,6 +530,7 @@ TEST(syncing, "fsync, fdatasync, sync, syncfs")
 	sync();
 	FAILS(fsync(999), EBADF);
 	FAILS(fsync(ends[0]), EINVAL);
+	FAILS(CALL(sync_file_range, ends[0], 0, 1, 4), ESPIPE);
 	FAILS(ioctl(file, 0x12345678, 0), ENOTTY);
 }
 

@@ -426,6 +426,8 @@ TEST(most_bytes, "/proc/sys/fs/pipe-max-size is what F_SETPIPE_SZ may ask for")
 
 	NEED(pipe(ends) == 0);
 	CHECK(most >= (long)PAGE);
+	EQUAL(fcntl(ends[0], F_SETPIPE_SZ, 0), PAGE);
+	EQUAL(fcntl(ends[1], F_GETPIPE_SZ), PAGE);
 	EQUAL(fcntl(ends[1], F_SETPIPE_SZ, most), most);
 	if (geteuid() != 0)
 		skip("the rest is for root");

@@ -356,6 +356,20 @@ static int written(const char *path, const char *text)
 	return error;
 }
 
+TEST(set_names, "the system's names can be written, too")
+{
+	struct utsname before, after;
+
+	skip_if_shared();
+	NEED(uname(&before) == 0);
+	EQUAL(written("/proc/sys/kernel/hostname", "a-name"), 0);
+	EQUAL(written("/proc/sys/kernel/domainname", "a.domain\n"), 0);
+	CHECK(uname(&after) == 0 && strcmp(after.nodename, "a-name") == 0);
+	CHECK(strcmp(contents("/proc/sys/kernel/domainname"), "a.domain\n") == 0);
+	EQUAL(written("/proc/sys/kernel/hostname", before.nodename), 0);
+	EQUAL(written("/proc/sys/kernel/domainname", "(none)"), 0);
+}
+
 TEST(settings, "/proc/sys/vm: settings are kept and put back; what cannot be is EINVAL")
 {
 	const char *kept[] = {"swappiness", "overcommit_ratio", "overcommit_memory", "min_free_kbytes"};

@@ -115,11 +115,11 @@ static unsigned page_like(uint32_t family, slot_t slot, unsigned other)
 
 /*
  * Clones that had nothing at the place either, and have now, have the page; of which the one it was made for may have got a copy, if
- * it was to be written, or was later in the same call.
+ * it was to be written: then it is what the first of the others has. Who has another one got it later in the same call.
  */
 static void adopt_sharers(const struct model_blob *filled, unsigned i, unsigned page, bool write)
 {
-	slot_t made = blob_slot(filled, i);
+	slot_t made = write ? SLOT_EMPTY : blob_slot(filled, i);
 
 	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
 		struct model_blob *blob = &m.blob[b];
@@ -130,9 +130,11 @@ static void adopt_sharers(const struct model_blob *filled, unsigned i, unsigned 
 		    blob->page[at] != 0)
 			continue;
 		slot = blob_slot(blob, at);
-		if (slot != SLOT_EMPTY)
-			blob_set(blob, at,
-				 write || slot == made ? page : page_like(filled->family, slot, page));
+		if (slot == SLOT_EMPTY)
+			continue;
+		if (made == SLOT_EMPTY)
+			made = slot;
+		blob_set(blob, at, slot == made ? page : page_like(filled->family, slot, page));
 	}
 }
 

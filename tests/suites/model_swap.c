@@ -323,16 +323,17 @@ void do_reclaim(void)
 	adopt_visited();
 }
 
-/* Is a page on the disk that cannot be brought back? */
-static bool has_lost(unsigned d)
+/* Is a page on the disk that cannot be brought back? `clean`: or that is resident, but could not if it were given up. */
+static bool has_lost(unsigned d, bool clean)
 {
 	for (unsigned b = 0; b < MODEL_BLOBS && m.lost; b++) {
 		const struct model_blob *blob = &m.blob[b];
 
 		for (unsigned i = 0; blob->blob && i < blob->pages; i++) {
+			const struct model_page *page = &m.page[blob->page[i]];
 			uint64_t place;
 
-			if (m.page[blob->page[i]].state == MPAGE_OUT && m.page[blob->page[i]].lost &&
+			if ((page->state == MPAGE_OUT || (clean && page->located)) && page->lost &&
 			    swap_area_of(location_of(blob, i), &place)->device == &disks[d].device)
 				return true;
 		}
@@ -342,13 +343,21 @@ static bool has_lost(unsigned d)
 
 static void go_off(unsigned d)
 {
-	int error = !on[d] ? -EINVAL : has_lost(d) ? -EIO : 0;
+	int error = !on[d] ? -EINVAL : has_lost(d, false) ? -EIO : 0, other = error, said;
+	bool may_lose = !error && has_lost(d, true);
 
 	SAY("# swap_off(disk %u)", d);
 	model_note_slots();
 	model_call();
+	said = swap_off(&disks[d].device);
+	model_end_call();
 	/* A disk that lies a second time may give what it had put elsewhere the first time. */
-	if (model_result_or(swap_off(&disks[d].device), error, error == -EIO && m.op->fail != 0 ? 0 : error))
+	if (error == -EIO && m.fired)
+		other = 0;
+	/* Where an allocation failed, room was made for what is on the disk, perhaps of a page that cannot be had again. */
+	if (may_lose && m.fired && m.excuse == -ENOMEM)
+		other = -EIO;
+	if (model_result_or(said, error, other))
 		on[d] = false;
 	adopt_visited();
 }

@@ -67,8 +67,12 @@ static int disk_transfer(struct swap_device *device, bool write, uint64_t first,
 		disk->meanwhile = NULL;
 	}
 	spin_unlock(&disk->lock);
-	if (meanwhile)
+	if (meanwhile) {
+		disk->under_way = pages;
+		disk->under_way_count = count;
 		meanwhile();
+		disk->under_way_count = 0;
+	}
 	if (fault == DISK_KEEPS)
 		keep(disk, pages, count);
 	if (fault == DISK_FAILS || fault == DISK_KEEPS || (fault == DISK_LOSES && write))
@@ -81,7 +85,11 @@ static int disk_transfer(struct swap_device *device, bool write, uint64_t first,
 		move(disk, write, first + i, pages[i]);
 	if (fault == DISK_FLIPS)
 		((uint8_t *)page_data(write ? disk->pages[first] : pages[0]))[PAGE_SIZE / 2] ^= 0x10;
-	return fault == DISK_FAILS || fault == DISK_SHORT || fault == DISK_KEEPS ? -EIO : 0;
+	if (fault != DISK_FAILS && fault != DISK_SHORT && fault != DISK_KEEPS)
+		return 0;
+	if (write && disk->refused)
+		disk->refused(pages, count);
+	return -EIO;
 }
 
 static const struct swap_device_ops disk_ops = {.transfer = disk_transfer};

@@ -23,7 +23,7 @@ enum disk_fault {
 	DISK_FAULTS
 };
 
-/* Locks: (d) its lock; (-) set when it is opened. */
+/* Locks: (d) its lock; (-) set when it is opened; (m) only who is in `meanwhile`. */
 struct disk {
 	struct swap_device device; /* (-) first: what is a disk is found from it */
 	struct spinlock lock;
@@ -37,6 +37,12 @@ struct disk {
 	struct page *kept[DISK_MAX_KEPT];   /* (d) */
 	unsigned kept_count;                /* (d) */
 	void (*meanwhile)(void);            /* (d) done while the next good request is under way; once */
+	void (*refused)(
+		struct page *const *pages,
+		unsigned
+			count); /* (-) or NULL: told of pages that were not written, for which an error is returned */
+	struct page *const *under_way; /* (m) what that moves */
+	unsigned under_way_count;      /* (m) 0 at other times */
 };
 
 /* A disk of so many pages, up to DISK_MAX_PAGES, whose memory is allocated here (PAGE_KERNEL). False: no memory. */

@@ -71,6 +71,7 @@ static bool check_page(const struct model_blob *blob, unsigned i)
 		return false;
 	frame = slot_page(slot);
 	return AGREE_EQ(frame->state == PAGE_BLOB, page->state == MPAGE_MEMORY) &&
+	       AGREE(page->state != MPAGE_MEMORY || ((frame->age & PAGE_HELD) != 0) == page->held) &&
 	       AGREE(page->state != MPAGE_MEMORY || (page_location(frame) != 0) == page->located) &&
 	       check_contents(blob, i, page_data(frame)) && check_swapped(blob, i);
 }

@@ -222,17 +222,43 @@ void do_load(void)
 	model_digest(word);
 }
 
-void do_store(void)
+static void store(struct program_access *access)
 {
-	struct program_access access = pick_access(VM_WRITE);
 	uint64_t word = m.steps << 16 | m.op->how;
 	struct model_blob *blob;
 
-	if (!access.root || !is_touchable(&access) || !run(&access, &word))
+	if (!is_touchable(access) || !run(access, &word))
 		return;
-	blob = &m.blob[access.cell->blob];
-	((uint64_t *)page_bytes(blob->page[access.cell->offset]))[access.word] = word;
-	model_touch(blob, access.cell->offset, access.cell->offset + 1);
+	blob = &m.blob[access->cell->blob];
+	((uint64_t *)page_bytes(blob->page[access->cell->offset]))[access->word] = word;
+	model_touch(blob, access->cell->offset, access->cell->offset + 1);
+}
+
+void do_store(void)
+{
+	struct program_access access = pick_access(VM_WRITE);
+
+	if (access.root)
+		store(&access);
+}
+
+bool model_store_to(const struct model_blob *blob, unsigned i)
+{
+	for (unsigned r = 0; r < MODEL_ROOTS; r++) {
+		struct program_access access = {
+			.root = &m.root[r], .wanted = VM_WRITE, .word = m.op->at[1] % WORDS};
+
+		for (unsigned c = 0; access.root->map && c < MODEL_CELLS; c++) {
+			access.cell = &access.root->cell[c];
+			if (access.cell->kind != CELL_BLOB || &m.blob[access.cell->blob] != blob ||
+			    access.cell->offset != i || !(access.cell->prot & VM_WRITE))
+				continue;
+			access.va = cell_address(access.root, c) + access.word * sizeof(uint64_t);
+			store(&access);
+			return true;
+		}
+	}
+	return false;
 }
 
 void do_fetch(void)

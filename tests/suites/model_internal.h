@@ -43,9 +43,10 @@ enum model_state {
 
 /* Number 0 is none: absent. */
 struct model_page {
-	uint8_t state;  /* enum model_state */
-	bool located;   /* the store has it as it is now */
-	bool lost;      /* and a disk that lied has something else instead */
+	uint8_t state; /* enum model_state */
+	bool located;  /* the store has it as it is now */
+	bool lost;     /* and a disk that lied has something else instead */
+	bool held; /* a disk that failed to write it may still have it: it stays dirty as long as it is resident */
 	uint16_t holds; /* pages of blobs that are this one */
 	slot_t slot;    /* what stands for it in trees; SLOT_EMPTY: not looked at yet */
 };
@@ -284,7 +285,7 @@ void disks_close(void);
 void disks_fail_io(unsigned after);
 bool disks_fail_stop(bool *excuse);
 
-/* Pages that disks keep, which did not answer: how often one, how many nobody else has; until they answer. */
+/* Pages that disks keep, which did not answer, or that are under way to one: how often one, how many nobody else has; until they answer. */
 unsigned disks_keep(const struct page *page);
 unsigned disks_keep_alone(void);
 void disks_let_go(void);
@@ -479,6 +480,11 @@ vm_prot_t pick_prot(unsigned choice);
 
 #define DECLARE_OPERATION(name, weight) void do_##name(void);
 OPERATIONS(DECLARE_OPERATION)
+
+/* ---- model_fault.c --------------------------------------------------------------------------------- */
+
+/* A program that shows a page, and may write to it, does. False: there is none. */
+bool model_store_to(const struct model_blob *blob, unsigned i);
 
 /* ---- model_check.c --------------------------------------------------------------------------------- */
 

@@ -343,6 +343,7 @@ static void adopt_slot(struct model_blob *blob, unsigned i, slot_t slot)
 		blob_set(blob, i, page);
 	}
 	m.page[page].state = state_of(slot);
+	m.page[page].held = false;
 	m.page[page].slot = slot;
 	m.page[page].located = m.page[page].state == MPAGE_OUT;
 }

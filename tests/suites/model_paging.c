@@ -216,14 +216,6 @@ int predict_page_out(const struct model_blob *blob, unsigned first, unsigned end
 	return 0;
 }
 
-/* A device had the page, which failed: then it stays dirty as long as it is resident. */
-static bool is_held(const struct model_blob *blob, unsigned i)
-{
-	slot_t slot = blob_slot(blob, i);
-
-	return slot_is_page(slot) && (slot_page(slot)->age & PAGE_HELD);
-}
-
 void model_page_out(struct model_blob *blob, unsigned first, unsigned end, bool give_up)
 {
 	model_touch(blob, first, end);
@@ -232,10 +224,11 @@ void model_page_out(struct model_blob *blob, unsigned first, unsigned end, bool 
 
 		if (page->state != MPAGE_MEMORY || (give_up && page_wired(blob->page[i])))
 			continue;
-		page->located = give_up || !is_held(blob, i);
+		page->located = give_up || !page->held;
 		if (!give_up)
 			continue;
 		page->state = MPAGE_OUT;
+		page->held = false;
 		page->slot = SLOT_EMPTY;
 	}
 }

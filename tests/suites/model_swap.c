@@ -82,6 +82,8 @@ unsigned disks_keep(const struct page *page)
 	for (unsigned d = 0; m.swaps && d < DISKS; d++) {
 		for (unsigned i = 0; i < disks[d].kept_count; i++)
 			count += disks[d].kept[i] == page;
+		for (unsigned i = 0; i < disks[d].under_way_count; i++)
+			count += disks[d].under_way[i] == page;
 	}
 	return count;
 }
@@ -272,11 +274,27 @@ unsigned swap_room(void)
 
 /* ---- Beginning and end ----------------------------------------------------------------------------------- */
 
+/* Pages that a disk failed to write are held from then on. */
+static void note_refused(struct page *const *pages, unsigned count)
+{
+	for (unsigned b = 0; b < MODEL_BLOBS; b++) {
+		const struct model_blob *blob = &m.blob[b];
+
+		for (unsigned i = 0; blob->blob && !kind_is_fixed(blob->kind) && i < blob->pages; i++) {
+			slot_t slot = blob->page[i] != 0 ? blob_slot(blob, i) : SLOT_EMPTY;
+
+			for (unsigned n = 0; slot_is_page(slot) && n < count; n++)
+				m.page[blob->page[i]].held |= slot_page(slot) == pages[n];
+		}
+	}
+}
+
 bool disks_open(void)
 {
 	for (unsigned d = 0; d < DISKS; d++) {
 		if (!disk_open(&disks[d], d ? "second disk" : "first disk", places[d]))
 			return false;
+		disks[d].refused = note_refused;
 		on[d] = swap_on(&disks[d].device, 0) == 0;
 		if (!on[d])
 			return false;
@@ -309,6 +327,82 @@ static void adopt_visited(void)
 	model_adopt_all();
 }
 
+/* While a page is written: the kernel writes to it, or a program does; it is forgotten; or written out by somebody else as well. */
+#define MEANWHILE 4
+
+static void write_meanwhile(struct model_blob *blob, unsigned i)
+{
+	uint64_t word = m.steps << 16 | m.op->how;
+	unsigned at = m.op->at[1] % (PAGE_SIZE / sizeof(word)) * sizeof(word);
+
+	SAY("# meanwhile: blob_write(b%u) to page %u", blob_number(blob), i);
+	if (!AGREE_EQ(blob_write(blob->blob, pages_to_bytes(blob->low + i) + at, &word, sizeof(word)), 0))
+		return;
+	model_obtain(blob, i, true);
+	memcpy(page_bytes(blob->page[i]) + at, &word, sizeof(word));
+}
+
+static void forget_meanwhile(struct model_blob *blob, unsigned i)
+{
+	int error = blob_wired_at(blob, i) ? -EBUSY : 0;
+
+	SAY("# meanwhile: blob_decommit(b%u) of page %u", blob_number(blob), i);
+	if (AGREE_EQ(blob_decommit(blob->blob, blob->low + i, 1), error) && !error)
+		model_forget(blob, i);
+}
+
+static void sync_meanwhile(const struct model_blob *blob, unsigned i)
+{
+	int error = blob_sync(blob->blob, blob->low + i, 1);
+
+	SAY("# meanwhile: blob_sync(b%u) of page %u = %d", blob_number(blob), i, error);
+	AGREE(error == 0 || (error == -ENOSPC && swap_room() == 0));
+}
+
+static void use_meanwhile(struct model_blob *blob, unsigned i)
+{
+	switch (model_odd(MEANWHILE)) {
+	case 1:
+		write_meanwhile(blob, i);
+		break;
+	case 2:
+		if (!model_store_to(blob, i))
+			write_meanwhile(blob, i);
+		break;
+	case 3:
+		forget_meanwhile(blob, i);
+		break;
+	default:
+		sync_meanwhile(blob, i);
+	}
+}
+
+/* Uses one of the pages that are under way to a disk, through one of the blobs that have it. */
+static void meanwhile(void)
+{
+	const struct disk *disk = disks[0].under_way_count ? &disks[0] : &disks[1];
+	struct page *page = disk->under_way[m.op->at[0] % disk->under_way_count];
+
+	/* Since the call began pages have gone; and the second disk may have what was made while the first was at work. */
+	model_adopt_all();
+	for (unsigned n = 0; n < MODEL_BLOBS; n++) {
+		struct model_blob *blob = &m.blob[(m.op->who[0] + n) % MODEL_BLOBS];
+
+		for (unsigned i = 0; blob->blob && !kind_is_fixed(blob->kind) && i < blob->pages; i++) {
+			if (blob->page[i] != 0 && blob_slot(blob, i) == slot_of_page(page)) {
+				use_meanwhile(blob, i);
+				return;
+			}
+		}
+	}
+}
+
+static void begin_meanwhile(void (*what)(void))
+{
+	for (unsigned d = 0; d < DISKS; d++)
+		disks[d].meanwhile = what;
+}
+
 void do_reclaim(void)
 {
 	unsigned pages = 1 + m.op->size % 64;
@@ -317,9 +411,13 @@ void do_reclaim(void)
 		return;
 	SAY("# vm_reclaim(%u)", pages);
 	model_note_slots();
+	/* What may fail besides is enough in other streams. */
+	if (m.op->fail == 0 && model_odd(MEANWHILE))
+		begin_meanwhile(meanwhile);
 	model_call();
 	vm_reclaim(pages);
 	model_end_call();
+	begin_meanwhile(NULL);
 	adopt_visited();
 }
 

@@ -151,6 +151,32 @@ static void zeroes(void)
 	finish();
 }
 
+/* A page is not of zeroes for one byte that is none, wherever it is. */
+static void nearly_zeroes(void)
+{
+	static const unsigned places[] = {0, 9, 18, 27, 36, 45, 54, 63, PAGE_SIZE / 2, PAGE_SIZE - 1};
+	enum { COUNT = sizeof(places) / sizeof(places[0]) };
+	struct blob *blob;
+	uint8_t byte;
+
+	test_case("a page with one byte in it is kept as another is");
+	if (!begin_with(PLACES))
+		return;
+	blob = make_blob(COUNT);
+	for (unsigned i = 0; i < COUNT; i++) {
+		byte = 1 + i;
+		CHECK_EQ(blob_write(blob, pages_to_bytes(i) + places[i], &byte, 1), 0);
+	}
+	CHECK_EQ(page_out(blob), 0);
+	CHECK_EQ(disk.pages_written, COUNT);
+	for (unsigned i = 0; i < COUNT; i++) {
+		CHECK_EQ(blob_read(blob, pages_to_bytes(i) + places[i], &byte, 1), 0);
+		CHECK_EQ(byte, 1 + i);
+	}
+	blob_unref(blob);
+	finish();
+}
+
 static void clones(void)
 {
 	struct blob *blob, *clones[5];
@@ -756,6 +782,7 @@ void suite_swap(void)
 	sums();
 	there_and_back();
 	zeroes();
+	nearly_zeroes();
 	clones();
 	full();
 	one_place();

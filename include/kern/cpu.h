@@ -114,13 +114,37 @@ uint32_t fpu_exceptions(bool x87);
 #define FPU_INEXACT   0x20u
 
 void fpu_start(void);            /* on each CPU */
+void fpu_prepare(void *area);    /* makes any memory something that fpu_save can save to */
 void fpu_init(void *area);       /* a program's initial state */
 void fpu_reset(void);            /* the same, to the CPU */
-void fpu_save(void *area);       /* from the CPU */
-void fpu_load(const void *area); /* to the CPU */
 void fpu_make_valid(void *area); /* makes whatever is in it something that fpu_load can load */
 uint64_t fpu_components(void);   /* XSAVE's components that are saved; 0: the legacy 512 bytes only */
 uint32_t fpu_bytes(void);        /* how many bytes of the area are in use on this CPU */
+
+/* fpu_components(), for each switch. Set once, by fpu_start. */
+extern uint32_t fpu_saved;
+
+/* From the CPU to an area. */
+static inline void fpu_save(void *area)
+{
+	unsigned char(*bytes)[FPU_AREA_BYTES] = area;
+
+	if (fpu_saved != 0)
+		__asm__ volatile("xsave64 %0" : "+m"(*bytes) : "a"(fpu_saved), "d"(0));
+	else
+		__asm__ volatile("fxsave64 %0" : "=m"(*bytes));
+}
+
+/* From an area to the CPU. */
+static inline void fpu_load(const void *area)
+{
+	const unsigned char(*bytes)[FPU_AREA_BYTES] = area;
+
+	if (fpu_saved != 0)
+		__asm__ volatile("xrstor64 %0" : : "m"(*bytes), "a"(fpu_saved), "d"(0));
+	else
+		__asm__ volatile("fxrstor64 %0" : : "m"(*bytes));
+}
 
 /* ---- The local APIC (kern/arch/x86_64/apic.c) ---------------------------------------------------- */
 

@@ -101,9 +101,10 @@ struct thread {
 	void *argument;        /* (-) */
 	/* (-) called when it is dead and its stack is given back: frees it. May not sleep */
 	void (*release)(struct thread *);
-	TAILQ_ENTRY(thread) link;    /* (q) in the run queue */
-	enum thread_state state;     /* (q) */
-	enum sleep_mode mode;        /* (q) while it sleeps */
+	TAILQ_ENTRY(thread) link; /* (q) in the run queue */
+	enum thread_state
+		state; /* (a) only the thread itself begins to sleep; with (q) others make it runnable */
+	enum sleep_mode mode;        /* (s) looked at by others, with (q), while it sleeps */
 	bool queued;                 /* (q) it is in the run queue */
 	unsigned cpu;                /* (-) where it runs */
 	_Atomic uint32_t interrupts; /* (a) INTERRUPT_... */
@@ -132,7 +133,7 @@ static inline struct thread *thread_current(void)
 
 /*
  * Makes a thread, which begins with entry(argument) on a stack of its own after thread_run(). `user`: it will be in ring 3, and has FPU state,
- * a program's initial one. `thread` is the caller's memory until `release`. -ENOMEM.
+ * which the caller fills in. `thread` is the caller's memory until `release`. -ENOMEM.
  */
 int thread_create(struct thread *thread, const char *name, void (*entry)(void *), void *argument, bool user,
 		  void (*release)(struct thread *));

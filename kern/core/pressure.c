@@ -21,11 +21,11 @@
 /* e to the power of -2/10, -2/60 and -2/300, times FIXED_ONE: what is left of an average after a step. */
 static const uint64_t decay[PRESSURE_AVERAGES] = {1677, 1981, 2034};
 
-/* Locks: (p) its lock; (a) atomic. */
+struct pressure_counts pressure_counts;
+
+/* Locks: (p) its lock. */
 static struct {
 	struct spinlock lock;
-	_Atomic uint64_t stalled;                             /* (a) threads */
-	_Atomic uint64_t productive;                          /* (a) threads */
 	bool some, full;                                      /* (p) what holds since `since` */
 	uint64_t since;                                       /* (p) nanoseconds since boot */
 	uint64_t total[PRESSURE_KINDS];                       /* (p) nanoseconds */
@@ -81,25 +81,16 @@ static void look(void)
 	if (pressure.full)
 		pressure.total[PRESSURE_FULL] += now - pressure.since;
 	pressure.since = now;
-	pressure.some = pressure.stalled > 0;
-	pressure.full = pressure.some && pressure.productive == 0;
+	pressure.some = pressure_counts.stalled > 0;
+	pressure.full = pressure.some && pressure_counts.productive == 0;
 	average(now);
 }
 
-static void changed(void)
+void pressure_changed(void)
 {
 	spin_lock(&pressure.lock);
 	look();
 	spin_unlock(&pressure.lock);
-}
-
-void pressure_productive(int change)
-{
-	uint64_t before = pressure.productive;
-
-	pressure.productive += (uint64_t)change;
-	if (unlikely(pressure.stalled > 0) && (before == 0 || pressure.productive == 0))
-		changed();
 }
 
 /* Only the thread itself changes it, while it runs, and so is in no queue. */
@@ -109,9 +100,9 @@ void env_stall_begin(void)
 
 	if (current->stalled++ > 0)
 		return;
-	pressure.stalled++;
-	pressure.productive--;
-	changed();
+	pressure_counts.stalled++;
+	pressure_counts.productive--;
+	pressure_changed();
 }
 
 void env_stall_end(void)
@@ -121,14 +112,14 @@ void env_stall_end(void)
 	ASSERT(current->stalled > 0);
 	if (--current->stalled > 0)
 		return;
-	pressure.stalled--;
-	pressure.productive++;
-	changed();
+	pressure_counts.stalled--;
+	pressure_counts.productive++;
+	pressure_changed();
 }
 
 uint64_t pressure_stalled(void)
 {
-	return pressure.stalled;
+	return pressure_counts.stalled;
 }
 
 void pressure_figures(enum pressure_kind kind, struct pressure_figures *out)

@@ -130,13 +130,16 @@ static void switch_machine(struct thread *from, struct thread *to)
 
 	if (from->fpu) {
 		fpu_save(from->fpu);
-		from->fs_base = cpu_fs_base();
-		from->gs_base = cpu_gs_base();
+		from->fs_base = user_fs_base();
+		from->gs_base = user_gs_base();
 	}
 	if (to->fpu) {
 		fpu_load(to->fpu);
-		cpu_set_fs_base(to->fs_base);
-		cpu_set_gs_base(to->gs_base);
+		/* Most programs have the same GS base, none, and many the same FS base. */
+		if (!from->fpu || to->fs_base != from->fs_base)
+			cpu_set_fs_base(to->fs_base);
+		if (!from->fpu || to->gs_base != from->gs_base)
+			cpu_set_gs_base(to->gs_base);
 	}
 	cpu->thread = to;
 	if (cpu->map != to->map) {
@@ -236,26 +239,23 @@ static bool may_interrupt(enum sleep_mode mode, uint32_t bits)
 	return mode == SLEEP_KILLABLE && (bits & INTERRUPT_KILL);
 }
 
+/*
+ * No lock: the store comes before all that the caller looks at next, as the instruction by which a waker takes the queue's lock comes after all
+ * that it has done. So the one sees what it waits for, or the other that it sleeps.
+ */
 void thread_sleep_begin(enum sleep_mode mode)
 {
 	struct thread *current = thread_current();
-	struct run_queue *queue = queue_of(current);
 
-	spin_lock(&queue->lock);
-	ASSERT(current != queue->idle);
+	ASSERT(current != queue_of(current)->idle);
 	current->mode = mode;
-	current->state = THREAD_SLEEPING;
-	spin_unlock(&queue->lock);
+	__atomic_store_n(&current->state, THREAD_SLEEPING, __ATOMIC_SEQ_CST);
 }
 
+/* No lock: a waker stores the same. */
 void thread_sleep_end(void)
 {
-	struct thread *current = thread_current();
-	struct run_queue *queue = queue_of(current);
-
-	spin_lock(&queue->lock);
-	current->state = THREAD_RUNNABLE;
-	spin_unlock(&queue->lock);
+	__atomic_store_n(&thread_current()->state, THREAD_RUNNABLE, __ATOMIC_RELAXED);
 }
 
 /* A sleep that ends at some time. Locks: (-) set before the timer starts; (a) atomic. */

@@ -5,6 +5,7 @@
 #define CORE_SCHED_INTERNAL_H
 
 #include <kern/sched.h>
+#include <stdatomic.h>
 
 /* The thread that booted; the first CPU's idle thread. */
 extern struct thread boot_thread;
@@ -15,8 +16,16 @@ void sched_finish_switch(void);
 /* Makes a dead thread's stack a spare one and calls its release. Any locks may be held that may be while one sleeps. */
 void thread_bury(struct thread *thread);
 
-/* Are there more spare stacks than are kept? A glance without the lock. Frees those; no locks held. */
-bool threads_excessive(void);
+#define SPARE_STACKS 16 /* that are kept */
+
+/* How many spare stacks there are; changed with the list's lock (thread.c). */
+extern _Atomic unsigned spare_stacks;
+
+/* Are there more than are kept? A glance without the lock. Frees those; no locks held. */
+static inline bool threads_excessive(void)
+{
+	return spare_stacks > SPARE_STACKS;
+}
 void threads_trim_excess(void);
 
 void threads_init(void);
@@ -34,7 +43,22 @@ void timers_day_set(void);
 /* The timer's interrupt has to come no later than `when`. */
 void timer_armed_before(uint64_t when);
 
-/* A thread that is not stalled became runnable (1), or ceased to be (-1). Its run queue is locked (pressure.c). */
-void pressure_productive(int change);
+/* Threads that are runnable and not stalled, and those that are stalled (pressure.c). Atomic. */
+struct pressure_counts {
+	_Atomic uint64_t productive, stalled;
+};
+extern struct pressure_counts pressure_counts;
+
+/* What holds has changed, and somebody is stalled. */
+void pressure_changed(void);
+
+/* A thread that is not stalled became runnable (1), or ceased to be (-1). Its run queue is locked. */
+static inline void pressure_productive(int change)
+{
+	uint64_t before = atomic_fetch_add(&pressure_counts.productive, (uint64_t)change);
+
+	if (unlikely(pressure_counts.stalled > 0) && (before == 0 || pressure_counts.productive == 0))
+		pressure_changed();
+}
 
 #endif

@@ -13,8 +13,6 @@
 
 #include "sched_internal.h"
 
-#define SPARE_STACKS 16
-
 /* The beginning of a stack that nobody has. Locks: (l) the list's. */
 struct spare_stack {
 	struct spare_stack *next; /* (l) */
@@ -24,8 +22,9 @@ struct spare_stack {
 static struct {
 	struct spinlock lock;
 	struct spare_stack *first; /* (l) */
-	_Atomic unsigned count;    /* (l) to change it */
 } spare;
+
+_Atomic unsigned spare_stacks;
 
 void threads_init(void)
 {
@@ -38,10 +37,10 @@ static void *spare_take(unsigned kept)
 	struct spare_stack *stack = NULL;
 
 	spin_lock(&spare.lock);
-	if (spare.count > kept) {
+	if (spare_stacks > kept) {
 		stack = spare.first;
 		spare.first = stack->next;
-		spare.count--;
+		spare_stacks--;
 	}
 	spin_unlock(&spare.lock);
 	return stack;
@@ -61,7 +60,7 @@ static void stack_free(void *memory)
 	spin_lock(&spare.lock);
 	stack->next = spare.first;
 	spare.first = stack;
-	spare.count++;
+	spare_stacks++;
 	spin_unlock(&spare.lock);
 }
 
@@ -71,11 +70,6 @@ static void trim_to(unsigned kept)
 
 	while ((stack = spare_take(kept)) != NULL)
 		kernel_free(stack);
-}
-
-bool threads_excessive(void)
-{
-	return spare.count > SPARE_STACKS;
 }
 
 void threads_trim_excess(void)
@@ -122,7 +116,7 @@ int thread_create(struct thread *thread, const char *name, void (*entry)(void *)
 		.cpu = env_cpu(),
 	};
 	if (user)
-		fpu_init(thread->fpu);
+		fpu_prepare(thread->fpu);
 	thread->saved_rsp = thread_first_rsp((vaddr_t)thread_frame(thread));
 	return 0;
 }

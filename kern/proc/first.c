@@ -168,6 +168,7 @@ static int make(struct user_space *space, const char *path, struct task **out)
 	signal_task_begin(task, NULL, false);
 	task_set_name(task, path_last_part(path));
 	task->thread.map = space->root;
+	fpu_init(task->thread.fpu);
 	trapframe_init_user(thread_frame(&task->thread), space->entry, space->stack);
 	*out = task;
 	return 0;

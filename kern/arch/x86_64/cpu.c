@@ -273,10 +273,9 @@ void cpu_set_fs_base(vaddr_t base)
 
 vaddr_t cpu_fs_base(void)
 {
-	return rdmsr(MSR_FS_BASE);
+	return user_fs_base();
 }
 
-/* While the kernel runs, the user's GS base waits where SWAPGS takes it from. */
 void cpu_set_gs_base(vaddr_t base)
 {
 	ASSERT(base < LAYOUT_PHYSICAL_END);
@@ -285,7 +284,7 @@ void cpu_set_gs_base(vaddr_t base)
 
 vaddr_t cpu_gs_base(void)
 {
-	return rdmsr(MSR_KERNEL_GS_BASE);
+	return user_gs_base();
 }
 
 /* What switch_context pops, and then where it returns to; CALL leaves the stack there as the ABI has it. */

@@ -28,7 +28,7 @@ struct fpu_area {
 _Static_assert(sizeof(struct fpu_area) == FPU_AREA_BYTES, "the legacy area, the header and AVX");
 
 /* Set once, by fpu_start. */
-static uint32_t components; /* 0: this CPU has no XSAVE */
+uint32_t fpu_saved;
 static uint32_t area_bytes; /* that are in use: without AVX fewer */
 static struct fpu_area initial __attribute__((aligned(FPU_AREA_ALIGN)));
 
@@ -37,12 +37,12 @@ void fpu_start(void)
 	struct cpuid features = cpuid(CPUID_LEAF_FEATURES, 0);
 
 	if (features.ecx & CPUID_1_ECX_XSAVE) {
-		components = FPU_LEGACY | (features.ecx & CPUID_1_ECX_AVX ? FPU_AVX : 0);
-		__asm__ volatile("xsetbv" : : "c"(0), "a"(components), "d"(0));
+		fpu_saved = FPU_LEGACY | (features.ecx & CPUID_1_ECX_AVX ? FPU_AVX : 0);
+		__asm__ volatile("xsetbv" : : "c"(0), "a"(fpu_saved), "d"(0));
 	}
 	area_bytes = offsetof(struct fpu_area, state);
-	if (components)
-		area_bytes = components & FPU_AVX ? sizeof(struct fpu_area) : offsetof(struct fpu_area, avx);
+	if (fpu_saved)
+		area_bytes = fpu_saved & FPU_AVX ? sizeof(struct fpu_area) : offsetof(struct fpu_area, avx);
 	fpu_init(&initial);
 	fpu_reset();
 }
@@ -54,12 +54,20 @@ void fpu_reset(void)
 
 uint64_t fpu_components(void)
 {
-	return components;
+	return fpu_saved;
 }
 
 uint32_t fpu_bytes(void)
 {
 	return area_bytes;
+}
+
+void fpu_prepare(void *area)
+{
+	struct fpu_area *fpu = area;
+
+	fpu->state = fpu->compacted = 0;
+	memset(fpu->reserved, 0, sizeof fpu->reserved);
 }
 
 void fpu_init(void *area)
@@ -71,26 +79,6 @@ void fpu_init(void *area)
 	fpu->mxcsr = MXCSR_INITIAL;
 }
 
-void fpu_save(void *area)
-{
-	struct fpu_area *fpu = area;
-
-	if (components)
-		__asm__ volatile("xsave64 %0" : "+m"(*fpu) : "a"(components), "d"(0));
-	else
-		__asm__ volatile("fxsave64 %0" : "=m"(*fpu));
-}
-
-void fpu_load(const void *area)
-{
-	const struct fpu_area *fpu = area;
-
-	if (components)
-		__asm__ volatile("xrstor64 %0" : : "m"(*fpu), "a"(components), "d"(0));
-	else
-		__asm__ volatile("fxrstor64 %0" : : "m"(*fpu));
-}
-
 /* A reserved bit that is set is a general protection fault (SDM vol 1, 13.8.1). */
 void fpu_make_valid(void *area)
 {
@@ -99,7 +87,7 @@ void fpu_make_valid(void *area)
 
 	__asm__ volatile("fxsave64 %0" : "=m"(now));
 	fpu->mxcsr &= now.mxcsr_mask ? now.mxcsr_mask : MXCSR_KNOWN;
-	fpu->state &= components;
+	fpu->state &= fpu_saved;
 	fpu->compacted = 0;
 	memset(fpu->reserved, 0, sizeof fpu->reserved);
 }

@@ -107,6 +107,16 @@ static inline void wrmsr(uint32_t msr, uint64_t value)
 	__asm__ volatile("wrmsr" : : "c"(msr), "a"((uint32_t)value), "d"((uint32_t)(value >> 32)) : "memory");
 }
 
+/* What cpu_fs_base() and cpu_gs_base() say, for each switch. While the kernel runs, the user's GS base waits where SWAPGS takes it from. */
+static inline uint64_t user_fs_base(void)
+{
+	return rdmsr(MSR_FS_BASE);
+}
+static inline uint64_t user_gs_base(void)
+{
+	return rdmsr(MSR_KERNEL_GS_BASE);
+}
+
 /* ---- CPUID and time stamp --------------------------------------------------------------------- */
 
 struct cpuid {

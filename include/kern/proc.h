@@ -259,8 +259,8 @@ struct task {
 	struct task_signals signals;   /* (-) marked in <kern/signal.h> */
 	struct file_table *files;      /* (p) to change; a reference. NULL: it has ended */
 	struct fs_context *context;    /* (p) to change; a reference. NULL: it has ended */
-	int nice;                      /* (p) getpriority's; kept and told, as are the next two */
-	int policy, priority;          /* (p) sched_setscheduler's */
+	int nice;             /* (p) getpriority's; its thread is served as it and the next two say */
+	int policy, priority; /* (p) sched_setscheduler's */
 	struct memory_policy memory_policy; /* (t) set_mempolicy's; kept and told */
 	bool resets;     /* (p) SCHED_RESET_ON_FORK: its children begin as ordinary tasks */
 	vaddr_t set_tid; /* (-) where its tid is to be written when it begins (CLONE_CHILD_SETTID); 0: nowhere */

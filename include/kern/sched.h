@@ -3,7 +3,7 @@
  *
  * A thread is a flow of control in the kernel, with a stack of its own; what a program's thread is beyond that
  * is a task (<kern/proc.h>), which begins with one. The kernel is not preempted: a thread runs until it sleeps, or until it is
- * about to return to ring 3 with its time slice over. Interrupt handlers take no locks: they note what there is to do
+ * about to return to ring 3 with its turn over. Interrupt handlers take no locks: they note what there is to do
  * (CPU_WORK_...), and threads do it before they return to ring 3, the idle thread at once.
  *
  * Each CPU has a run queue of its own, and a thread stays with its CPU. Who waits for something does it in this
@@ -73,6 +73,23 @@ enum thread_state {
 	THREAD_DEAD      /* has run its last instruction, or is about to */
 };
 
+/*
+ * How urgent a thread is, 0 the most, as sched(7) has it: realtime priorities from 99 down to 1, niceness from -20 to 19, and last SCHED_IDLE.
+ * Of realtime threads the most urgent runs; the others share what is left by weight: each step of niceness is a factor of 1.25. A turn is how long others of the same
+ * urgency wait.
+ */
+#define REALTIME_MOST              99 /* the highest realtime priority; the lowest is 1 */
+#define NICE_LEAST                 (-20)
+#define NICE_MOST                  19
+#define URGENCY_REALTIME(priority) ((unsigned)(REALTIME_MOST - (priority)))
+#define URGENCY_NICE(nice)         ((unsigned)(REALTIME_MOST + (nice)-NICE_LEAST))
+#define URGENCY_IDLE               URGENCY_NICE(NICE_MOST + 1)
+#define URGENCIES                  (URGENCY_IDLE + 1)
+
+#define TURN_NS             10000000ull      /* of ordinary threads; less where heavier ones wait */
+#define ROUND_ROBIN_TURN_NS 100000000ull     /* of SCHED_RR */
+#define TURN_ENDLESS        (UINT64_MAX / 2) /* of SCHED_FIFO: a time since boot can be added to it */
+
 /* What may end a sleep before what it waits for has come. */
 enum sleep_mode {
 	SLEEP_FIRM,         /* nothing: for waits that are short for sure */
@@ -101,7 +118,14 @@ struct thread {
 	void *argument;        /* (-) */
 	/* (-) called when it is dead and its stack is given back: frees it. May not sleep */
 	void (*release)(struct thread *);
-	TAILQ_ENTRY(thread) link; /* (q) in the run queue */
+	TAILQ_ENTRY(thread) link; /* (q) in the run queue, in the list of its urgency */
+	unsigned
+		urgency; /* (q) URGENCY_...; the idle thread's is 0: nobody who comes needs to take the CPU from it */
+	uint64_t level;      /* (q) the run queue's bit for that: LEVEL_... (run_queue.h) */
+	uint32_t rate;       /* (q) virtual time for CPU time; 0: realtime */
+	uint64_t virtual_ns; /* (q) its virtual time */
+	uint64_t turn_ns;    /* (q) its turn */
+	uint64_t left_ns;    /* (q) of it, when it comes to run */
 	enum thread_state
 		state; /* (a) only the thread itself begins to sleep; with (q) others make it runnable */
 	enum sleep_mode mode;        /* (s) looked at by others, with (q), while it sleeps */
@@ -109,7 +133,7 @@ struct thread {
 	unsigned cpu;                /* (-) where it runs */
 	_Atomic uint32_t interrupts; /* (a) INTERRUPT_... */
 	struct later *put_off;       /* (s) later.c's */
-	uint64_t slice_end;          /* (s) nanoseconds since boot */
+	uint64_t turn_end;           /* (s) nanoseconds since boot */
 	uint64_t since;              /* (q) it runs since then */
 	uint64_t run_ns;             /* (q) CPU time until it was last switched away from */
 	uint64_t
@@ -120,7 +144,7 @@ struct thread {
 	uint64_t major_faults; /* (s) ... those of them that waited for a pager */
 	unsigned stalled;      /* (s) calls of env_stall_begin() that have not ended */
 	uint64_t switches;     /* (q) how often it gave the CPU away, having to wait */
-	uint64_t preemptions;  /* (q) ... its slice being over */
+	uint64_t preemptions;  /* (q) ... its turn being over, or for a more urgent one */
 #ifdef DEBUG
 	struct lock_record locks; /* (s) mutexes and read-write locks that it holds */
 #endif
@@ -162,8 +186,11 @@ void thread_use_map(struct map *map);
 /* Lets other runnable threads have the CPU. */
 void thread_yield(void);
 
+/* Serves a thread with an urgency (URGENCY_...) and a turn from now on, whatever it does at the moment. A new one has niceness 0. */
+void thread_set_urgency(struct thread *thread, unsigned urgency, uint64_t turn_ns);
+
 /*
- * For long work of a call, between two parts of it: does what has come up meanwhile, timers above all, and lets others have the CPU when the time slice
+ * For long work of a call, between two parts of it: does what has come up meanwhile, timers above all, and lets others have the CPU when the turn
  * is over. No spinlocks are held, mutexes may be; and the thread is not about to sleep.
  */
 void thread_do_work(void);

@@ -1,9 +1,9 @@
 /*
  * The scheduler: who runs on a CPU, and what CPUs do that nobody wants.
  *
- * Each CPU has a queue of runnable threads, served in order of arrival; a thread gives the CPU up when it sleeps, or for
- * another one at the end of its time slice. How threads are made is in thread.c, what they wait for in wait.c and timer.c; the switch itself is
- * kern/arch/x86_64/switch.asm's.
+ * Each CPU has a queue of runnable threads. A thread gives the CPU up when it sleeps, for another one at the end of its turn, or for one that
+ * became runnable and is more urgent. Which is next is in run_queue.h. How threads are made is in thread.c, what they wait for in wait.c and timer.c; the
+ * switch itself is kern/arch/x86_64/switch.asm's.
  */
 #include <asm/errno.h>
 #include <hw.h>
@@ -13,27 +13,14 @@
 #include <vm/pmap.h>
 #include <vm/vm.h>
 
+#include "run_queue.h"
 #include "sched_internal.h"
 
-#define SLICE_NS \
-	10000000ull /* 10 ms: a thread's turn where others wait, and the timer's tick while a thread runs */
-
-/* Locks: (q) its own lock; (c) only its own CPU, interrupts off; (-) set by sched_init. */
-struct run_queue {
-	struct spinlock lock;
-	TAILQ_HEAD(, thread) threads; /* (q) runnable, and not running */
-	unsigned count;               /* (q) of them */
-	struct thread *idle;          /* (-) */
-	struct thread *running;       /* (q) */
-	struct thread *previous;      /* (q) in the midst of a switch: who ran before */
-	uint64_t switches;            /* (q) */
-	uint64_t idle_ns;             /* (q) */
-	uint64_t armed;               /* (c) when the timer will interrupt; TIME_NEVER: not */
-};
+#define TICK_NS 10000000ull /* between the timer's interrupts while a thread runs */
 
 static struct run_queue queues[ENV_MAX_CPUS];
 
-struct thread boot_thread = {.name = "idle"};
+struct thread boot_thread = {.name = "idle", .left_ns = TURN_NS};
 
 static struct run_queue *queue_of(const struct thread *thread)
 {
@@ -50,46 +37,20 @@ void cpu_note_work(uint32_t bits)
 	__atomic_fetch_or(&this_cpu()->work, bits, __ATOMIC_SEQ_CST);
 }
 
-/* ---- The run queue ------------------------------------------------------------------------------- */
-
-static void enqueue(struct run_queue *queue, struct thread *thread)
-{
-	ASSERT(!thread->queued && thread->state == THREAD_RUNNABLE);
-	TAILQ_INSERT_TAIL(&queue->threads, thread, link);
-	thread->queued = true;
-	queue->count++;
-}
-
-static struct thread *take_next(struct run_queue *queue)
-{
-	struct thread *next = TAILQ_FIRST(&queue->threads);
-
-	if (!next)
-		return queue->idle;
-	TAILQ_REMOVE(&queue->threads, next, link);
-	next->queued = false;
-	queue->count--;
-	return next;
-}
+/* ---- Becoming runnable ---------------------------------------------------------------------------- */
 
 /* Makes it runnable; the queue is locked. The thread that runs is in no queue: it sees its state when it is about to sleep. */
-static void make_runnable(struct run_queue *queue, struct thread *thread)
+static inline __attribute__((always_inline)) void make_runnable(struct run_queue *queue,
+								struct thread *thread)
 {
 	thread->state = THREAD_RUNNABLE;
 	if (thread == queue->running || thread->queued)
 		return;
-	enqueue(queue, thread);
+	queue_arrive(queue, thread);
+	if (unlikely(thread->urgency < queue->running->urgency))
+		cpu_note_work(CPU_WORK_SCHEDULE);
 	if (!thread->stalled)
 		pressure_productive(1);
-}
-
-void thread_run(struct thread *thread)
-{
-	struct run_queue *queue = queue_of(thread);
-
-	spin_lock(&queue->lock);
-	make_runnable(queue, thread);
-	spin_unlock(&queue->lock);
 }
 
 void thread_wake(struct thread *thread)
@@ -102,25 +63,45 @@ void thread_wake(struct thread *thread)
 	spin_unlock(&queue->lock);
 }
 
+/* A new thread waits as if it had had a short turn: threads that end soon do not have more than their share by being many. */
+void thread_run(struct thread *thread)
+{
+	thread->virtual_ns = queue_of(thread)->virtual_ns + virtual_of(SHORTEST_TURN_NS, thread->rate);
+	thread_wake(thread);
+}
+
 /* ---- Switching ------------------------------------------------------------------------------------ */
 
+/* The first interrupt of a turn. Not inlined: it is seldom called, and would make its caller save more registers. */
+static __attribute__((noinline)) void arm_for_turn(const struct thread *current)
+{
+	uint64_t tick = current->since + TICK_NS;
+
+	timer_armed_before(current->turn_end < tick ? current->turn_end : tick);
+}
+
 /* The first thing that a thread does when it has the CPU: the queue is locked by who had it before. */
-void sched_finish_switch(void)
+static inline void finish_switch(void)
 {
 	struct run_queue *queue = this_queue();
 	struct thread *previous = queue->previous, *current = thread_current();
 	bool dead = previous->state == THREAD_DEAD;
 
 	queue->previous = NULL;
-	current->slice_end = current->since + SLICE_NS;
+	current->turn_end = current->since + current->left_ns;
 	spin_unlock(&queue->lock);
 	/* An idle CPU has no tick. Not before it is idle no more: an interrupt would take the tick away again. */
-	if (previous == queue->idle)
-		timer_armed_before(current->slice_end);
+	if (previous == queue->idle || current->left_ns < TICK_NS)
+		arm_for_turn(current);
 	if (dead)
 		thread_bury(previous);
 	if (unlikely(threads_excessive()) && current != queue->idle)
 		cpu_note_work(CPU_WORK_STACKS);
+}
+
+void sched_finish_switch(void)
+{
+	finish_switch();
 }
 
 /* What of a thread is in the CPU, out and in. */
@@ -152,36 +133,40 @@ static void switch_machine(struct thread *from, struct thread *to)
 		cpu_note_work(CPU_WORK_USER);
 }
 
-/* Gives the CPU to the next thread. The queue is locked, and is so no more on return. */
-static void switch_away(struct run_queue *queue, uint64_t *counter)
+/* Gives the CPU to the next thread. The queue is locked, and is so no more on return. `yields`: the others of its urgency come first. */
+static void switch_away(struct run_queue *queue, uint64_t *counter, bool yields)
 {
-	struct thread *current = thread_current(), *next = take_next(queue);
-	uint64_t now;
+	struct thread *current = thread_current(), *next;
+	uint64_t now = time_nanoseconds();
 
+	queue_charge(queue, now);
+	/* One that sleeps, or is dead, is no more what make_runnable() made it. */
+	if (current->state != THREAD_RUNNABLE) {
+		if (!current->stalled)
+			pressure_productive(-1);
+	} else if (current != queue->idle) {
+		queue_return(queue, current, now, yields);
+	}
+	next = queue_take_next(queue, now);
+	next->since = now;
 	if (next == current) {
-		current->slice_end = time_nanoseconds() + SLICE_NS;
+		current->turn_end = now + current->left_ns;
 		spin_unlock(&queue->lock);
+		if (current->left_ns < TICK_NS)
+			arm_for_turn(current);
 		return;
 	}
-	/* One that sleeps, or is dead, is no more what make_runnable() made it. */
-	if (current->state != THREAD_RUNNABLE && !current->stalled)
-		pressure_productive(-1);
-	now = time_nanoseconds();
-	current->run_ns += now - current->since;
-	if (current == queue->idle)
-		queue->idle_ns += now - current->since;
 	(*counter)++;
 	queue->switches++;
 	queue->previous = current;
 	queue->running = next;
-	next->since = now;
 	switch_machine(current, next);
 	switch_context(&current->saved_rsp, next->saved_rsp);
-	sched_finish_switch();
+	finish_switch();
 }
 
 /* Lets the next thread run: the current one is queued, if it is runnable. */
-static void reschedule(void)
+static void reschedule(bool yields)
 {
 	struct run_queue *queue = this_queue();
 	struct thread *current = thread_current();
@@ -190,21 +175,21 @@ static void reschedule(void)
 	spin_lock(&queue->lock);
 	if (current->state == THREAD_RUNNABLE) {
 		counter = &current->preemptions;
-		if (queue->count == 0) {
-			current->slice_end = time_nanoseconds() + SLICE_NS;
+		if (queue->levels == 0) {
+			current->left_ns = current->turn_ns;
+			current->turn_end = time_nanoseconds() + current->turn_ns;
+			queue->rate = 0;
 			spin_unlock(&queue->lock);
 			return;
 		}
-		if (current != queue->idle)
-			enqueue(queue, current);
 	}
-	switch_away(queue, counter);
+	switch_away(queue, counter, yields);
 }
 
 void thread_yield(void)
 {
-	if (queue_of(thread_current())->count > 0)
-		reschedule();
+	if (queue_of(thread_current())->levels != 0)
+		reschedule(true);
 }
 
 void thread_exit(void)
@@ -215,8 +200,19 @@ void thread_exit(void)
 	thread_use_map(NULL);
 	spin_lock(&queue->lock);
 	thread_current()->state = THREAD_DEAD;
-	switch_away(queue, &thread_current()->switches);
+	switch_away(queue, &thread_current()->switches, false);
 	panic("a dead thread runs");
+}
+
+void thread_set_urgency(struct thread *thread, unsigned urgency, uint64_t turn_ns)
+{
+	struct run_queue *queue = queue_of(thread);
+
+	if (thread->urgency == urgency && thread->turn_ns == turn_ns)
+		return;
+	spin_lock(&queue->lock);
+	queue_set_urgency(queue, thread, urgency, turn_ns);
+	spin_unlock(&queue->lock);
 }
 
 void thread_use_map(struct map *map)
@@ -279,7 +275,7 @@ static void sleep_without_deadline(struct thread *current)
 
 	spin_lock(&queue->lock);
 	if (current->state == THREAD_SLEEPING && !may_interrupt(current->mode, current->interrupts))
-		switch_away(queue, &current->switches);
+		switch_away(queue, &current->switches, false);
 	else
 		spin_unlock(&queue->lock);
 }
@@ -318,6 +314,9 @@ void thread_interrupt(struct thread *thread, uint32_t bits)
 
 	thread->interrupts |= bits;
 	spin_lock(&queue->lock);
+	/* What it has is waited for. */
+	if ((bits & INTERRUPT_KILL) && thread->urgency > URGENCY_NICE(0))
+		queue_set_urgency(queue, thread, URGENCY_NICE(0), TURN_NS);
 	if (thread->state == THREAD_SLEEPING && may_interrupt(thread->mode, bits))
 		make_runnable(queue, thread);
 	if (thread == queue->running)
@@ -338,10 +337,13 @@ void thread_interrupt_clear(struct thread *thread, uint32_t bits)
  */
 static void arm_timer(struct run_queue *queue, uint64_t now, bool idle)
 {
+	const struct thread *current = thread_current();
 	uint64_t next = timers_next();
 
-	if ((!idle && now + SLICE_NS < next) || next <= now)
-		next = now + SLICE_NS;
+	if ((!idle && now + TICK_NS < next) || next <= now)
+		next = now + TICK_NS;
+	if (!idle && current->left_ns < TICK_NS && current->turn_end > now && current->turn_end < next)
+		next = current->turn_end;
 	queue->armed = next;
 	time_interrupt_at(next);
 }
@@ -392,7 +394,8 @@ void sched_tick(bool user)
 	sample(queue, current, user);
 	if (timers_next() <= now)
 		work |= CPU_WORK_TIMER;
-	if (current != queue->idle && now >= current->slice_end)
+	if (current != queue->idle &&
+	    (now >= current->turn_end || unlikely(queue_realtime_changes(queue, now))))
 		work |= CPU_WORK_SCHEDULE;
 	cpu_note_work(work);
 	arm_timer(queue, now, current == queue->idle);
@@ -426,7 +429,7 @@ void thread_do_work(void)
 	cpu_note_work(work & (CPU_WORK_USER | CPU_WORK_STACKS));
 	do_common_work(work);
 	if (work & CPU_WORK_SCHEDULE)
-		reschedule();
+		reschedule(false);
 }
 
 /* The caller may have locks that do not go with those of timers. So he sleeps for no time: who runs meanwhile, or the idle thread, does what has come up. */
@@ -447,7 +450,7 @@ void return_work(struct trapframe *frame)
 		interrupts_enable();
 		do_common_work(work);
 		if (work & CPU_WORK_SCHEDULE)
-			reschedule();
+			reschedule(false);
 		if (work & CPU_WORK_STACKS)
 			threads_trim_excess();
 		if (thread_current()->interrupts)
@@ -463,8 +466,7 @@ void sched_init(void)
 	struct run_queue *queue = this_queue();
 
 	for (unsigned i = 0; i < ENV_MAX_CPUS; i++) {
-		spin_init(&queues[i].lock, RANK_RUN, "run queue");
-		TAILQ_INIT(&queues[i].threads);
+		queue_init(&queues[i]);
 		queues[i].armed = TIME_NEVER;
 	}
 	queue->idle = queue->running = thread_current();
@@ -486,15 +488,15 @@ static void idle_step(void)
 	if (timers_next() <= time_nanoseconds())
 		work |= CPU_WORK_TIMER;
 	do_common_work(work);
-	if (queue->count > 0) {
-		reschedule();
+	if (queue->levels != 0) {
+		reschedule(false);
 		return;
 	}
 	if (page_zero_one())
 		return;
 	interrupts_disable();
 	now = time_nanoseconds();
-	if (this_cpu()->work != 0 || queue->count > 0 || timers_next() <= now)
+	if (this_cpu()->work != 0 || queue->levels != 0 || timers_next() <= now)
 		return;
 	arm_timer(queue, now, true);
 	time_wait_for_interrupt();
@@ -512,8 +514,11 @@ unsigned sched_runnable(void)
 {
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < ENV_MAX_CPUS; i++)
-		count += queues[i].count;
+	for (unsigned i = 0; i < ENV_MAX_CPUS; i++) {
+		spin_lock(&queues[i].lock);
+		count += queue_count(&queues[i]);
+		spin_unlock(&queues[i].lock);
+	}
 	return count + (queues[0].running != queues[0].idle);
 }
 

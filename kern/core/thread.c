@@ -11,6 +11,7 @@
 #include <kern/sched.h>
 #include <vm/vm.h>
 
+#include "run_queue.h"
 #include "sched_internal.h"
 
 /* The beginning of a stack that nobody has. Locks: (l) the list's. */
@@ -113,6 +114,11 @@ int thread_create(struct thread *thread, const char *name, void (*entry)(void *)
 		.argument = argument,
 		.release = release,
 		.state = THREAD_SLEEPING,
+		.urgency = URGENCY_NICE(0),
+		.level = LEVEL_ORDINARY(URGENCY_NICE(0)),
+		.rate = RATE_ONE,
+		.turn_ns = TURN_NS,
+		.left_ns = TURN_NS,
 		.cpu = env_cpu(),
 	};
 	if (user)

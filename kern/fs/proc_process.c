@@ -180,7 +180,8 @@ static int show_stat(struct seq *seq, const struct proc_subject *subject)
 	seq_print(seq, "%llu %llu %llu %llu ", ticks(now.used.user_ns), ticks(now.used.kernel_ns),
 		  ticks(now.reaped.user_ns), ticks(now.reaped.kernel_ns));
 	/* priority nice num_threads itrealvalue starttime vsize rss rsslim */
-	seq_print(seq, "%d %d %u 0 %llu %llu %llu %llu ", 20 + now.nice, now.nice, now.tasks,
+	seq_print(seq, "%d %d %u 0 %llu %llu %llu %llu ",
+		  now.priority > 0 ? -1 - now.priority : 20 + now.nice, now.nice, now.tasks,
 		  ticks(now.start_ns), NUMBER(pages_to_bytes(memory.usage.pages)), NUMBER(memory.resident),
 		  NUMBER(subject->process->limits[RLIMIT_RSS].rlim_cur));
 	/* startcode endcode startstack kstkesp kstkeip, signal blocked sigignore sigcatch, wchan nswap cnswap */

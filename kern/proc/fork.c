@@ -183,6 +183,8 @@ static void inherit_schedule(struct task *task, const struct task *parent)
 	task->policy = parent->resets && realtime ? SCHED_NORMAL : parent->policy;
 	task->priority = parent->resets ? 0 : parent->priority;
 	task->memory_policy = parent->memory_policy;
+	if (task->policy != SCHED_NORMAL || task->nice != 0)
+		task_apply_schedule(task);
 }
 
 /* A task of a process with all that it needs to run, but in no table. */

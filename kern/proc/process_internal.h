@@ -45,6 +45,9 @@ void note_most_pages(struct process *process, struct user_space *space);
 /* What one task has used. */
 struct usage_counts task_usage(struct task *task);
 
+/* Has the task's thread served as its niceness and policy say (sys_limits.c). The table is locked, or does not know the task yet. */
+void task_apply_schedule(struct task *task);
+
 /* A task's first steps in the kernel (fork.c): entry of its thread. */
 void task_begin(void *argument);
 

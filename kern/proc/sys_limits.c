@@ -1,7 +1,7 @@
 /*
  * System calls on what processes may use and have used: limits, usage, priorities and scheduling policies.
  *
- * Priorities and policies are kept and told; the scheduler serves all alike.
+ * How threads of which policy and niceness are served is kern/core/run_queue.h's.
  */
 #include <asm/errno.h>
 #include <linux/capability.h>
@@ -13,13 +13,9 @@
 
 #include "process_internal.h"
 
-#define NS_PER_SECOND     1000000000ul
-#define SLICE_NS          10000000l /* what sched_rr_get_interval(2) tells: kern/core/sched.c's time slice */
-#define NICE_LOWEST       (-20)
-#define NICE_HIGHEST      19
-#define REALTIME_PRIORITY 99       /* the highest; the lowest is 1 */
-#define UTIL_MOST         1024     /* a whole CPU: what util_max is that nobody has set */
-#define OPEN_FILES_EVER   1048576u /* RLIMIT_NOFILE goes no higher: Linux's fs.nr_open */
+#define NS_PER_SECOND   1000000000ul
+#define UTIL_MOST       1024     /* a whole CPU: what util_max is that nobody has set */
+#define OPEN_FILES_EVER 1048576u /* RLIMIT_NOFILE goes no higher: Linux's fs.nr_open */
 
 /* ---- Limits ------------------------------------------------------------------------------------------------- */
 
@@ -144,6 +140,25 @@ int64_t sys_times(struct task *task, struct trapframe *frame)
 	return (int64_t)(time_nanoseconds() / NS_PER_CLOCK_TICK);
 }
 
+/* ---- How tasks are served ------------------------------------------------------------------------------------- */
+
+static bool is_realtime(int policy)
+{
+	return policy == SCHED_FIFO || policy == SCHED_RR;
+}
+
+/* SCHED_BATCH is no other than SCHED_NORMAL: nobody takes the CPU from who is as nice. */
+void task_apply_schedule(struct task *task)
+{
+	if (is_realtime(task->policy))
+		thread_set_urgency(&task->thread, URGENCY_REALTIME(task->priority),
+				   task->policy == SCHED_RR ? ROUND_ROBIN_TURN_NS : TURN_ENDLESS);
+	else
+		thread_set_urgency(&task->thread,
+				   task->policy == SCHED_IDLE ? URGENCY_IDLE : URGENCY_NICE(task->nice),
+				   TURN_NS);
+}
+
 /* ---- Niceness ------------------------------------------------------------------------------------------------- */
 
 /* Whose niceness is meant (getpriority(2)). */
@@ -188,6 +203,7 @@ static int renice(const struct task *caller, struct task *task, int nice)
 	if (nice < task->nice && allowed >= 0 && 20 - nice > allowed && !task_capable(caller, CAP_SYS_NICE))
 		return -EACCES;
 	task->nice = nice;
+	task_apply_schedule(task);
 	return 0;
 }
 
@@ -240,8 +256,8 @@ int64_t sys_setpriority(struct task *task, struct trapframe *frame)
 
 	if (whose.which < PRIO_PROCESS || whose.which > PRIO_USER)
 		return -EINVAL;
-	nice = nice < NICE_LOWEST ? NICE_LOWEST : nice;
-	nice = nice > NICE_HIGHEST ? NICE_HIGHEST : nice;
+	nice = nice < NICE_LEAST ? NICE_LEAST : nice;
+	nice = nice > NICE_MOST ? NICE_MOST : nice;
 	return for_all_meant(&whose, task, set_one, &nice);
 }
 
@@ -249,21 +265,16 @@ int64_t sys_setpriority(struct task *task, struct trapframe *frame)
 int64_t sys_getpriority(struct task *task, struct trapframe *frame)
 {
 	const struct whose whose = {(int)frame->rdi, (int)frame->rsi};
-	int nice = NICE_HIGHEST;
+	int nice = NICE_MOST;
 	int64_t error;
 
 	if (whose.which < PRIO_PROCESS || whose.which > PRIO_USER)
 		return -EINVAL;
 	error = for_all_meant(&whose, task, find_lowest, &nice);
-	return error ? error : NICE_HIGHEST + 1 - nice;
+	return error ? error : NICE_MOST + 1 - nice;
 }
 
 /* ---- Scheduling policies ---------------------------------------------------------------------------------------- */
-
-static bool is_realtime(int policy)
-{
-	return policy == SCHED_FIFO || policy == SCHED_RR;
-}
 
 /* The task of a number, 0 being the caller; NULL: none. The table is locked. */
 static struct task *find_or_own(struct task *task, int tid)
@@ -277,7 +288,7 @@ static int check_policy(const struct task *caller, const struct task *task, int 
 
 	if (!realtime && policy != SCHED_NORMAL && policy != SCHED_BATCH && policy != SCHED_IDLE)
 		return -EINVAL;
-	if (realtime ? priority < 1 || priority > REALTIME_PRIORITY : priority != 0)
+	if (realtime ? priority < 1 || priority > REALTIME_MOST : priority != 0)
 		return -EINVAL;
 	if (task_capable(caller, CAP_SYS_NICE))
 		return 0;
@@ -316,6 +327,7 @@ static int64_t set_policy(struct task *task, int tid, int policy, vaddr_t from)
 		whose->policy = policy < 0 ? whose->policy : policy;
 		whose->resets = policy < 0 ? whose->resets : resets;
 		whose->priority = priority;
+		task_apply_schedule(whose);
 	}
 	spin_unlock(&process_lock);
 	return error;
@@ -430,6 +442,7 @@ static int set_attributes_locked(struct task *caller, struct task *task, const s
 	task->policy = policy;
 	task->priority = priority;
 	task->resets = resets;
+	task_apply_schedule(task);
 	return 0;
 }
 
@@ -446,8 +459,8 @@ int64_t sys_sched_setattr(struct task *task, struct trapframe *frame)
 		return error;
 	if ((int)wanted.sched_policy < 0)
 		return -EINVAL;
-	wanted.sched_nice = wanted.sched_nice < NICE_LOWEST ? NICE_LOWEST : wanted.sched_nice;
-	wanted.sched_nice = wanted.sched_nice > NICE_HIGHEST ? NICE_HIGHEST : wanted.sched_nice;
+	wanted.sched_nice = wanted.sched_nice < NICE_LEAST ? NICE_LEAST : wanted.sched_nice;
+	wanted.sched_nice = wanted.sched_nice > NICE_MOST ? NICE_MOST : wanted.sched_nice;
 	spin_lock(&process_lock);
 	whose = find_or_own(task, (int)frame->rdi);
 	error = whose ? set_attributes_locked(task, whose, &wanted) : -ESRCH;
@@ -490,7 +503,7 @@ static int64_t priority_bound(int policy, int of_realtime)
 int64_t sys_sched_get_priority_max(struct task *task, struct trapframe *frame)
 {
 	(void)task;
-	return priority_bound((int)frame->rdi, REALTIME_PRIORITY);
+	return priority_bound((int)frame->rdi, REALTIME_MOST);
 }
 
 int64_t sys_sched_get_priority_min(struct task *task, struct trapframe *frame)
@@ -503,13 +516,13 @@ int64_t sys_sched_rr_get_interval(struct task *task, struct trapframe *frame)
 {
 	int policy, priority;
 	int error = get_policy(task, (int)frame->rdi, &policy, &priority);
-	struct timespec slice = {0, 0};
+	struct timespec turn = {0, 0};
 
 	if (error)
 		return error;
 	if (policy != SCHED_FIFO)
-		slice.tv_nsec = SLICE_NS;
-	return copy_to_user(frame->rsi, &slice, sizeof(slice));
+		turn.tv_nsec = policy == SCHED_RR ? ROUND_ROBIN_TURN_NS : TURN_NS;
+	return copy_to_user(frame->rsi, &turn, sizeof(turn));
 }
 
 /* ---- CPUs ----------------------------------------------------------------------------------------------------------- */

@@ -24,6 +24,9 @@ for my $name (qw(fork threads exec groups identity fuzzed family)) {
 	passes($name, [], program($name));
 	passes("$name, debug build", ['--kernel', $debug], program($name), $name eq 'family' ? 3 : ());
 }
+# Shares are told by CPU time, which a busy host would disturb.
+passes('priorities', ['--icount'], program('priorities'));
+passes('priorities, debug build', ['--icount', '--kernel', $debug], program('priorities'), 'realtime');
 passes('family, little memory', ['--mem', 40], program('family'), 3);
 passes('exhaust, little memory', ['--mem', 32], program('exhaust'));
 passes('exhaust, little memory, debug build', ['--mem', 32, '--kernel', $debug], program('exhaust'));

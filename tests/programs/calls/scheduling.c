@@ -1,5 +1,5 @@
 /*
- * Scheduling policies and niceness, as they are kept and told: sched_setscheduler, sched_setattr, sched_getattr, setpriority, and who may what.
+ * Scheduling policies and niceness, as they are told (what they do is in user/tests/priorities.c): sched_setscheduler, sched_setattr, sched_getattr, setpriority, and who may what.
  */
 #include "tap.h"
 #include <sched.h>
@@ -165,6 +165,31 @@ TEST(long_calls_of_others, "others run while a long call is made")
 	CHECK(*turns >= before + 3);
 	kill(child, SIGKILL);
 	wait_status(child);
+}
+
+/* What /proc tells (proc(5)). */
+static int told_priority(void)
+{
+	FILE *stat = fopen("/proc/self/stat", "r");
+	int priority = 0;
+
+	NEED(stat != NULL);
+	NEED(fscanf(stat, "%*d %*s %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %d",
+		    &priority) == 1);
+	fclose(stat);
+	return priority;
+}
+
+TEST(proc_stat, "/proc/self/stat: the priority that goes with a niceness or a realtime priority")
+{
+	struct sched_param high = {.sched_priority = 5};
+
+	EQUAL(told_priority(), 20);
+	EQUAL(setpriority(PRIO_PROCESS, 0, 7), 0);
+	EQUAL(told_priority(), 27);
+	if (CALL(sched_setscheduler, 0, SCHED_RR, &high) != 0)
+		skip("only for who may have such a policy");
+	EQUAL(told_priority(), -6);
 }
 
 TEST(rights, "who is not privileged raises neither niceness nor policy, and keeps SCHED_RESET_ON_FORK")

@@ -47,9 +47,12 @@ unsigned queue_count(const struct run_queue *queue)
 	const struct thread *thread;
 	unsigned count = 0;
 
-	for (unsigned i = 0; i < URGENCIES; i++)
+	for (unsigned i = 0; i < URGENCIES; i++) {
 		TAILQ_FOREACH(thread, &queue->lists[i], link)
-	count++;
+		{
+			count++;
+		}
+	}
 	return count;
 }
 

@@ -33,6 +33,9 @@
 #define LAYOUT_ARENA_BYTES  0x1000000000ul /* 64 GiB, the size of an ordinary arena */
 #define LAYOUT_ARENA_ALIGN  0x40000000ul   /* 1 GiB: arenas share no page directory */
 
+/* What arenas that are no process's first may have together: an eighth is left for those, so that programs can be started. */
+#define LAYOUT_ADDED_ARENAS ((LAYOUT_ARENAS_END - LAYOUT_ARENAS_START) / 8 * 7)
+
 /* The array of page descriptors, one per 4 KiB of the physical window, present where RAM is. */
 #define LAYOUT_PAGES_START 0x6f8000000000ul
 #define LAYOUT_PAGES_END   0x6fc000000000ul

@@ -71,6 +71,6 @@ int arenas_try(struct user_space *space, uint64_t bytes, bool add, arena_attempt
 	arena = free_place(space);
 	if (!arena)
 		return -ENOMEM;
-	error = map_create_arena(space->root, bytes > LAYOUT_ARENA_BYTES ? bytes : LAYOUT_ARENA_BYTES, arena);
+	error = map_add_arena(space->root, bytes > LAYOUT_ARENA_BYTES ? bytes : LAYOUT_ARENA_BYTES, arena);
 	return error ? error : attempt(*arena, &anywhere, context);
 }

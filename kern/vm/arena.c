@@ -12,6 +12,8 @@
 
 static struct map *arenas;
 static struct slab_cache arena_cache;
+static _Atomic uint64_t
+	added_bytes; /* atomic: of arenas that are no first ones; for a moment more than there may be */
 
 void arena_init(void)
 {
@@ -20,11 +22,22 @@ void arena_init(void)
 		panic("no memory for the map of arenas");
 }
 
+/* Gives the addresses back. One whole entry: nothing is split, so nothing is allocated. */
+static void release(struct arena *arena)
+{
+	int error = map_unmap(arenas, arena->start, arena->bytes);
+
+	ASSERT(!error);
+	if (arena->added)
+		added_bytes -= arena->bytes;
+	slab_free(&arena_cache, arena);
+}
+
 /*
  * Reserves addresses for an arena with one reference, the caller's. 0, -ENOMEM, or what map_reserve()
  * says of the place.
  */
-static int arena_create(const struct placement *place, uint64_t size_bytes, struct arena **out)
+static int arena_create(const struct placement *place, uint64_t size_bytes, bool added, struct arena **out)
 {
 	struct arena *arena = slab_alloc(&arena_cache);
 	int error;
@@ -33,14 +46,20 @@ static int arena_create(const struct placement *place, uint64_t size_bytes, stru
 		return -ENOMEM;
 	arena->refs = 1;
 	arena->bytes = size_bytes;
+	arena->added = added;
 	error = map_reserve(arenas, place, size_bytes, "arena", &arena->start);
 	DEBUG_ASSERT(error ||
 		     (arena->start >= LAYOUT_ARENAS_START && arena->start + size_bytes <= LAYOUT_ARENAS_END));
-	if (error)
+	if (error) {
 		slab_free(&arena_cache, arena);
-	else
-		*out = arena;
-	return error;
+		return error;
+	}
+	if (added && atomic_fetch_add(&added_bytes, size_bytes) + size_bytes > LAYOUT_ADDED_ARENAS) {
+		release(arena);
+		return -ENOMEM;
+	}
+	*out = arena;
+	return 0;
 }
 
 void arena_ref(struct arena *arena)
@@ -51,27 +70,21 @@ void arena_ref(struct arena *arena)
 
 void arena_unref(struct arena *arena)
 {
-	int error;
-
 	ASSERT(arena->refs > 0);
-	if (--arena->refs > 0)
-		return;
-	/* One whole entry: nothing is split, so nothing is allocated. */
-	error = map_unmap(arenas, arena->start, arena->bytes);
-	ASSERT(!error);
-	slab_free(&arena_cache, arena);
+	if (--arena->refs == 0)
+		release(arena);
 }
 
 /*
  * Reserves an arena's addresses, from now on nobody else's, then gives the root a submap there; if the
  * root has something else there, the reservation goes again.
  */
-static int create_placed(struct map *root, const struct placement *place, uint64_t size_bytes,
+static int create_placed(struct map *root, const struct placement *place, uint64_t size_bytes, bool added,
 			 struct map **out)
 {
 	struct placement fixed = {.flags = PLACE_FIXED};
 	struct arena *arena;
-	int error = arena_create(place, size_bytes, &arena);
+	int error = arena_create(place, size_bytes, added, &arena);
 
 	if (error)
 		return error;
@@ -82,18 +95,23 @@ static int create_placed(struct map *root, const struct placement *place, uint64
 	return error;
 }
 
+static const struct placement anywhere = {.align = LAYOUT_ARENA_ALIGN};
+
 int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out)
 {
-	static const struct placement anywhere = {.align = LAYOUT_ARENA_ALIGN};
+	return create_placed(root, &anywhere, size_bytes, false, out);
+}
 
-	return create_placed(root, &anywhere, size_bytes, out);
+int map_add_arena(struct map *root, uint64_t size_bytes, struct map **out)
+{
+	return create_placed(root, &anywhere, size_bytes, true, out);
 }
 
 int map_create_arena_at(struct map *root, vaddr_t start, uint64_t size_bytes, struct map **out)
 {
 	const struct placement fixed = {.address = start, .align = LAYOUT_ARENA_ALIGN, .flags = PLACE_FIXED};
 
-	return create_placed(root, &fixed, size_bytes, out);
+	return create_placed(root, &fixed, size_bytes, true, out);
 }
 
 int map_remove_arena(struct map *root, struct map *arena)

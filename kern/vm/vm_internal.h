@@ -656,6 +656,7 @@ struct arena {
 	_Atomic uint32_t refs; /* (a) submaps */
 	vaddr_t start;         /* (-) */
 	uint64_t bytes;        /* (-) */
+	bool added;            /* (-) it is not its process's first */
 };
 
 void arena_init(void);

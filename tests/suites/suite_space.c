@@ -370,9 +370,10 @@ static void wired_large(void)
 static void arenas(void)
 {
 	const struct mapping how = {.prot = RW, .name = "word"};
-	struct map *arena, *other, *child;
+	struct map *arena, *other, *child, *last = NULL;
 	struct placement place;
 	vaddr_t start, at;
+	uint64_t bytes;
 
 	test_case("an arena can be taken away when nothing is mapped in it");
 	root = space_open("space");
@@ -398,6 +399,24 @@ static void arenas(void)
 	CHECK_EQ(map_write(child, start, &start, sizeof(start)), sizeof(start));
 	map_unref(child);
 	CHECK_EQ(map_create_arena_at(root, start, LAYOUT_ARENA_ALIGN, &other), 0);
+
+	test_case("arenas that are added leave addresses for first ones, and count no more when they have "
+		  "gone");
+	for (bytes = LAYOUT_ADDED_ARENAS; bytes >= LAYOUT_ARENA_ALIGN;
+	     bytes = bytes / 2 & -LAYOUT_ARENA_ALIGN) {
+		while (map_add_arena(root, bytes, &other) == 0)
+			last = other;
+	}
+	start = map_end(last);
+	CHECK_EQ(map_add_arena(root, LAYOUT_ARENA_ALIGN, &other), -ENOMEM);
+	CHECK_EQ(map_create_arena_at(root, start, LAYOUT_ARENA_ALIGN, &other), -ENOMEM);
+	CHECK_EQ(map_clone(root, "child", &child), 0);
+	CHECK_EQ(map_create_arena(child, LAYOUT_ARENA_BYTES, &arena), 0);
+	CHECK_EQ(map_remove_arena(root, last), 0);
+	CHECK_EQ(map_add_arena(root, LAYOUT_ARENA_ALIGN, &other), -ENOMEM);
+	map_unref(child);
+	CHECK_EQ(map_add_arena(root, LAYOUT_ARENA_ALIGN, &other), 0);
+	CHECK(check_map(root));
 	blob_unref(blob);
 	words_close();
 }

@@ -477,6 +477,20 @@ TEST(exactly_so_many, "vm.max_map_count: there is one mapping more when there ca
 	EQUAL(mappings(), 201);
 }
 
+TEST(all_addresses, "who takes all addresses that can be had takes none that other programs need")
+{
+	for (size_t bytes = USER_END / 2; bytes >= 1ul << 30; bytes /= 2) {
+		while (map(NULL, bytes, PROT_NONE, private_memory, -1, 0) != -1)
+			continue;
+	}
+	IN_CHILD
+	{
+		dup2(open("/dev/null", O_RDWR), STDOUT_FILENO);
+		execl("/proc/self/exe", "mmap", "words that no test has", NULL);
+		CHECK(!"another program runs");
+	}
+}
+
 TEST(too_many, "mappings end in ENOMEM, and none is lost")
 {
 	char *memory = (char *)map(NULL, 200000 * PAGE, PROT_READ, private_memory | MAP_NORESERVE, -1, 0);

@@ -261,6 +261,7 @@ struct task {
 	struct fs_context *context;    /* (p) to change; a reference. NULL: it has ended */
 	int nice;             /* (p) getpriority's; its thread is served as it and the next two say */
 	int policy, priority; /* (p) sched_setscheduler's */
+	int io_priority;      /* (p) ioprio_set's; kept and told; 0: none was set */
 	struct memory_policy memory_policy; /* (t) set_mempolicy's; kept and told */
 	bool resets;     /* (p) SCHED_RESET_ON_FORK: its children begin as ordinary tasks */
 	vaddr_t set_tid; /* (-) where its tid is to be written when it begins (CLONE_CHILD_SETTID); 0: nowhere */

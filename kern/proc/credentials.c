@@ -14,6 +14,9 @@
 
 #define ALL_CAPABILITIES (((uint64_t)2 << CAP_LAST_CAP) - 1)
 #define NOBODY           UINT32_MAX /* as an ID: leave it as it is */
+#define FILE_CAPABILITIES                                                                                  \
+	(1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_DAC_READ_SEARCH | 1ull << CAP_FOWNER | \
+	 1ull << CAP_FSETID | 1ull << CAP_LINUX_IMMUTABLE | 1ull << CAP_MKNOD | 1ull << CAP_MAC_OVERRIDE)
 
 /* At the beginning of pages that hold all of them. Locks: (a) atomic; (-) set once. */
 struct group_list {
@@ -265,29 +268,49 @@ int64_t sys_setresgid(struct task *task, struct trapframe *frame)
 	return change_group(task, frame, set_three);
 }
 
-/* setfsuid(2): says what it was, and never that it failed. */
+/* setfsuid(2): says what it was, and never that it failed. The lock is held. */
 static int64_t set_files(struct identity *identity, bool privileged, uint32_t id)
 {
-	uint32_t before;
+	uint32_t before = identity->files;
 
-	spin_lock(&process_lock);
-	before = identity->files;
 	if (id != NOBODY && (privileged || id == before || is_one_of(id, identity)))
 		identity->files = id;
-	spin_unlock(&process_lock);
 	return before;
+}
+
+/* capabilities(7): who is no root for files has not root's rights with files. */
+static void adjust_file_capabilities(struct credentials *credentials, uint32_t before)
+{
+	uint32_t now = credentials->user.files;
+
+	if (before == 0 && now != 0)
+		credentials->usable &= ~FILE_CAPABILITIES;
+	if (before != 0 && now == 0)
+		credentials->usable |= credentials->permitted & FILE_CAPABILITIES;
 }
 
 int64_t sys_setfsuid(struct task *task, struct trapframe *frame)
 {
-	return set_files(&task->process->credentials.user, task_capable(task, CAP_SETUID),
-			 (uint32_t)frame->rdi);
+	struct credentials *credentials = &task->process->credentials;
+	bool privileged = task_capable(task, CAP_SETUID);
+	int64_t before;
+
+	spin_lock(&process_lock);
+	before = set_files(&credentials->user, privileged, (uint32_t)frame->rdi);
+	adjust_file_capabilities(credentials, (uint32_t)before);
+	spin_unlock(&process_lock);
+	return before;
 }
 
 int64_t sys_setfsgid(struct task *task, struct trapframe *frame)
 {
-	return set_files(&task->process->credentials.group, task_capable(task, CAP_SETGID),
-			 (uint32_t)frame->rdi);
+	bool privileged = task_capable(task, CAP_SETGID);
+	int64_t before;
+
+	spin_lock(&process_lock);
+	before = set_files(&task->process->credentials.group, privileged, (uint32_t)frame->rdi);
+	spin_unlock(&process_lock);
+	return before;
 }
 
 /* ---- Asking for them --------------------------------------------------------------------------------------------- */

@@ -182,6 +182,7 @@ static void inherit_schedule(struct task *task, const struct task *parent)
 	task->nice = parent->resets && (realtime || parent->nice < 0) ? 0 : parent->nice;
 	task->policy = parent->resets && realtime ? SCHED_NORMAL : parent->policy;
 	task->priority = parent->resets ? 0 : parent->priority;
+	task->io_priority = parent->io_priority;
 	task->memory_policy = parent->memory_policy;
 	if (task->policy != SCHED_NORMAL || task->nice != 0)
 		task_apply_schedule(task);

@@ -103,8 +103,7 @@ int64_t sys_pidfd_open(struct task *task, struct trapframe *frame)
 	return -EINVAL;
 }
 
-/* The file of a process's descriptor, with a reference; -EBADF, -ESRCH: it has ended. */
-static int file_of(struct process *process, int descriptor, struct file **out)
+int process_file(struct process *process, int descriptor, struct file **out)
 {
 	struct file_table *files = process_files(process);
 	int found;
@@ -136,7 +135,8 @@ int64_t sys_pidfd_getfd(struct task *task, struct trapframe *frame)
 	if (!is_alive(process))
 		result = -ESRCH;
 	else
-		result = task_may_look(task, process) ? file_of(process, (int)frame->rsi, &file) : -EPERM;
+		result =
+			task_may_look(task, process) ? process_file(process, (int)frame->rsi, &file) : -EPERM;
 	process_unref(process);
 	if (result)
 		return result;

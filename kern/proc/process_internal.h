@@ -99,4 +99,7 @@ void commit_init(void);
 int task_inherit_files(struct task *task, struct task *parent, bool share_files, bool share_context);
 void task_drop_files(struct task *task);
 
+/* The file of a process's descriptor, with a reference; -EBADF, -ESRCH: it has ended (pidfd.c). */
+int process_file(struct process *process, int descriptor, struct file **out);
+
 #endif

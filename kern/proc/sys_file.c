@@ -275,6 +275,21 @@ int64_t sys_sync_file_range(struct task *task, struct trapframe *frame)
 	return check_only(task, frame->rdi, -ESPIPE);
 }
 
+int64_t sys_readahead(struct task *task, struct trapframe *frame)
+{
+	struct file *file = descriptor_get(task, (int)frame->rdi);
+	int64_t error = 0;
+
+	if (!file)
+		return -EBADF;
+	if ((file->flags & O_ACCMODE) == O_WRONLY)
+		error = -EBADF;
+	else if (!S_ISREG(file->inode->mode) && !S_ISBLK(file->inode->mode))
+		error = -EINVAL;
+	file_unref(file);
+	return error;
+}
+
 int64_t sys_fadvise64(struct task *task, struct trapframe *frame)
 {
 	struct file *file = descriptor_get(task, (int)frame->rdi);

@@ -5,6 +5,7 @@
  */
 #include <asm/errno.h>
 #include <linux/capability.h>
+#include <linux/ioprio.h>
 #include <linux/sched.h>
 #include <linux/sched/types.h>
 #include <linux/time.h>
@@ -14,6 +15,7 @@
 #include "process_internal.h"
 
 #define NS_PER_SECOND   1000000000ul
+#define NICE_A_LEVEL    5        /* so many are one priority of I/O */
 #define UTIL_MOST       1024     /* a whole CPU: what util_max is that nobody has set */
 #define OPEN_FILES_EVER 1048576u /* RLIMIT_NOFILE goes no higher: Linux's fs.nr_open */
 
@@ -272,6 +274,89 @@ int64_t sys_getpriority(struct task *task, struct trapframe *frame)
 		return -EINVAL;
 	error = for_all_meant(&whose, task, find_lowest, &nice);
 	return error ? error : NICE_MOST + 1 - nice;
+}
+
+/* ---- Priorities of I/O (ioprio_set(2)) ------------------------------------------------------------------------- */
+
+/* Disks serve all alike. */
+static int check_io_priority(const struct task *task, int priority)
+{
+	int level = IOPRIO_PRIO_DATA(priority);
+
+	switch (IOPRIO_PRIO_CLASS(priority)) {
+	case IOPRIO_CLASS_RT:
+		if (!task_capable(task, CAP_SYS_ADMIN) && !task_capable(task, CAP_SYS_NICE))
+			return -EPERM;
+		return level < IOPRIO_NR_LEVELS ? 0 : -EINVAL;
+	case IOPRIO_CLASS_BE:
+		return level < IOPRIO_NR_LEVELS ? 0 : -EINVAL;
+	case IOPRIO_CLASS_IDLE:
+		return 0;
+	default:
+		return IOPRIO_PRIO_CLASS(priority) == IOPRIO_CLASS_NONE && level == 0 ? 0 : -EINVAL;
+	}
+}
+
+static int set_io_priority(struct task *caller, struct task *task, int *value)
+{
+	uint32_t owner = task->process->credentials.user.real;
+	const struct identity *user = &caller->process->credentials.user;
+
+	if (owner != user->effective && owner != user->real && !task_capable(caller, CAP_SYS_NICE))
+		return -EPERM;
+	task->io_priority = *value;
+	return 0;
+}
+
+/* Who has not set any has one by niceness, where several are asked for. */
+static int find_best_io_priority(struct task *caller, struct task *task, int *value)
+{
+	int priority = task->io_priority;
+
+	(void)caller;
+	if (priority == 0)
+		priority = IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, (task->nice - NICE_LEAST) / NICE_A_LEVEL);
+	if (*value == 0 || priority < *value)
+		*value = priority;
+	return 0;
+}
+
+static int get_io_priority(struct task *caller, struct task *task, int *value)
+{
+	(void)caller;
+	*value = task->io_priority;
+	return 0;
+}
+
+/* IOPRIO_WHO_... are the same three as PRIO_..., from 1 on. */
+static struct whose whose_io(const struct trapframe *frame)
+{
+	return (struct whose){(int)frame->rdi - IOPRIO_WHO_PROCESS + PRIO_PROCESS, (int)frame->rsi};
+}
+
+int64_t sys_ioprio_set(struct task *task, struct trapframe *frame)
+{
+	const struct whose whose = whose_io(frame);
+	int priority = (int)frame->rdx;
+	int error = check_io_priority(task, priority);
+
+	if (!error && (whose.which < PRIO_PROCESS || whose.which > PRIO_USER))
+		error = -EINVAL;
+	return error ? error : for_all_meant(&whose, task, set_io_priority, &priority);
+}
+
+int64_t sys_ioprio_get(struct task *task, struct trapframe *frame)
+{
+	const struct whose whose = whose_io(frame);
+	int priority = 0;
+	int64_t error;
+
+	if (whose.which < PRIO_PROCESS || whose.which > PRIO_USER)
+		return -EINVAL;
+	error = for_all_meant(&whose, task,
+			      whose.which == PRIO_PROCESS ? get_io_priority : find_best_io_priority,
+			      &priority);
+	return error ? error : priority;
 }
 
 /* ---- Scheduling policies ---------------------------------------------------------------------------------------- */

@@ -48,7 +48,7 @@ syscall_handler sys_mremap;
 syscall_handler sys_read, sys_write, sys_readv, sys_writev, sys_pread64, sys_pwrite64, sys_preadv,
 	sys_pwritev;
 syscall_handler sys_preadv2, sys_pwritev2, sys_lseek, sys_ioctl, sys_ftruncate, sys_fallocate, sys_fsync;
-syscall_handler sys_syncfs, sys_sync, sys_sync_file_range, sys_fadvise64;
+syscall_handler sys_syncfs, sys_sync, sys_sync_file_range, sys_fadvise64, sys_readahead;
 
 /* sys_pipe.c */
 syscall_handler sys_pipe, sys_pipe2, sys_splice, sys_tee, sys_vmsplice;
@@ -107,9 +107,13 @@ syscall_handler sys_setfsuid, sys_setfsgid, sys_getgroups, sys_setgroups, sys_ca
 /* sys_prctl.c */
 syscall_handler sys_prctl, sys_personality, sys_unshare, sys_arch_prctl;
 
+/* kcmp.c */
+syscall_handler sys_kcmp;
+
 /* sys_limits.c */
 syscall_handler sys_getrlimit, sys_setrlimit, sys_prlimit64, sys_getrusage, sys_times;
 syscall_handler sys_getpriority, sys_setpriority, sys_sched_yield, sys_getcpu;
+syscall_handler sys_ioprio_get, sys_ioprio_set;
 syscall_handler sys_sched_getscheduler, sys_sched_setscheduler, sys_sched_getparam, sys_sched_setparam;
 syscall_handler sys_sched_get_priority_max, sys_sched_get_priority_min, sys_sched_rr_get_interval;
 syscall_handler sys_sched_getaffinity, sys_sched_setaffinity, sys_sched_setattr, sys_sched_getattr;

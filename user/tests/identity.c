@@ -60,6 +60,8 @@ static void others_memory(void)
 
 static void users(void)
 {
+	int file;
+
 	CHECK(is(0, 0, 0));
 	CHECK(syscall(SYS_setresuid, -1, 1000, 2000) == 0 && is(0, 1000, 2000));
 	CHECK_ERROR(syscall(SYS_setresuid, 3000, -1, -1), EPERM);
@@ -67,6 +69,14 @@ static void users(void)
 	CHECK(syscall(SYS_setuid, 2000) == 0 && is(0, 2000, 2000));
 	CHECK(syscall(SYS_setreuid, -1, 0) == 0 && is(0, 0, 2000));
 	CHECK(syscall(SYS_setfsuid, 5) == 0 && syscall(SYS_setfsuid, -1) == 5);
+	/* Root that is another one for files has no more rights with them than that one. */
+	CHECK(syscall(SYS_setresuid, 0, 0, 2000) == 0);
+	file = open("roots", O_CREAT | O_RDWR, 0600);
+	CHECK(file >= 0 && syscall(SYS_setfsuid, 1000) == 0);
+	CHECK_ERROR(open("roots", O_RDWR), EACCES);
+	CHECK_ERROR(chown("roots", 1000, 1000), EPERM);
+	CHECK(syscall(SYS_setfsuid, 0) == 1000 && unlink("roots") == 0 && close(file) == 0);
+	CHECK(syscall(SYS_setresuid, 0, 0, 2000) == 0);
 	CHECK(syscall(SYS_setreuid, 1000, -1) == 0 && is(1000, 0, 0));
 	CHECK(syscall(SYS_setuid, 1000) == 0 && is(1000, 1000, 1000));
 	CHECK_ERROR(syscall(SYS_setuid, 0), EPERM);

@@ -247,6 +247,10 @@ TEST(allocate, "fallocate and posix_fadvise")
 	FAILS(fallocate(ends[1], 0, 0, PAGE), ESPIPE);
 	FAILS(fallocate(open("file", O_RDONLY), 0, 0, PAGE), EBADF);
 	CHECK(CALL(fadvise64, file, 0, 0, POSIX_FADV_WILLNEED) == 0);
+	EQUAL(CALL(readahead, file, 0, PAGE), 0);
+	FAILS(CALL(readahead, -1, 0, PAGE), EBADF);
+	FAILS(CALL(readahead, ends[0], 0, PAGE), EINVAL);
+	FAILS(CALL(readahead, ends[1], 0, PAGE), EBADF);
 	FAILS(CALL(fadvise64, file, 0, 0, 99), EINVAL);
 	FAILS(CALL(fadvise64, ends[0], 0, 0, 0), ESPIPE);
 }

@@ -444,6 +444,41 @@ TEST(process_limit, "RLIMIT_NPROC: fork is EAGAIN")
 	}
 }
 
+#define COMPARE_FILE     0
+#define COMPARE_VM       1
+#define COMPARE_FILES    2
+#define COMPARE_HANDLERS 4
+
+TEST(compare, "kcmp tells what two tasks share, and whether two descriptors have one open file")
+{
+	int file = open("/dev/null", O_RDONLY), same = dup(file), other = open("/dev/null", O_RDONLY);
+	pid_t self = getpid();
+
+	NEED(file >= 0 && same >= 0 && other >= 0);
+	if (CALL(kcmp, self, self, COMPARE_VM, 0, 0) == -1 && errno == ENOSYS)
+		skip("a kernel without it");
+	EQUAL(CALL(kcmp, self, self, COMPARE_FILE, file, same), 0);
+	CHECK(CALL(kcmp, self, self, COMPARE_FILE, file, other) > 0);
+	CHECK(CALL(kcmp, self, self, COMPARE_FILE, file, other) +
+		      CALL(kcmp, self, self, COMPARE_FILE, other, file) ==
+	      3);
+	FAILS(CALL(kcmp, self, self, COMPARE_FILE, file, 999), EBADF);
+	FAILS(CALL(kcmp, self, self, 99, 0, 0), EINVAL);
+	FAILS(CALL(kcmp, self, 999999, COMPARE_VM, 0, 0), ESRCH);
+	EQUAL(CALL(kcmp, self, self, COMPARE_VM, 0, 0), 0);
+	IN_CHILD
+	{
+		EQUAL(CALL(kcmp, self, getpid(), COMPARE_FILE, file, same), 0);
+		CHECK(CALL(kcmp, self, getpid(), COMPARE_VM, 0, 0) > 0);
+		CHECK(CALL(kcmp, self, getpid(), COMPARE_FILES, 0, 0) > 0);
+		CHECK(CALL(kcmp, self, getpid(), COMPARE_HANDLERS, 0, 0) > 0);
+		if (geteuid() == 0) {
+			NEED(setgid(NOBODY) == 0 && setuid(NOBODY) == 0);
+			FAILS(CALL(kcmp, self, getpid(), COMPARE_VM, 0, 0), EPERM);
+		}
+	}
+}
+
 TEST(priorities, "getpriority and nice")
 {
 	errno = 0;

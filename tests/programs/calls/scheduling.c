@@ -110,6 +110,42 @@ TEST(reset, "SCHED_RESET_ON_FORK: children begin as ordinary tasks")
 	}
 }
 
+#define IO_PRIORITY(class, level) ((class) << 13 | (level))
+#define IO_REALTIME               1
+#define IO_BEST                   2
+#define IO_IDLE                   3
+#define OF_PROCESS                1
+#define OF_GROUP                  2
+
+TEST(io_priorities, "ioprio_set and ioprio_get: classes, levels, whose; children inherit them")
+{
+	NEED(setpgid(0, 0) == 0);
+	EQUAL(CALL(ioprio_get, OF_PROCESS, 0), 0);
+	EQUAL(CALL(ioprio_get, OF_GROUP, 0), IO_PRIORITY(IO_BEST, 4));
+	EQUAL(CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(IO_BEST, 7)), 0);
+	EQUAL(CALL(ioprio_get, OF_PROCESS, getpid()), IO_PRIORITY(IO_BEST, 7));
+	/* Newer kernels have hints beside the level. */
+	if (CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(IO_BEST, 8)) == 0)
+		EQUAL(CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(IO_BEST, 7)), 0);
+	EQUAL(CALL(ioprio_get, OF_PROCESS, 0), IO_PRIORITY(IO_BEST, 7));
+	FAILS(CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(0, 1)), EINVAL);
+	FAILS(CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(4, 0)), EINVAL);
+	FAILS(CALL(ioprio_set, 9, 0, IO_PRIORITY(IO_BEST, 0)), EINVAL);
+	FAILS(CALL(ioprio_get, 0, 0), EINVAL);
+	FAILS(CALL(ioprio_get, OF_PROCESS, 999999), ESRCH);
+	IN_CHILD
+	{
+		EQUAL(CALL(ioprio_get, OF_PROCESS, 0), IO_PRIORITY(IO_BEST, 7));
+		EQUAL(CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(IO_BEST, 1)), 0);
+		EQUAL(CALL(ioprio_get, OF_GROUP, 0), IO_PRIORITY(IO_BEST, 1));
+	}
+	EQUAL(CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(IO_IDLE, 0)), 0);
+	become_nobody();
+	EQUAL(CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(IO_BEST, 0)), 0);
+	FAILS(CALL(ioprio_set, OF_PROCESS, 0, IO_PRIORITY(IO_REALTIME, 4)), EPERM);
+	FAILS(CALL(ioprio_set, OF_PROCESS, getppid(), IO_PRIORITY(IO_BEST, 4)), EPERM);
+}
+
 #define PIECES 1024
 
 /* Reads a lot with one call, into the same memory again and again. */

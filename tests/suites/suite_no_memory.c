@@ -463,11 +463,6 @@ static int call_create_arena(void)
 	return map_create_arena(root, LAYOUT_ARENA_BYTES, &made_map);
 }
 
-static int call_add_arena(void)
-{
-	return map_add_arena(root, LAYOUT_ARENA_BYTES, &made_map);
-}
-
 static int call_create_arena_at(void)
 {
 	return map_create_arena_at(root, ARENA_AT, LAYOUT_ARENA_ALIGN, &made_map);
@@ -707,7 +702,6 @@ static const struct {
 	{"map_clone", call_clone_root, true, false},
 	{"map_create_submap", call_create_submap, true, false},
 	{"map_create_arena", call_create_arena, true, false},
-	{"map_add_arena", call_add_arena, true, false},
 	{"map_create_arena_at", call_create_arena_at, true, false},
 	{"map_reserve", call_reserve, true, false},
 	{"map_blob", call_map_blob, true, false},

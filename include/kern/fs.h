@@ -34,6 +34,7 @@ struct io {
 	uint64_t limit; /* no file may become longer by it: RLIMIT_FSIZE */
 	bool sets_id;   /* what is written to stays set-user-ID: CAP_FSETID */
 	bool writing;   /* from the program to the file */
+	bool no_wait;   /* as if a pipe had O_NONBLOCK */
 };
 
 void io_init_kernel(struct io *io, void *memory, uint64_t bytes, bool writing);

@@ -322,7 +322,7 @@ static int64_t pipe_read(struct file *file, struct io *io, uint64_t *position)
 		return 0;
 	if (mutex_lock_killable(&pipe->lock) != 0)
 		return -ERESTARTSYS;
-	result = wait_readable(pipe, is_nonblocking(file));
+	result = wait_readable(pipe, is_nonblocking(file) || io->no_wait);
 	if (result > 0)
 		result = read_bytes(pipe, io);
 	mutex_unlock(&pipe->lock);
@@ -381,7 +381,7 @@ static int64_t pipe_write(struct file *file, struct io *io, uint64_t *position)
 		return 0;
 	if (mutex_lock_killable(&pipe->lock) != 0)
 		return -ERESTARTSYS;
-	result = write_bytes(pipe, io, is_nonblocking(file));
+	result = write_bytes(pipe, io, is_nonblocking(file) || io->no_wait);
 	broken = pipe->readers == 0;
 	mutex_unlock(&pipe->lock);
 	if (broken)

@@ -24,6 +24,7 @@ struct transfer {
 	int descriptor;
 	bool writing;
 	bool at_position;
+	bool no_wait; /* a pipe's readers or writers */
 	int64_t position;
 };
 
@@ -41,6 +42,7 @@ static int64_t do_transfer(const struct transfer *how, const struct iovec *parts
 	if (moved == 0) {
 		io.limit = how->task->process->limits[RLIMIT_FSIZE].rlim_cur;
 		io.sets_id = task_capable(how->task, CAP_FSETID);
+		io.no_wait = how->no_wait;
 		moved = (how->writing ? file_write : file_read)(file, &io,
 								how->at_position ? &position : NULL);
 	}
@@ -140,6 +142,14 @@ int64_t sys_readv(struct task *task, struct trapframe *frame)
 int64_t sys_writev(struct task *task, struct trapframe *frame)
 {
 	const struct transfer how = {.task = task, .descriptor = (int)frame->rdi, .writing = true};
+
+	return transfer_vector(&how, frame->rsi, frame->rdx);
+}
+
+int64_t transfer_without_waiting(struct task *task, const struct trapframe *frame, bool writing)
+{
+	const struct transfer how = {
+		.task = task, .descriptor = (int)frame->rdi, .writing = writing, .no_wait = true};
 
 	return transfer_vector(&how, frame->rsi, frame->rdx);
 }

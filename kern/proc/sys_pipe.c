@@ -258,9 +258,26 @@ int64_t sys_tee(struct task *task, struct trapframe *frame)
 	return result;
 }
 
+/* Once there is room, as much goes into the pipe as fits; the rest is not waited for. */
+static int64_t memory_to_pipe(struct task *task, struct file *file, const struct trapframe *frame,
+			      bool nonblock)
+{
+	int64_t result;
+
+	if (frame->rdx == 0)
+		return 0;
+	do {
+		result = pipe_await_room(file, PIPE_BUF, nonblock);
+		if (!result)
+			result = transfer_without_waiting(task, frame, true);
+	} while (result == -EAGAIN && !nonblock);
+	return result;
+}
+
 /* Copies, in the direction that the end of the pipe allows. */
 int64_t sys_vmsplice(struct task *task, struct trapframe *frame)
 {
+	bool nonblock = frame->r10 & SPLICE_NONBLOCK;
 	struct file *file;
 	int64_t result;
 
@@ -269,9 +286,12 @@ int64_t sys_vmsplice(struct task *task, struct trapframe *frame)
 	file = descriptor_get(task, (int)frame->rdi);
 	if (!file)
 		return -EBADF;
-	result = -EBADF;
-	if (file_is_pipe(file))
-		result = may_write(file) ? sys_writev(task, frame) : sys_readv(task, frame);
+	if (!file_is_pipe(file))
+		result = -EBADF;
+	else if (may_write(file))
+		result = memory_to_pipe(task, file, frame, nonblock);
+	else
+		result = nonblock ? transfer_without_waiting(task, frame, false) : sys_readv(task, frame);
 	file_unref(file);
 	return result;
 }

@@ -48,6 +48,8 @@ syscall_handler sys_mremap;
 syscall_handler sys_read, sys_write, sys_readv, sys_writev, sys_pread64, sys_pwrite64, sys_preadv,
 	sys_pwritev;
 syscall_handler sys_preadv2, sys_pwritev2, sys_lseek, sys_ioctl, sys_ftruncate, sys_fallocate, sys_fsync;
+/* readv or writev that waits for no pipe: -EAGAIN. */
+int64_t transfer_without_waiting(struct task *task, const struct trapframe *frame, bool writing);
 syscall_handler sys_syncfs, sys_sync, sys_sync_file_range, sys_fadvise64, sys_readahead;
 
 /* sys_pipe.c */

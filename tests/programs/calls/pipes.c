@@ -471,6 +471,29 @@ TEST(less_bytes,
 	set_most_bytes(most);
 }
 
+#define NONBLOCK 2 /* SPLICE_F_NONBLOCK */
+
+TEST(vmsplice, "vmsplice puts in what there is room for, and waits for no more; SPLICE_F_NONBLOCK for none")
+{
+	char *memory = anonymous(2 * PIPE_BYTES), *back = anonymous(2 * PIPE_BYTES);
+	struct iovec part = {memory, 2 * PIPE_BYTES}, few = {memory, 10}, into = {back, 2 * PIPE_BYTES};
+
+	memset(memory, 'x', 2 * PIPE_BYTES);
+	make_pipe(0);
+	FAILS(CALL(vmsplice, ends[0], &into, 1, NONBLOCK), EAGAIN);
+	EQUAL(CALL(vmsplice, ends[1], &part, 1, 0), PIPE_BYTES);
+	FAILS(CALL(vmsplice, ends[1], &few, 1, NONBLOCK), EAGAIN);
+	EQUAL(CALL(vmsplice, ends[1], &few, 0, 0), 0);
+	EQUAL(CALL(vmsplice, ends[0], &into, 1, NONBLOCK), PIPE_BYTES);
+	CHECK(memcmp(memory, back, PIPE_BYTES) == 0 && back[PIPE_BYTES] == 0);
+	EQUAL(CALL(vmsplice, ends[1], &few, 1, NONBLOCK), 10);
+	EQUAL(CALL(vmsplice, ends[0], &into, 1, 0), 10);
+	FAILS(CALL(vmsplice, ends[1], &few, 1, 0x100), EINVAL);
+	close(ends[0]);
+	signal(SIGPIPE, SIG_IGN);
+	FAILS(CALL(vmsplice, ends[1], &few, 1, 0), EPIPE);
+}
+
 static void do_nothing(int signal)
 {
 	(void)signal;

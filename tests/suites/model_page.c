@@ -322,13 +322,36 @@ bool copy_contents(const struct model_blob *blob, unsigned i, slot_t slot, uint8
 	return true;
 }
 
+/* Can nobody come by the page any more? Then it may be given up, and be there again as at first when others come to have it. */
+static bool is_out_of_reach(const struct model_blob *blob, unsigned i)
+{
+	return !blob->held && !blob->segments && !blob_shown_at(blob, i);
+}
+
+/* After a failure on the way: was it given up, and is there again? */
+static bool is_there_anew(const struct model_blob *blob, unsigned i, slot_t slot)
+{
+	static uint8_t contents[PAGE_SIZE];
+
+	if (!m.fired || blob->page[i] == 0 || !is_out_of_reach(blob, i) ||
+	    !copy_contents(blob, i, slot, contents) ||
+	    memcmp(contents, page_bytes(blob->page[i]), PAGE_SIZE) == 0)
+		return false;
+	absent_contents(blob, i, page_bytes(0));
+	return AGREE(memcmp(contents, page_bytes(0), PAGE_SIZE) == 0);
+}
+
 /* What the VM has there now, as a page of the model whose contents are those that the blob had. */
 static void adopt_slot(struct model_blob *blob, unsigned i, slot_t slot)
 {
-	unsigned known = page_of_slot(blob->family, slot);
-	unsigned page = blob->page[i];
-	const uint8_t *bytes = blob_bytes(blob, i);
+	unsigned known, page;
+	const uint8_t *bytes;
 
+	if (is_there_anew(blob, i, slot))
+		blob_set(blob, i, 0);
+	known = page_of_slot(blob->family, slot);
+	page = blob->page[i];
+	bytes = blob_bytes(blob, i);
 	/* What nobody could reach any more, and was to be given up, stays as it is. */
 	if (page == 0 && !blob->held)
 		copy_contents(blob, i, slot, page_bytes(0));
@@ -362,7 +385,7 @@ static bool was_never_made(const struct model_blob *blob, unsigned i)
 {
 	if (!m.fired || blob->page[i] == 0)
 		return false;
-	if (!blob->held && !blob->segments && !blob_shown_at(blob, i))
+	if (is_out_of_reach(blob, i))
 		return true;
 	absent_contents(blob, i, page_bytes(0));
 	return memcmp(page_bytes(0), page_bytes(blob->page[i]), PAGE_SIZE) == 0;
@@ -444,6 +467,6 @@ bool blob_shown_at(const struct model_blob *blob, unsigned i)
 
 void model_trim(struct model_blob *blob, unsigned i)
 {
-	if (!blob->held && !blob->segments && !kind_is_fixed(blob->kind) && !blob_shown_at(blob, i))
+	if (!kind_is_fixed(blob->kind) && is_out_of_reach(blob, i))
 		model_forget(blob, i);
 }

@@ -32,6 +32,13 @@ void backtrace(uint64_t rip, uint64_t rbp);
 /* The name of the function that contains a kernel text address, and the offset in it; NULL: none. */
 const char *symbol_name(uint64_t address, uint64_t *offset);
 
+/*
+ * From the first to the second the current thread waits until somebody has memory for it. Whoever gets a page meanwhile gives way to others before it goes on in ring 3: so
+ * what becomes free is for all who wait, a page for each turn. May be called with mutexes held.
+ */
+void memory_line_enter(void);
+void memory_line_leave(void);
+
 /* Starts the thread that gives up pages while memory is low (kern/core/pageout_thread.c). Once, when threads can run. */
 void pageout_start(void);
 /* Waits until it has done with what it is at; it looks for no pages any more. For who counts what is left at the end. Sleeps. */

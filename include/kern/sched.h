@@ -186,6 +186,9 @@ void thread_use_map(struct map *map);
 /* Lets other runnable threads have the CPU. */
 void thread_yield(void);
 
+/* The current thread's turn is over: the others of its urgency come first when it returns to ring 3. May be called with any lock. */
+void thread_end_turn(void);
+
 /* Serves a thread with an urgency (URGENCY_...) and a turn from now on, whatever it does at the moment. A new one has niceness 0. */
 void thread_set_urgency(struct thread *thread, unsigned urgency, uint64_t turn_ns);
 

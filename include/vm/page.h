@@ -117,6 +117,13 @@ unsigned page_alloc_many(enum page_state state, unsigned flags, unsigned count, 
  */
 void page_set_watermarks(uint64_t kept, uint64_t low);
 
+/*
+ * From the first to the second each page counts: those that are freed are in no CPU's cache, where some find them and others do not, and env_memory_low() is called for each that is
+ * taken. They nest.
+ */
+void page_scarce_begin(void);
+void page_scarce_end(void);
+
 /* Is so much memory free that pages may be allocated that nobody has asked for yet? A guess. */
 bool page_is_plentiful(void);
 

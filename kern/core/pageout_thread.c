@@ -5,6 +5,7 @@
  */
 #include <kern/kern.h>
 #include <kern/sched.h>
+#include <vm/page.h>
 #include <vm/swap.h>
 
 #define PAGES_AT_ONCE 64u
@@ -19,10 +20,27 @@ static struct wait_queue low = WAIT_QUEUE_INIT(low);
 static _Atomic bool asleep;  /* it waits for memory to become low */
 static _Atomic bool stopped; /* it is not to look any more */
 
+static _Atomic unsigned in_line; /* threads that wait for memory */
+
+void memory_line_enter(void)
+{
+	in_line++;
+	page_scarce_begin();
+}
+
+void memory_line_leave(void)
+{
+	page_scarce_end();
+	in_line--;
+}
+
 void env_memory_low(void)
 {
 	if (asleep)
 		wait_wake_all(&low);
+	/* On its way back to ring 3 who got some lets those run who wait: it would take the rest as well. */
+	if (in_line > 0)
+		thread_end_turn();
 }
 
 static bool is_wanted(void)

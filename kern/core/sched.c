@@ -192,6 +192,12 @@ void thread_yield(void)
 		reschedule(true);
 }
 
+void thread_end_turn(void)
+{
+	thread_current()->turn_end = 0;
+	cpu_note_work(CPU_WORK_SCHEDULE);
+}
+
 void thread_exit(void)
 {
 	struct run_queue *queue = this_queue();

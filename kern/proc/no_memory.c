@@ -285,6 +285,7 @@ static bool make_step(const struct process *needy)
 	} else if (survey.largest) {
 		report(&survey, needy);
 		end_all_of(survey.largest);
+		shortage.ended += await(survey.largest);
 	} else {
 		more = false;
 	}
@@ -298,13 +299,17 @@ bool task_made_room(void)
 	bool others = true;
 
 	/* Kernel threads that copy, in tests, have no task. */
-	if (!thread_current()->fpu || shall_end_itself() || mutex_lock_killable(&shortage.lock) != 0)
+	if (!thread_current()->fpu || shall_end_itself())
 		return false;
-	env_stall_begin();
-	while (others && shortage.ended == ended && !shall_end_itself())
-		others = make_step(task_current()->process);
-	env_stall_end();
-	mutex_unlock(&shortage.lock);
+	memory_line_enter();
+	if (mutex_lock_killable(&shortage.lock) == 0) {
+		env_stall_begin();
+		while (others && shortage.ended == ended && !shall_end_itself())
+			others = make_step(task_current()->process);
+		env_stall_end();
+		mutex_unlock(&shortage.lock);
+	}
+	memory_line_leave();
 	return others && !shall_end_itself();
 }
 

@@ -35,6 +35,9 @@
 #define POOL_SHARE 16u
 #define POOL_MAX   4096u
 
+/* More pages than any machine has. */
+#define SCARCE ((uint64_t)1 << 40)
+
 /* Locks: (z) buddy.lock, RANK_BUDDY, taken inside a CPU cache's; (a) atomic; (-) set by page_init. */
 static struct {
 	struct page *pool;            /* (z) zeroed pages, singly linked */
@@ -44,6 +47,7 @@ static struct {
 	_Atomic uint64_t kept;        /* (a) so many more are not for blobs: see page_set_watermarks */
 	_Atomic uint64_t low;         /* (a) */
 	uint64_t reserve;             /* (-) this many pages of the buddy allocator need PAGE_ALLOC_RESERVE */
+	_Atomic uint64_t cached_from; /* (a) see is_scarce() */
 	_Atomic uint64_t zero_hits;   /* (a) */
 	_Atomic uint64_t zero_misses; /* (a) */
 	_Atomic uint64_t failures;    /* (a) allocations in vain */
@@ -256,10 +260,16 @@ static inline uint64_t kept_from(enum page_state state)
 	return state == PAGE_BLOB ? pages.reserve + counter_get(&pages.kept) : pages.reserve;
 }
 
+/* CPUs keep pages of their own while `cached_from` are free: the reserve, and SCARCE more for each who says so. Does somebody? */
+static inline bool is_scarce(void)
+{
+	return counter_get(&pages.cached_from) >= SCARCE;
+}
+
 /* Says that memory is short, if it is. Called after pages were taken from the buddy allocator, with no lock of the allocator's. */
 static inline void warn_if_low(void)
 {
-	if (unlikely(page_spare_count() < counter_get(&pages.low)))
+	if (unlikely(page_spare_count() < counter_get(&pages.low) || is_scarce()))
 		env_memory_low();
 }
 
@@ -316,7 +326,8 @@ static __attribute__((noinline)) struct page *page_alloc_slowly(enum page_state 
 	spin_lock(&cache->lock);
 	if (cache->count == 0) {
 		/* What is kept from blobs is not to come into the cache, where anyone finds it. */
-		bool short_of_pages = counter_get(&buddy.free_pages) < kept_from(PAGE_BLOB) + CACHE_BATCH;
+		bool short_of_pages =
+			is_scarce() || counter_get(&buddy.free_pages) < kept_from(PAGE_BLOB) + CACHE_BATCH;
 
 		spin_lock(&buddy.lock);
 		cache->count = buddy_take_pages(cache->pages, short_of_pages ? 1 : CACHE_BATCH,
@@ -442,13 +453,14 @@ static inline bool cache_push(struct page_cache *cache, struct page *page, unsig
 	DEBUG_ASSERT(cache->count < CACHE_PAGES && state_get(page) == PAGE_CACHED);
 	cache->by_state[old_state]--;
 	cache->pages[cache->count++] = page;
-	return cache->count == CACHE_PAGES || counter_get(&buddy.free_pages) < pages.reserve;
+	return cache->count == CACHE_PAGES ||
+	       counter_get(&buddy.free_pages) < counter_get(&pages.cached_from);
 }
 
 /* Makes room in the cache, or fills the reserve again if it was touched; unlocks the cache. */
 static __attribute__((noinline)) void cache_relieve(struct page_cache *cache)
 {
-	bool short_of_pages = counter_get(&buddy.free_pages) < pages.reserve;
+	bool short_of_pages = counter_get(&buddy.free_pages) < counter_get(&pages.cached_from);
 
 	CACHE_ASSERT_LOCKED(cache);
 	cache_drain(cache, short_of_pages ? 0 : CACHE_PAGES - CACHE_BATCH);
@@ -708,6 +720,7 @@ void page_init(const struct phys_range *ram, size_t ram_count, const struct phys
 	DEBUG_ASSERT(counter_get(&buddy.free_pages) <= pages.ram_pages);
 	uint64_t available = counter_get(&buddy.free_pages);
 	pages.reserve = share_of(available, RESERVE_SHARE, RESERVE_MAX);
+	pages.cached_from = pages.reserve;
 	pages.pool_max = share_of(available, POOL_SHARE, POOL_MAX);
 	pages.pool_on = true;
 	spin_unlock(&buddy.lock);
@@ -717,6 +730,17 @@ void page_set_watermarks(uint64_t kept, uint64_t low)
 {
 	pages.kept = kept;
 	pages.low = low;
+}
+
+void page_scarce_begin(void)
+{
+	pages.cached_from += SCARCE;
+}
+
+void page_scarce_end(void)
+{
+	ASSERT(is_scarce());
+	pages.cached_from -= SCARCE;
 }
 
 uint64_t page_ram_count(void)

@@ -63,6 +63,7 @@ for my $place (@places) {
 	my ($name, @options) = @$place;
 	passes("goes on, $name: $_->[0]", ['--mem', $_->[1], @options], $_->[0]) for ['hold', 40], ['bomb', 40];
 }
+passes('nobody waits for long where all want more', ['--mem', 48, '--icount', '--append', 'swap=ram:8'], 'fair');
 passes('a thousand processes, a swap that fills up', ['--mem', 160, disk(32 << 10)], 'processes');
 passes('a thousand processes, no swap', ['--mem', 160], 'processes');
 done_testing();

@@ -573,6 +573,38 @@ static void random_runs(void)
 	arena_end(free_before);
 }
 
+/* Where each page counts, one that was freed is there for everybody, and not in a CPU's cache. */
+static void scarce(void)
+{
+	struct page *pages[2];
+	uint64_t free_before;
+
+	test_case("where each page counts no CPU keeps any");
+	pages[0] = page_alloc(PAGE_TABLE, 0);
+	pages[1] = page_alloc(PAGE_TABLE, 0);
+	if (!CHECK(pages[0] && pages[1]))
+		return;
+	page_scarce_begin();
+	page_scarce_begin();
+	page_free(pages[0]);
+	free_before = page_free_count();
+	page_free(pages[1]);
+	CHECK_EQ(page_free_count(), free_before + 1);
+	page_scarce_end();
+	pages[0] = page_alloc(PAGE_TABLE, 0);
+	CHECK_EQ(page_free_count(), free_before);
+	page_free(pages[0]);
+	CHECK_EQ(page_free_count(), free_before + 1);
+	page_scarce_end();
+	/* The last that was freed is the first that is taken again. */
+	pages[0] = page_alloc(PAGE_TABLE, 0);
+	page_free(pages[0]);
+	pages[1] = page_alloc(PAGE_TABLE, 0);
+	CHECK(pages[0] == pages[1]);
+	page_free(pages[1]);
+	page_check();
+}
+
 void suite_page(void)
 {
 	single_pages();
@@ -585,6 +617,7 @@ void suite_page(void)
 	device_frames();
 	reserve();
 	kept_from_blobs();
+	scarce();
 	single_pages_to_the_last();
 	runs_across_buddies();
 	runs_below_a_limit();

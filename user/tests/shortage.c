@@ -5,6 +5,7 @@
  *   exit       without swap: processes that are killed end though there is not one page left; calls fail with ENOMEM, and nobody is ended for them
  *   calls      what calls need for the kernel pushes out what programs have; a handler returns to a call that failed (with swap)
  *   bomb       processes that fork and take memory for ever: the others go on
+ *   fair       as bomb, and nobody waits for long, though all want more: for a clock that counts instructions, so that it does not matter what else the machine does (with swap)
  *   processes  1,000 processes, each with memory of its own
  *   advice     MADV_PAGEOUT, WILLNEED, COLD, FREE and mlock (with swap)
  *   lock       mlockall of thousands of mappings when there is not one page left does not look for one thousands of times (with swap)
@@ -23,9 +24,11 @@
 #include <time.h>
 
 #define KIB              1024ul
+#define NS_PER_MS        1000000
 #define MIB              (1024 * KIB)
 #define PROTECTED        (-1000)
 #define BOMB_NS          5000000000ll
+#define FAIR_NS          2000000000ll /* what is asked of a process between two looks takes 0.1 s */
 #define BUSY_NS          4000000000ll /* much less than the pages take that come back to be locked */
 #define MANY             1000
 #define MANY_PAGES       16
@@ -283,9 +286,10 @@ static void bomb_forever(void)
 	}
 }
 
-static void bomb(void)
+/* The longest time that the process took between two looks. */
+static long long longest_under_bomb(void)
 {
-	long long until = now_ns() + BOMB_NS;
+	long long until = now_ns() + BOMB_NS, longest = 0, before;
 	char *at = fresh(MIB);
 	pid_t leader;
 
@@ -296,11 +300,13 @@ static void bomb(void)
 		bomb_forever();
 	}
 	setpgid(leader, leader);
-	while (now_ns() < until) {
+	while ((before = now_ns()) < until) {
 		CHECK(is_touched(at, MIB));
 		usleep(100000);
 		while (waitpid(-1, NULL, WNOHANG) > 0)
 			;
+		if (now_ns() - before > longest)
+			longest = now_ns() - before;
 	}
 	/* Whoever is forked meanwhile is in the group as well. */
 	while (kill(-leader, SIGKILL) == 0)
@@ -309,6 +315,20 @@ static void bomb(void)
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	goes_on();
+	return longest;
+}
+
+static void bomb(void)
+{
+	printf("# at most %lld ms\n", longest_under_bomb() / NS_PER_MS);
+}
+
+static void fair(void)
+{
+	long long longest = longest_under_bomb();
+
+	printf("# at most %lld ms\n", longest / NS_PER_MS);
+	CHECK(longest < FAIR_NS);
 }
 
 static void processes(void)
@@ -590,9 +610,9 @@ int main(int count, char **words)
 	static const struct {
 		const char *name;
 		void (*test)(void);
-	} tests[] = {{"rule", rule}, {"exit", no_page_left},   {"calls", calls},   {"bomb", bomb},
-		     {"hold", hold}, {"processes", processes}, {"advice", advice}, {"lock", lock},
-		     {"busy", busy}, {"strict", strict}};
+	} tests[] = {{"rule", rule}, {"exit", no_page_left}, {"calls", calls},         {"bomb", bomb},
+		     {"fair", fair}, {"hold", hold},         {"processes", processes}, {"advice", advice},
+		     {"lock", lock}, {"busy", busy},         {"strict", strict}};
 
 	for (size_t i = 0; count == 2 && i < sizeof(tests) / sizeof(tests[0]); i++) {
 		if (strcmp(words[1], tests[i].name) == 0) {
@@ -600,6 +620,6 @@ int main(int count, char **words)
 			return checks_end("shortage");
 		}
 	}
-	fputs("usage: shortage rule|exit|calls|bomb|hold|processes|advice|lock|busy|strict\n", stderr);
+	fputs("usage: shortage rule|exit|calls|bomb|fair|hold|processes|advice|lock|busy|strict\n", stderr);
 	return 2;
 }

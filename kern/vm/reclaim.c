@@ -609,6 +609,9 @@ static void search_run(struct search *search)
 		unsigned found = search->found;
 
 		env_breathe();
+		/* The store takes no more, and only what is dirty is left: looking at all of it would change nothing. */
+		if (search->cannot_write && vm_clean_pages() == 0)
+			break;
 		if (!returned_is_long(search) || !take_returned(search)) {
 			hand_move(search, IDLE_AGE);
 			if (search->found > found)

@@ -240,6 +240,7 @@ static void unmapped(void)
 
 static void full_disk(void)
 {
+	struct reclaim_stats before, after;
 	struct blob *blob;
 
 	test_case("when a disk takes nothing more, clean pages go, and the search ends");
@@ -249,7 +250,11 @@ static void full_disk(void)
 	blob = fill(SPACE_BASE, 100);
 	reclaim_all();
 	CHECK_EQ(resident(blob), PAGES - 128);
+	/* No page is clean, and it is not tried with each. */
+	vm_reclaim_stats(&before);
 	CHECK_EQ(vm_reclaim(1), 0);
+	vm_reclaim_stats(&after);
+	CHECK(after.scanned - before.scanned < PAGES);
 	check_all(SPACE_BASE, 100);
 	CHECK_EQ(resident(blob), PAGES);
 	CHECK(vm_reclaim(16) >= 16);

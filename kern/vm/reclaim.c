@@ -46,6 +46,9 @@
 #define KEPT_MAX   1024u
 #define KEPT_LEAST 16u
 
+/* Paging out goes on for at most this part of what is not kept. */
+#define MORE_SHARE 8u
+
 /* At once, where somebody waits. */
 #define DIRECT_PAGES 32u
 
@@ -678,13 +681,15 @@ uint64_t vm_kept_free(void)
 	return usual < KEPT_LEAST ? KEPT_LEAST : usual > KEPT_MAX ? KEPT_MAX : usual;
 }
 
-/* Paging out begins half as much above what is kept, and ends with twice as much. */
+/* Paging out begins half as much above what is kept, and ends with twice as much; where little is left for blobs, a part of that is so much. */
 static void set_watermarks(void)
 {
-	uint64_t kept = vm_kept_free();
+	uint64_t kept = vm_kept_free(), more = (page_ram_count() - kept) / MORE_SHARE;
 
-	reclaim.enough = 2 * kept;
-	page_set_watermarks(kept, reclaim.on ? kept + kept / 2 : 0);
+	if (more > kept)
+		more = kept;
+	reclaim.enough = kept + more;
+	page_set_watermarks(kept, reclaim.on ? kept + more / 2 : 0);
 }
 
 int vm_keep_free(uint64_t pages)

@@ -273,6 +273,22 @@ static void full_disk(void)
 	finish();
 }
 
+/* What is asked for is there most of the time: else paging out would never end. */
+static void much_is_kept(void)
+{
+	const uint64_t most = page_ram_count() / 2;
+
+	test_case("with much to be kept free there can be enough");
+	if (!begin())
+		return;
+	CHECK_EQ(vm_keep_free(most + 1), -EINVAL);
+	CHECK_EQ(vm_keep_free(most), 0);
+	CHECK_EQ(vm_kept_free(), most);
+	CHECK(page_spare_count() > page_ram_count() / 8 * 5 && !vm_memory_is_low());
+	CHECK_EQ(vm_keep_free(0), 0);
+	finish();
+}
+
 /*
  * A program goes through more than fits, again and again: LRU, or a plain clock, would bring in every page each time, as what is needed next went
  * last. How many pages come in for each pass is the share that does not fit, and not much more.
@@ -540,6 +556,7 @@ void suite_reclaim(void)
 	shared_pages();
 	unmapped();
 	full_disk();
+	much_is_kept();
 	passes();
 	used_again();
 	full_for_a_while();

@@ -115,29 +115,22 @@ static int make_path(const struct task *task, int signo, char *to, size_t room)
 	return seq.used > 0 ? 0 : -ENOENT;
 }
 
-/* Opens it, empty. It has to be a regular file without other names, of the user's own. */
+/* Makes it: a new file, in the place of what had the name, which nobody's open file, other name or link leads to. */
 static int open_file(struct task *task, int signo, struct file **out)
 {
 	struct page *page = page_alloc(PAGE_KERNEL, 0);
-	struct inode *inode;
 	int error;
 
 	if (!page)
 		return -ENOMEM;
 	error = make_path(task, signo, page_data(page), PATH_MAX);
-	if (!error)
+	if (!error) {
+		/* If it cannot be, the name is not free. */
+		(void)fs_unlink(task, AT_FDCWD, page_data(page));
 		error = fs_open(task, AT_FDCWD, page_data(page),
-				O_CREAT | O_WRONLY | O_NOFOLLOW | O_LARGEFILE, PRIVATE_MODE, out);
+				O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_LARGEFILE, PRIVATE_MODE, out);
+	}
 	page_free(page);
-	if (error)
-		return error;
-	inode = (*out)->inode;
-	error = !S_ISREG(inode->mode) || inode->links != 1 ||
-				inode->uid != task->process->credentials.user.files
-			? -EACCES
-			: file_truncate(*out, task, 0);
-	if (error)
-		file_unref(*out);
 	return error;
 }
 

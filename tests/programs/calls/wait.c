@@ -263,6 +263,31 @@ TEST(core_files, "signals that dump: WCOREDUMP, and a file with what was in memo
 	FAILS(stat("elsewhere", &status), ENOENT);
 }
 
+TEST(core_replaces, "a core file is a new file: what had its name has it no more, and is not written to")
+{
+	struct stat status;
+
+	if (strcmp(contents("/proc/sys/kernel/core_pattern"), "core\n") != 0 ||
+	    strcmp(contents("/proc/sys/kernel/core_uses_pid"), "1\n") == 0)
+		skip("core files go elsewhere");
+	NEED(close(open("core", O_CREAT | O_WRONLY, 0644)) == 0 && truncate("core", PAGE) == 0);
+	NEED(link("core", "before") == 0);
+	EQUAL(end_by(SIGABRT, RLIM_INFINITY), SIGABRT | 0x80);
+	CHECK(stat("before", &status) == 0 && status.st_size == PAGE && status.st_nlink == 1);
+	CHECK(stat("core", &status) == 0 && S_ISREG(status.st_mode) && (status.st_mode & 0777) == 0600);
+	CHECK(is_in("core", MARK));
+	/* Nobody reads it. */
+	NEED(unlink("core") == 0 && mkfifo("core", 0600) == 0);
+	EQUAL(end_by(SIGABRT, RLIM_INFINITY), SIGABRT | 0x80);
+	CHECK(stat("core", &status) == 0 && S_ISREG(status.st_mode) && is_in("core", MARK));
+	NEED(unlink("core") == 0 && symlink("elsewhere", "core") == 0);
+	EQUAL(end_by(SIGABRT, RLIM_INFINITY), SIGABRT | 0x80);
+	FAILS(stat("elsewhere", &status), ENOENT);
+	CHECK(lstat("core", &status) == 0 && S_ISREG(status.st_mode));
+	NEED(unlink("core") == 0 && mkdir("core", 0700) == 0);
+	EQUAL(end_by(SIGABRT, RLIM_INFINITY), SIGABRT);
+}
+
 TEST(core_name, "core_pattern: a task's name is one part of the path, whatever is in it")
 {
 	struct stat status;

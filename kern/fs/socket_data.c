@@ -314,15 +314,16 @@ static int wait_for_input(struct socket *socket, bool nonblock, uint64_t deadlin
 	return TAILQ_EMPTY(&socket->queue) ? socket_take_error(socket) : 0;
 }
 
-/* Fills in what comes with a message's bytes. */
-static void give_rest(struct socket *socket, struct message *message, struct socket_message *how, bool peek)
+/* Fills in what comes with a message's bytes. -ENOMEM: its files, which stay in the queue as well, cannot be given. */
+static int give_rest(struct socket *socket, struct message *message, struct socket_message *how, bool peek)
 {
 	how->name = message->name;
 	how->sender = message->sender;
 	how->has_sender = socket->passes_credentials;
 	if (!message->held.parcel)
-		return;
+		return 0;
 	how->parcel = peek ? socket_parcel_copy(&message->held) : socket_parcel_take(&message->held);
+	return how->parcel ? 0 : -ENOMEM;
 }
 
 static void remove_first(struct socket *socket, struct message *message)
@@ -346,7 +347,8 @@ static int64_t receive_message(struct socket *socket, struct io *io, struct sock
 	done = message_give(message, io, room, true);
 	if (done < 0)
 		return done;
-	give_rest(socket, message, how, peek);
+	if (give_rest(socket, message, how, peek) != 0)
+		return -ENOMEM;
 	if (message->bytes > room)
 		how->out_flags |= MSG_TRUNC;
 	if (!peek) {
@@ -380,8 +382,12 @@ static int64_t receive_there(struct socket *socket, struct io *io, struct socket
 		status = message_give(message, io, io->left, peek);
 		if (status < 0)
 			break;
-		if ((first && done == 0) || message->held.parcel)
-			give_rest(socket, message, how, peek);
+		/* Only a look fails, which takes nothing. */
+		if (((first && done == 0) || message->held.parcel) &&
+		    give_rest(socket, message, how, peek) != 0) {
+			status = -ENOMEM;
+			break;
+		}
 		done += status;
 		if (!peek) {
 			socket->bytes -= (uint64_t)status;

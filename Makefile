@@ -194,7 +194,7 @@ test:
 test-files: $(KERNEL) $(ARCHIVE) $(ISO) $(TEST_FILES) $(HOST_TEST_FILES)
 
 test-built: test-files
-	@$(PROVE) $(wildcard tests/lint tests/tools tests/host tests/qemu tests/programs)
+	@$(PROVE) $(wildcard tests/lint tests/tools tests/host tests/fuzz tests/qemu tests/programs)
 
 ## test-host   the VM core as a host program
 test-host: $(HOST_TEST_FILES)

@@ -5,6 +5,7 @@ FUZZCC ?= clang
 # The first is fuzzed on the CPUs that would be idle at the end.
 FUZZ_TARGETS := map $(filter-out map,$(patsubst tests/fuzz/target_%.c,%,$(sort $(wildcard tests/fuzz/target_*.c))))
 FUZZ_PROGRAMS := $(FUZZ_TARGETS:%=$(BUILD)/fuzz/%)
+test-files: $(FUZZ_PROGRAMS)
 
 # Where the fuzzer looks at branches and comparisons, to find inputs that go new ways; and what else is linked. Allocators and
 # checkers compare much that tells it nothing: looking at that takes most of the time.

@@ -16,7 +16,8 @@
 #include "run_queue.h"
 #include "sched_internal.h"
 
-#define TICK_NS 10000000ull /* between the timer's interrupts while a thread runs */
+#define TICK_NS    10000000ull /* between the timer's interrupts while a thread runs */
+#define MOST_WAITS 4u          /* how often a thread lets others come first on one way to ring 3 */
 
 static struct run_queue queues[ENV_MAX_CPUS];
 
@@ -448,20 +449,33 @@ void env_breathe(void)
 	thread_sleep_end();
 }
 
+/*
+ * A thread that was let go before comes back here with more to do, and realtime ones that sleep for moments could be back each time, and never have
+ * had their part: after a few times it goes to ring 3 first, for as long as a short turn or until it comes to the kernel again.
+ */
 void return_work(struct trapframe *frame)
 {
+	unsigned times = 0;
+	bool later = false;
 	uint32_t work;
 
 	while ((work = take_work()) != 0) {
 		interrupts_enable();
 		do_common_work(work);
-		if (work & CPU_WORK_SCHEDULE)
-			reschedule(false);
+		if (work & CPU_WORK_SCHEDULE) {
+			later = times++ >= MOST_WAITS;
+			if (!later)
+				reschedule(false);
+		}
 		if (work & CPU_WORK_STACKS)
 			threads_trim_excess();
 		if (thread_current()->interrupts)
 			user_return(frame);
 		interrupts_disable();
+	}
+	if (unlikely(later)) {
+		cpu_note_work(CPU_WORK_SCHEDULE);
+		timer_armed_before(time_nanoseconds() + SHORTEST_TURN_NS);
 	}
 }
 

@@ -15,6 +15,7 @@
 #define REALTIME_SPAN  (2500 * MS) /* more than two periods in which realtime threads have a part */
 #define MOST_EVENTS    4096
 #define ROUND_ROBIN_MS 100
+#define STEPS          100 /* to ring 3 and back */
 
 /* What all processes see. */
 static struct shared {
@@ -423,6 +424,35 @@ static void runaway(void)
 	end(other.pid);
 }
 
+/* One that sleeps for moments only does not come between the others and what they do: each time before they are in ring 3. */
+static void naps(void)
+{
+	uint64_t begin;
+	int status;
+	pid_t pid;
+
+	shared->flag = shared->count = 0;
+	pid = fork();
+	if (pid == 0) {
+		const struct timespec moment = {0, 1};
+
+		set_policy(0, SCHED_FIFO, 99);
+		shared->count = 1;
+		begin = nanoseconds(CLOCK_MONOTONIC);
+		while (shared->flag < STEPS && nanoseconds(CLOCK_MONOTONIC) - begin < REALTIME_SPAN)
+			nanosleep(&moment, NULL);
+		_exit(shared->flag < STEPS);
+	}
+	while (shared->count == 0)
+		sleep_ms(1);
+	for (int i = 0; i < STEPS; i++) {
+		shared->flag++;
+		getppid();
+	}
+	CHECK(waitpid(pid, &status, 0) == pid && status == 0);
+	shared->count = 0;
+}
+
 static void realtime(void)
 {
 	if (set_policy(0, SCHED_FIFO, 50) != 0) {
@@ -434,6 +464,7 @@ static void realtime(void)
 	at_once();
 	wakes();
 	runaway();
+	naps();
 }
 
 int main(int argc, char **argv)

@@ -189,7 +189,7 @@ void thread_yield(void);
 /* The current thread's turn is over: the others of its urgency come first when it returns to ring 3. May be called with any lock. */
 void thread_end_turn(void);
 
-/* Serves a thread with an urgency (URGENCY_...) and a turn from now on, whatever it does at the moment. A new one has niceness 0. */
+/* Serves a thread with an urgency (URGENCY_...) and a turn from now on, whatever it does at the moment. A new one has niceness 0; one that is told to end no less. */
 void thread_set_urgency(struct thread *thread, unsigned urgency, uint64_t turn_ns);
 
 /*

@@ -98,12 +98,17 @@ void queue_charge_realtime(struct run_queue *queue, uint64_t now)
 	queue->realtime_ns += running_in_period(queue, now);
 }
 
-/* Have they had their part? What ran is counted. */
+/*
+ * Have they had their part? What ran is counted. What they had beyond it, as nobody looked in time, they have had of the next; not more than one period holds:
+ * when nobody else wanted the CPU they owe nothing for it.
+ */
 static bool is_spent(struct run_queue *queue, uint64_t now)
 {
 	if (now - queue->period_start >= PERIOD_NS) {
+		uint64_t ran = queue->realtime_ns < PERIOD_NS ? queue->realtime_ns : PERIOD_NS;
+
 		queue->period_start = now;
-		queue->realtime_ns = 0;
+		queue->realtime_ns = ran > REALTIME_PART_NS ? ran - REALTIME_PART_NS : 0;
 	}
 	return queue->realtime_ns >= REALTIME_PART_NS;
 }

@@ -215,10 +215,12 @@ void thread_set_urgency(struct thread *thread, unsigned urgency, uint64_t turn_n
 {
 	struct run_queue *queue = queue_of(thread);
 
-	if (thread->urgency == urgency && thread->turn_ns == turn_ns)
-		return;
 	spin_lock(&queue->lock);
-	queue_set_urgency(queue, thread, urgency, turn_ns);
+	/* As thread_interrupt() has it. */
+	if ((thread->interrupts & INTERRUPT_KILL) && urgency > URGENCY_NICE(0))
+		urgency = URGENCY_NICE(0);
+	if (thread->urgency != urgency || thread->turn_ns != turn_ns)
+		queue_set_urgency(queue, thread, urgency, turn_ns);
 	spin_unlock(&queue->lock);
 }
 

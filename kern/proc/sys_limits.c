@@ -195,14 +195,17 @@ static bool may_renice(const struct task *caller, const struct task *task)
 	return user == other->real || user == other->effective || task_capable(caller, CAP_SYS_NICE);
 }
 
+/* Does the task's limit allow the niceness to who has no privilege? It counts from 1, the least urgent, to 40. */
+static bool limit_allows(const struct task *task, int nice)
+{
+	return (uint64_t)(NICE_MOST + 1 - nice) <= task->process->limits[RLIMIT_NICE].rlim_cur;
+}
+
 static int renice(const struct task *caller, struct task *task, int nice)
 {
-	/* The limit counts from 1, the least urgent, to 40. */
-	int64_t allowed = (int64_t)task->process->limits[RLIMIT_NICE].rlim_cur;
-
 	if (!may_renice(caller, task))
 		return -EPERM;
-	if (nice < task->nice && allowed >= 0 && 20 - nice > allowed && !task_capable(caller, CAP_SYS_NICE))
+	if (nice < task->nice && !limit_allows(task, nice) && !task_capable(caller, CAP_SYS_NICE))
 		return -EACCES;
 	task->nice = nice;
 	task_apply_schedule(task);
@@ -367,9 +370,11 @@ static struct task *find_or_own(struct task *task, int tid)
 	return tid == 0 ? task : task_find_locked(tid);
 }
 
+/* Without privilege as sched(7) has it. */
 static int check_policy(const struct task *caller, const struct task *task, int policy, int priority)
 {
 	bool realtime = is_realtime(policy);
+	uint64_t most;
 
 	if (!realtime && policy != SCHED_NORMAL && policy != SCHED_BATCH && policy != SCHED_IDLE)
 		return -EINVAL;
@@ -379,7 +384,12 @@ static int check_policy(const struct task *caller, const struct task *task, int 
 		return 0;
 	if (!may_renice(caller, task))
 		return -EPERM;
-	if (realtime && (uint64_t)priority > task->process->limits[RLIMIT_RTPRIO].rlim_cur)
+	if (task->policy == SCHED_IDLE && policy != SCHED_IDLE && !limit_allows(task, task->nice))
+		return -EPERM;
+	/* What it has already it may have less of, whatever the limit. */
+	most = task->process->limits[RLIMIT_RTPRIO].rlim_cur;
+	if (realtime && ((policy != task->policy && most == 0) ||
+			 (priority > task->priority && (uint64_t)priority > most)))
 		return -EPERM;
 	return 0;
 }

@@ -3,6 +3,7 @@
  */
 #include "tap.h"
 #include <sched.h>
+#include <sys/resource.h>
 #include <sys/time.h>
 #include <sys/uio.h>
 
@@ -108,6 +109,28 @@ TEST(reset, "SCHED_RESET_ON_FORK: children begin as ordinary tasks")
 		EQUAL(CALL(sched_getscheduler, 0), SCHED_FIFO);
 		EQUAL(get().priority, 5);
 	}
+}
+
+TEST(unprivileged,
+     "without privilege: a realtime priority may become less, SCHED_IDLE is left only as RLIMIT_NICE allows")
+{
+	struct sched_param none = {0}, less = {.sched_priority = 40}, some = {.sched_priority = 50},
+			   more = {.sched_priority = 60};
+	const struct rlimit nothing = {0, 0};
+
+	if (CALL(sched_setscheduler, 0, SCHED_FIFO, &some) != 0)
+		skip("only for who may have such a policy");
+	NEED(setrlimit(RLIMIT_RTPRIO, &nothing) == 0 && setrlimit(RLIMIT_NICE, &nothing) == 0);
+	become_nobody();
+	FAILS(CALL(sched_setscheduler, 0, SCHED_FIFO, &more), EPERM);
+	EQUAL(CALL(sched_setscheduler, 0, SCHED_FIFO, &less), 0);
+	FAILS(CALL(sched_setscheduler, 0, SCHED_FIFO, &some), EPERM);
+	FAILS(CALL(sched_setscheduler, 0, SCHED_RR, &less), EPERM);
+	EQUAL(CALL(sched_setscheduler, 0, SCHED_IDLE, &none), 0);
+	FAILS(CALL(sched_setscheduler, 0, SCHED_FIFO, &less), EPERM);
+	FAILS(CALL(sched_setscheduler, 0, SCHED_OTHER, &none), EPERM);
+	FAILS(CALL(sched_setscheduler, 0, SCHED_BATCH, &none), EPERM);
+	EQUAL(CALL(sched_setscheduler, 0, SCHED_IDLE, &none), 0);
 }
 
 #define IO_PRIORITY(class, level) ((class) << 13 | (level))

@@ -175,27 +175,26 @@ static void count_read(bool failed, unsigned right, unsigned wrong)
 	spin_unlock(&swap.lock);
 }
 
-/* Reads what is in consecutive places. How many of the pages, from the first on, are right. */
-static unsigned get_run(const struct getting *get, unsigned first, unsigned count)
+/* Reads what is in consecutive places. How many of the pages, from the first on, are right; and the device's error, or 0. */
+static unsigned get_run(const struct getting *get, unsigned first, unsigned count, int *error)
 {
 	uint64_t place;
 	struct swap_area *area = swap_area_of(get->wanted[first].location, &place);
 	unsigned right = 0;
-	int error = area->device->ops->transfer(area->device, false, place, get->pages + first, count);
 
-	while (!error && right < count &&
+	*error = area->device->ops->transfer(area->device, false, place, get->pages + first, count);
+	while (!*error && right < count &&
 	       is_right(area, place + right, &get->wanted[first + right], get->pages[first + right]))
 		right++;
-	count_read(error != 0, right, !error && right < count);
+	count_read(*error != 0, right, !*error && right < count);
 	return right;
 }
 
-/* The page cannot be had: says so, and lets its place not be used again. */
-static void give_up_place(const struct page_wanted *wanted)
+/* The page cannot be had, for a device's error or as it has another one (0): says so, and lets its place not be used again. */
+static void give_up_place(const struct page_wanted *wanted, int error)
 {
 	uint64_t place;
 	struct swap_area *area = swap_area_of(wanted->location, &place);
-
 	bool known;
 
 	spin_lock(&swap.lock);
@@ -204,9 +203,9 @@ static void give_up_place(const struct page_wanted *wanted)
 	spin_unlock(&swap.lock);
 	if (known)
 		return;
-	env_log("swap: %s: place %llu does not have page %llu of family %u as it was written",
-		area->device->name, (unsigned long long)place, (unsigned long long)wanted->index,
-		wanted->family);
+	env_log("swap: %s: place %llu %s page %llu of family %u%s", area->device->name,
+		(unsigned long long)place, error ? "cannot be read:" : "does not have",
+		(unsigned long long)wanted->index, wanted->family, error ? " is lost" : " as it was written");
 }
 
 /*
@@ -214,13 +213,15 @@ static void give_up_place(const struct page_wanted *wanted)
  */
 static int get_again(const struct getting *get)
 {
+	int error;
+
 	page_unref(get->pages[0]);
 	get->pages[0] = page_alloc(PAGE_BLOB, 0);
 	if (!get->pages[0])
 		return -ENOMEM;
-	if (get_run(get, 0, 1) == 1)
+	if (get_run(get, 0, 1, &error) == 1)
 		return 1;
-	give_up_place(&get->wanted[0]);
+	give_up_place(&get->wanted[0], error);
 	return -EIO;
 }
 
@@ -231,6 +232,7 @@ static int get_fill(const struct getting *get)
 
 	while (done < get->count) {
 		unsigned length, right;
+		int error;
 
 		if (get->wanted[done].location == LOCATION_ZERO) {
 			count_zeroes(0, 1);
@@ -238,7 +240,7 @@ static int get_fill(const struct getting *get)
 			continue;
 		}
 		length = run_length(get, done);
-		right = get_run(get, done, length);
+		right = get_run(get, done, length, &error);
 		done += right;
 		/* What nobody has asked for may be asked for again. */
 		if (right < length)

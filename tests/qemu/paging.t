@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use FindBin;
 use lib $FindBin::Bin;
+use POSIX qw(SIGBUS);
 use Phoenix;
 use Test::More;
 
@@ -22,6 +23,16 @@ sub check
 check('a disk', ['--mem', 64, '--swap', 256], 100);
 check('four at once', ['--mem', 64, '--swap', 256], 30, 4);
 check('a device of RAM', ['--mem', 192, '--append', 'swap=ram:128'], 80);
+
+# A device that fails, and one that lies: SIGBUS, and the console says which.
+for (['read-error', qr{^swap: /dev/ram0: place \d+ cannot be read: page \d+ of family \d+ is lost$}m],
+	['flip', qr{^swap: /dev/ram0: place \d+ does not have page \d+ of family \d+ as it was written$}m]) {
+	my ($fault, $line) = @$_;
+	my $ran = run(['--mem', 128, '--append', "swap=ram:64,inject:seed=1:$fault=2"], $pagecheck, 70);
+	is($ran->{status}, 128 + SIGBUS, "$fault: SIGBUS");
+	like($ran->{console}, $line, "$fault: the console says what was wrong") or diag($ran->{console});
+	unlike($ran->{console}, qr/leaked|panic/, "$fault: nothing is left");
+}
 
 # What is to be seen of it: /proc, and vmstat, while a program pages and afterwards.
 SKIP: {

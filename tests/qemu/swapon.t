@@ -50,6 +50,12 @@ like($ran->{err}, qr{/dev/vda: Invalid argument\n.*/dev/vda: (?:Device or r|R)es
 unlike($ran->{console}, qr/leaked/, 'nothing has leaked');
 
 # As files. 3000000 bytes are no multiple of anything.
+# A description of a disk for QEMU, without a layer "raw".
+my $described = write_file('described.img', '');
+truncate $described, 8 << 20 or die "$described: $!";
+$ran = shell(['--swap', qq(json:{"driver":"file","filename":"$described"})], 'cat /proc/swaps');
+is_deeply(swaps($ran->{out}), [['/dev/vda', 'partition', 8188, 0, -2]], 'a disk by its description') or diag($ran->{err});
+
 $ran = shell(['--mem', 64, '--append', 'swap=ram:8,pri=1'], 'swapoff /dev/ram0',
 	'head -c 3000000 /dev/urandom >/tmp/data && cat /tmp/data >/dev/ram0 && head -c 3000000 /dev/ram0 | cmp - /tmp/data && echo same',
 	'printf middle | dd of=/dev/ram0 bs=1 seek=4093 conv=notrunc 2>/dev/null && dd if=/dev/ram0 bs=1 skip=4093 count=6 2>/dev/null; echo',

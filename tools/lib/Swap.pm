@@ -68,7 +68,9 @@ sub swap_options
 		make_file($file, $swap->{bytes});
 	}
 	$file =~ s/,/,,/g;
-	return ('-drive', "file=$file,format=raw,if=none,id=swap$number",
+	# A description says itself what it is.
+	my $format = $file =~ /^json:/ ? '' : 'format=raw,';
+	return ('-drive', "file=$file,${format}if=none,id=swap$number",
 		'-device', "virtio-blk-pci,drive=swap$number,rerror=report,werror=report");
 }
 

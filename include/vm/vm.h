@@ -703,7 +703,7 @@ int map_create_arena(struct map *root, uint64_t size_bytes, struct map **out);
 /* The same for one besides its first: of the addresses, such may have LAYOUT_ADDED_ARENAS altogether, whosever they are. */
 int map_add_arena(struct map *root, uint64_t size_bytes, struct map **out);
 
-/* Adds one at an address, a multiple of LAYOUT_ARENA_ALIGN. -EEXIST: a part of it is another arena's; -EINVAL; -ENOMEM. */
+/* Adds one as well, at an address, a multiple of LAYOUT_ARENA_ALIGN. -EEXIST: a part of it is another arena's; -EINVAL; -ENOMEM. */
 int map_create_arena_at(struct map *root, vaddr_t start, uint64_t size_bytes, struct map **out);
 
 /* The arena of a root that begins at an address, in a clone for example; NULL: there is none. It goes with the root, if not before. */
